@@ -1,0 +1,19 @@
+import { setTimeout as sleepFor } from 'node:timers/promises'
+
+/** Time, passed in so that a test can own it. */
+export interface Clock {
+  /** Milliseconds since 1970 (wall clock: it may jump). For what is stored and shown. */
+  nowMs(): number
+  /** Milliseconds of a clock that never jumps. For durations within one process. */
+  monotonicMs(): number
+  /** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: async (ms, signal) => {
+    await sleepFor(ms, undefined, signal === undefined ? {} : { signal })
+  },
+}

@@ -1,0 +1,63 @@
+import type { EventName } from '#src/base/events.ts'
+import type { Fact, Facts } from '#src/base/fault.ts'
+
+/**
+ * The readable lines of an event. What Postfix's tools and logwatch parse comes in Postfix's own form
+ * (`ID: to=<a@b>, relay=…, status=sent (…)`), everything else as `event key=value`.
+ */
+export function postfixLine(event: EventName, facts: Facts): readonly string[] {
+  const form = FORMS.get(event)
+  return form === undefined ? [keyValues(event, facts)] : form(facts)
+}
+
+const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new Map([
+  ['smtpd.connect', (f: Facts) => [`connect from ${peer(f)}`]],
+  ['smtpd.disconnect', (f: Facts) => [`disconnect from ${peer(f)} ${word(f['commands'])}`.trimEnd()]],
+  [
+    'smtpd.queued',
+    (f: Facts) => [
+      `${word(f['id'])}: client=${peer(f)}`,
+      `${word(f['id'])}: message-id=${word(f['messageId'])}`,
+      `${word(f['id'])}: from=<${word(f['from'])}>, size=${word(f['size'])}, nrcpt=${word(f['nrcpt'])} (queue active)`,
+    ],
+  ],
+  ['smtpd.reject', (f: Facts) => [`${word(f['id'] ?? 'NOQUEUE')}: reject: ${word(f['command'])} from ${peer(f)}: ${word(f['reply'])}; ${envelope(f)}`]],
+  ['smtpd.message_refused', (f: Facts) => [`${word(f['id'])}: reject: END-OF-MESSAGE from ${peer(f)}: ${word(f['reply'])}; ${envelope(f)}`]],
+  [
+    'delivery.recipient',
+    (f: Facts) => [
+      `${word(f['id'])}: to=<${word(f['to'])}>,${f['origTo'] === undefined ? '' : ` orig_to=<${word(f['origTo'])}>,`} relay=${word(f['relay'])}, delay=${word(f['delay'])}, delays=${word(f['delays'])}, dsn=${word(f['dsn'])}, status=${word(f['status'])} (${word(f['reply'])})`,
+    ],
+  ],
+  ['qmgr.removed', (f: Facts) => [`${word(f['id'])}: removed`]],
+])
+
+function peer(facts: Facts): string {
+  return `${word(facts['name'] ?? 'unknown')}[${word(facts['client'])}]`
+}
+
+function envelope(facts: Facts): string {
+  const to = facts['to'] === undefined ? '' : ` to=<${word(facts['to'])}>`
+  return `from=<${word(facts['from'] ?? '')}>${to} proto=${word(facts['proto'] ?? 'SMTP')} helo=<${word(facts['helo'] ?? '')}>`
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+
+/** Text as it may stand inside a line: what could end or forge one becomes '?', as in Postfix's printable(). */
+function word(value: Fact): string {
+  return String(value ?? '').replace(UNSAFE, '?')
+}
+
+const BARE = /^[A-Za-z0-9_.:@/<>[\]+*=!,-]+$/
+
+/** `event key=value …`; a value that is not one plain word is a JSON string. */
+export function keyValues(event: EventName, facts: Facts): string {
+  let line: string = event
+  for (const [key, value] of Object.entries(facts)) {
+    if (value === undefined) continue
+    const text = Array.isArray(value) ? value.join(',') : String(value)
+    line += ` ${key}=${BARE.test(text) ? text : JSON.stringify(text).replace(UNSAFE, '?')}`
+  }
+  return line
+}

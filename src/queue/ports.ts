@@ -1,0 +1,91 @@
+import type { NewMessage, NewRecipient, Origin, RecipientState } from '#src/queue/types.ts'
+
+/** A recipient as the queue holds it. */
+export interface QueuedRecipient extends NewRecipient {
+  /** Position in the envelope; with the message's `seq` its key in the store. */
+  readonly n: number
+  readonly state: RecipientState
+  /** Wall clock of the next attempt. */
+  readonly dueMs: number
+  readonly attempts: number
+  /** The last remote reply or our reason, verbatim; '' before the first attempt. */
+  readonly lastReply: string
+}
+
+/** A message as the queue holds it, without its body. */
+export interface QueuedMessage {
+  /** Row number in the store. */
+  readonly seq: number
+  readonly id: string
+  readonly arrivedMs: number
+  readonly sender: string
+  readonly eightBit: boolean
+  readonly smtpUtf8: boolean
+  readonly ret: '' | 'FULL' | 'HDRS'
+  readonly envid: string
+  readonly origin: Origin
+  readonly prefix: string
+  /** prefix and body together, as mailq shows it. */
+  readonly sizeBytes: number
+  readonly messageId: string
+}
+
+/** The body, read when it is sent: whole where it lay in the row, in blocks where it lies in spool/. */
+export interface BodySource {
+  readonly length: number
+  /** Blocks in order; throws a Fault BODY_DAMAGED when length or checksum do not hold. */
+  blocks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+}
+
+export interface Destination {
+  readonly protocol: 'lmtp' | 'smtp'
+  readonly host: string
+  readonly port: number
+}
+
+/** Where a recipient goes, decided anew at each attempt. */
+export type Route =
+  | { readonly kind: 'destination'; readonly destination: Destination }
+  | { readonly kind: 'deferred' | 'bounced'; readonly dsn: string; readonly reason: string }
+
+/** One message for some recipients, all at one destination. */
+export interface DeliveryRequest {
+  readonly message: QueuedMessage
+  readonly recipients: readonly QueuedRecipient[]
+  readonly body: BodySource
+  readonly destination: Destination
+}
+
+/** What became of one recipient in one attempt. Every recipient of a request has exactly one. */
+export interface RecipientOutcome {
+  readonly n: number
+  /** 'sent' and 'bounced' are final; 'deferred' is tried again until the message is too old. */
+  readonly kind: 'sent' | 'deferred' | 'bounced'
+  /** The peer's reply verbatim in one line, or our own sentence ("connect to …: Connection refused"). */
+  readonly reply: string
+  /** RFC 3463 status. */
+  readonly dsn: string
+  /** `host[address]:port`, or 'none' where no peer was reached. */
+  readonly relay: string
+  /** Who gave the reply: 'remote' text goes into a bounce as `Diagnostic-Code: smtp;`. */
+  readonly source: 'remote' | 'local'
+}
+
+/** Carries messages to their next hop: delivery/ implements it. Resolves always; never rejects. */
+export interface Deliverer {
+  deliver(request: DeliveryRequest, signal: AbortSignal): Promise<readonly RecipientOutcome[]>
+  /** Whether one more delivery to that destination would start at once (its concurrency has room). */
+  hasRoom(destination: Destination): boolean
+  /** Called when a delivery ends and there is room again. */
+  onRoom(listener: () => void): void
+  close(): Promise<void>
+}
+
+/** Writes the bounce for recipients that failed for good; undefined where none may be sent (null sender, NOTIFY=NEVER). */
+export type BounceComposer = (
+  message: QueuedMessage,
+  failures: readonly { readonly recipient: QueuedRecipient; readonly outcome: RecipientOutcome }[],
+  body: BodySource,
+) => Promise<NewMessage | undefined>
+
+export type Router = (address: string) => Route | Promise<Route>
