@@ -1,0 +1,44 @@
+import type { Facts } from '#src/base/fault.ts'
+
+/**
+ * What master and its children say to each other over the IPC channel. A child is started without arguments and
+ * waits for `boot`; `Boot` is the child's own settings message (`smtpd-boot.ts`, `qmgr-boot.ts`,
+ * `mailbox-boot.ts`).
+ *
+ *     master ▶ boot          once, first                          child ▶ ready, or failed and exit
+ *     master ▶ settings      a new generation; same shape as boot; what cannot change in a running process is
+ *                            left as it was
+ *     master ▶ stop          finish what you have, then exit 0
+ *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
+ *     smtpd  ▶ gone          one connection of this client has ended (only for those that were admitted)
+ *
+ * A child whose channel closes (`disconnect`) behaves as if told to stop.
+ */
+export type ToChild<Boot> =
+  | { readonly kind: 'boot'; readonly boot: Boot }
+  | { readonly kind: 'settings'; readonly boot: Boot }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'anvil'; readonly n: number; readonly admitted: boolean }
+
+export type FromChild =
+  /** `facts` are shown by `postern status`: what it listens on, how many signatures it has, … */
+  | { readonly kind: 'ready'; readonly facts?: Facts }
+  /**
+   * It cannot start, and a restart would not help (the port is taken, a folder is not writable). `reason` is a
+   * whole sentence for the operator that names the thing and the mend. The child exits after it.
+   */
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** `address` is the client's, as the socket gives it; `n` is chosen by the child and comes back. */
+  | { readonly kind: 'anvil'; readonly n: number; readonly address: string }
+  | { readonly kind: 'gone'; readonly address: string }
+
+/** Settings of the log, the same for every process; files are opened for appending by each. */
+export interface LogBoot {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  /** Absolute path of the structured log, one JSON object a line; '' for none. */
+  readonly jsonFile: string
+  /** Absolute path of the readable log; '' for none. */
+  readonly textFile: string
+  /** Whether the readable log goes to standard output too. */
+  readonly stdout: boolean
+}
