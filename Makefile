@@ -1,0 +1,63 @@
+# `make` alone says what there is. Node 26 is a package (node_modules/.bin/node); the machine's own Node only runs npm.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# npm is run with the PATH of the machine: `npm ci` deletes the very Node that would be found first otherwise.
+export SYSTEM_PATH := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+NATIVE_SOURCES := binding.gyp $(shell find native -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' 2>/dev/null | sort)
+
+.PHONY: help
+help: ## what there is (this list)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: install
+install: ## Debian's libraries where absent, the packages of package-lock.json, the native addon
+	@scripts/debian-packages.sh run
+	@scripts/once.sh node_modules/.postern-installed package.json package-lock.json .npmrc -- scripts/npm-ci.sh
+	@scripts/once.sh build/.postern-built package-lock.json $(NATIVE_SOURCES) -- scripts/build-native.sh
+
+.PHONY: run
+run: install ## start the appliance in the foreground with everything under ./var; Ctrl-C stops it
+	@exec bin/postern start
+
+.PHONY: install-test
+install-test: install ## what the tests need besides: Postfix and Dovecot as peers, strace, QEMU's storage daemon
+	@scripts/debian-packages.sh test
+
+.PHONY: test
+test: install-test ## all tests (the long crash tests and fuzzing have their own targets)
+	ava $(AVA_FLAGS)
+
+.PHONY: check
+check: install ## format, lint, types, unused code
+	oxfmt --check src test
+	oxlint --type-aware src test
+	tsc
+	knip
+
+.PHONY: format
+format: install ## bring src and test into the one format
+	oxfmt src test
+
+.PHONY: test-crash
+test-crash: install-test ## the long form of the crash tests (half an hour); POSTERN_SEED=n repeats a run
+	POSTERN_CRASH=long ava --timeout=40m --serial 'test/crash/*.test.ts'
+
+.PHONY: test-fresh
+test-fresh: ## prove `make run` and `make test` in a fresh Debian 12 (debootstrap; needs root)
+	@test/fresh/prove.sh
+
+.PHONY: fuzz
+fuzz: install ## libFuzzer with ASan on native/core; SECONDS_EACH=n for longer
+	@scripts/debian-packages.sh fuzz
+	@test/fuzz/run.sh
+
+.PHONY: bench
+bench: install-test ## Postern against Debian's Postfix, side by side, ratios first
+	@node test/bench/run.ts
+
+.PHONY: clean
+clean: ## what was built and installed in this folder; ./var (mail!) stays
+	rm -rf build node_modules test/fuzz/out

@@ -1,0 +1,130 @@
+#!/bin/sh
+# debian-packages.sh run|test|fuzz: installs the Debian packages that are needed and absent; nothing if there are none.
+# A running service is left alone, none is started, and no question is asked.
+set -eu
+
+set_name=$1
+as_root=''
+
+has() { command -v "$1" >/dev/null 2>&1; }
+has_package() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+want() { has_package "$1" || missing="$missing $1"; }
+
+# What a compiler and node-gyp are made of is asked for by command: any compiler will do.
+missing_for_run() {
+  has g++ || missing="$missing g++"
+  has make || missing="$missing make"
+  has python3 || missing="$missing python3"
+  has pkg-config || missing="$missing pkg-config"
+  # One API, two packages: Vectorscan is preferred, Debian 12's Hyperscan 5.4.0 lacks fixes.
+  has_package libvectorscan-dev || has_package libhyperscan-dev || missing="$missing libvectorscan-dev"
+}
+
+missing_for_test() {
+  want postfix
+  want dovecot-lmtpd
+  want strace
+  want curl
+  want procps
+  want e2fsprogs
+  want qemu-utils
+  want qemu-system-common
+  missing_for_fuzz
+}
+
+missing_for_fuzz() {
+  has clang++ || missing="$missing clang"
+  # libFuzzer and ASan are a package of their own, of the compiler's version.
+  runtime=$(has clang++ && clang++ --print-file-name="libclang_rt.fuzzer-$(uname -m).a" || true)
+  [ -f "$runtime" ] || missing="$missing libclang-rt-dev"
+}
+
+become_root() {
+  [ "$(id -u)" = 0 ] && return
+  if has sudo; then
+    as_root=sudo
+    return
+  fi
+  echo "These Debian packages are missing:$missing" >&2
+  echo "Installing them needs root, and there is no sudo here. As root: apt-get install$missing" >&2
+  exit 1
+}
+
+apt() {
+  $as_root env DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=a \
+    apt-get -q -y -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$log" 2>&1
+}
+
+# --no-remove: a mail server that the machine already has (only one may be installed) is worth more than our tests.
+install_all() { apt install --no-install-recommends --no-remove "$@"; }
+
+# Debian starts a service when its package is installed, unless this file forbids it.
+forbid_starts() {
+  policy=/usr/sbin/policy-rc.d
+  [ -e "$policy" ] && return
+  printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+  $as_root chmod 755 "$policy"
+  trap '$as_root rm -f "$policy"; rm -f "$log"' EXIT
+}
+
+# Postfix's own question is answered "No configuration": our private instances bring theirs, and Debian's unit
+# then has nothing to start, at this or any later boot.
+answer_questions() {
+  echo 'postfix postfix/main_mailer_type select No configuration' | $as_root debconf-set-selections 2>/dev/null || true
+}
+
+# A freshly installed Dovecot is not left to start at the next boot.
+disable_new_services() {
+  case " $missing " in
+    *' dovecot-lmtpd '*) has systemctl && $as_root systemctl disable dovecot.service dovecot.socket >/dev/null 2>&1 || true ;;
+  esac
+}
+
+missing=''
+case $set_name in
+  run) missing_for_run ;;
+  test) missing_for_test ;;
+  fuzz) missing_for_fuzz ;;
+  *)
+    echo 'usage: debian-packages.sh run|test|fuzz' >&2
+    exit 64
+    ;;
+esac
+[ -n "$missing" ] || exit 0
+
+if ! has apt-get; then
+  echo "This is not Debian (no apt-get). Needed:$missing, or what your distribution calls them." >&2
+  exit 1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+become_root
+echo "Installing Debian packages:$missing"
+forbid_starts
+answer_questions
+
+apt update || { tail -n 20 "$log" >&2; echo 'apt-get update failed: the lines above say why.' >&2; exit 1; }
+case " $missing " in
+  *' libvectorscan-dev '*)
+    if [ -z "$(apt-cache madison libvectorscan-dev 2>/dev/null)" ]; then
+      missing=$(echo "$missing" | sed 's/libvectorscan-dev/libhyperscan-dev/')
+    fi
+    ;;
+esac
+
+# shellcheck disable=SC2086 -- a list of words
+if install_all $missing; then
+  disable_new_services
+  exit 0
+fi
+if [ "$set_name" = run ]; then
+  tail -n 30 "$log" >&2
+  echo "Debian's packages could not be installed:$missing. The lines above say why." >&2
+  exit 1
+fi
+# One by one: a test whose peer could not be installed says so and is skipped; the others run.
+for package in $missing; do
+  install_all "$package" || echo "Could not install $package; the tests that need it are skipped."
+done
+disable_new_services
