@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto'
+import { createServer, type Server, type Socket } from 'node:net'
+import { once } from 'node:events'
+
+/** One message that the sink answered 250 to, for one recipient. */
+export interface SinkDelivery {
+  /** The X-Ledger-Id header; '' where the message has none. */
+  readonly ledgerId: string
+  readonly recipient: string
+  readonly sender: string
+  /** Of the message from its X-Ledger-Id line on: what the client sent, without the lines put on top. */
+  readonly sha256: string
+  /** Monotonic clock of this process, to order it with faults. */
+  readonly atMs: number
+  /** The whole message, only where the sink keeps messages. */
+  readonly message: Buffer
+}
+
+export interface SinkOptions {
+  /** 0 lets the kernel choose. */
+  readonly port?: number
+  /** The reply to a recipient after its message; undefined is 250. Decides per recipient, as LMTP does. */
+  readonly answer?: (recipient: string, ledgerId: string) => string | undefined
+  /** Keeps whole messages in `deliveries`; for small tests. */
+  readonly keep?: boolean
+}
+
+/** The header that marks a message of the ledger, and where what the client sent begins. */
+const MARK = 'X-Ledger-Id: '
+
+/**
+ * A mailbox server's LMTP side in the test's own process, outside whatever is being broken. It takes everything,
+ * remembers what it answered 250 to, and shares no code with src/.
+ */
+export class LmtpSink {
+  readonly deliveries: SinkDelivery[] = []
+  readonly #options: SinkOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  #port = 0
+  /** Connections that were ever made, to see reuse. */
+  connections = 0
+  #wake: (() => void)[] = []
+
+  private constructor(options: SinkOptions) {
+    this.#options = options
+    this.#server = createServer((socket) => {
+      this.connections += 1
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+      socket.on('error', () => {})
+      new SinkSession(socket, options, (delivery) => {
+        this.deliveries.push(delivery)
+        for (const wake of this.#wake.splice(0)) wake()
+      })
+    })
+  }
+
+  static async listen(options: SinkOptions = {}): Promise<LmtpSink> {
+    const sink = new LmtpSink(options)
+    await sink.open()
+    return sink
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** Listens again on the same port after `shut`. */
+  async open(): Promise<void> {
+    this.#server.listen(this.#port === 0 ? (this.#options.port ?? 0) : this.#port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    const address = this.#server.address()
+    if (address !== null && typeof address === 'object') this.#port = address.port
+  }
+
+  /** Stops listening and drops every connection: what a mailbox server that is down looks like. */
+  async shut(): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  /** Resolves once `count` deliveries were answered 250; rejects after `withinMs`. */
+  async taken(count: number, withinMs = 60_000): Promise<void> {
+    const signal = AbortSignal.timeout(withinMs)
+    // A timeout signal alone does not keep the process alive.
+    const alive = setTimeout(() => {}, withinMs)
+    try {
+      while (this.deliveries.length < count) {
+        const { promise, resolve, reject } = Promise.withResolvers<void>()
+        const fail = (): void => {
+          reject(new Error(`the sink took ${this.deliveries.length} of ${count} within ${withinMs} ms`))
+        }
+        if (signal.aborted) fail()
+        signal.addEventListener('abort', fail, { once: true })
+        this.#wake.push(resolve)
+        await promise
+        signal.removeEventListener('abort', fail)
+      }
+    } finally {
+      clearTimeout(alive)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shut()
+  }
+}
+
+class SinkSession {
+  readonly #socket: Socket
+  readonly #options: SinkOptions
+  readonly #took: (delivery: SinkDelivery) => void
+  #chunks: Buffer[] = []
+  #inData = false
+  #sender = ''
+  #recipients: string[] = []
+
+  constructor(socket: Socket, options: SinkOptions, took: (delivery: SinkDelivery) => void) {
+    this.#socket = socket
+    this.#options = options
+    this.#took = took
+    socket.write('220 sink.example LMTP\r\n')
+    socket.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      // Joining is quadratic for a large body, so it waits for what could end one.
+      if (!this.#inData || endsData(this.#chunks)) this.#read()
+    })
+  }
+
+  #read(): void {
+    let bytes = Buffer.concat(this.#chunks)
+    for (;;) {
+      const rest = this.#inData ? this.#readData(bytes) : this.#readCommand(bytes)
+      if (rest === undefined) break
+      bytes = rest
+    }
+    this.#chunks = bytes.length === 0 ? [] : [bytes]
+  }
+
+  #readCommand(bytes: Buffer): Buffer | undefined {
+    const at = bytes.indexOf('\r\n')
+    if (at < 0) return undefined
+    this.#socket.write(this.#answer(bytes.toString('latin1', 0, at)))
+    return bytes.subarray(at + 2)
+  }
+
+  #answer(line: string): string {
+    const verb = line.slice(0, 4).toUpperCase()
+    switch (verb) {
+      case 'LHLO':
+        return '250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n'
+      case 'MAIL':
+        this.#sender = addressIn(line)
+        this.#recipients = []
+        return '250 2.1.0 Ok\r\n'
+      case 'RCPT':
+        this.#recipients.push(addressIn(line))
+        return '250 2.1.5 Ok\r\n'
+      case 'DATA':
+        if (this.#recipients.length === 0) return '503 5.5.1 No recipients\r\n'
+        this.#inData = true
+        return '354 Go on\r\n'
+      case 'RSET':
+      case 'NOOP':
+        this.#recipients = []
+        return '250 2.0.0 Ok\r\n'
+      case 'QUIT':
+        this.#socket.end()
+        return '221 2.0.0 Bye\r\n'
+      default:
+        return '500 5.5.2 Unknown\r\n'
+    }
+  }
+
+  #readData(bytes: Buffer): Buffer | undefined {
+    const empty = bytes.subarray(0, 3).equals(Buffer.from('.\r\n'))
+    const at = empty ? -2 : bytes.indexOf('\r\n.\r\n')
+    if (!empty && at < 0) return undefined
+    this.#inData = false
+    const wire = bytes.toString('latin1', 0, at + 2)
+    const message = Buffer.from(wire.replace(/(^|\r\n)\.\./g, '$1.'), 'latin1')
+    for (const recipient of this.#recipients) this.#settle(recipient, message)
+    this.#recipients = []
+    return bytes.subarray(at + 5)
+  }
+
+  #settle(recipient: string, message: Buffer): void {
+    const start = ledgerStart(message)
+    const ledgerId = start < 0 ? '' : ledgerIdAt(message, start)
+    const said = this.#options.answer?.(recipient, ledgerId) ?? '250 2.1.5 Taken'
+    // Noted before it is answered: once the 250 may have been read, it must be in the list.
+    if (said.startsWith('250')) {
+      this.#took({
+        ledgerId,
+        recipient,
+        sender: this.#sender,
+        sha256: createHash('sha256')
+          .update(message.subarray(Math.max(start, 0)))
+          .digest('hex'),
+        atMs: performance.now(),
+        message: this.#options.keep === true ? message : Buffer.alloc(0),
+      })
+    }
+    this.#socket.write(`${said}\r\n`)
+  }
+}
+
+function endsData(chunks: readonly Buffer[]): boolean {
+  const tail = Buffer.concat(chunks.slice(-5)).subarray(-5).toString('latin1')
+  // A pipelining client may have sent commands behind the dot: those chunks do not end in it, but in a line.
+  return tail.endsWith('\r\n')
+}
+
+function addressIn(line: string): string {
+  const open = line.indexOf('<')
+  const close = line.lastIndexOf('>')
+  return open < 0 || close < open ? '' : line.slice(open + 1, close)
+}
+
+function ledgerStart(message: Buffer): number {
+  if (message.toString('latin1', 0, MARK.length) === MARK) return 0
+  const at = message.indexOf(`\r\n${MARK}`)
+  return at < 0 ? -1 : at + 2
+}
+
+function ledgerIdAt(message: Buffer, start: number): string {
+  return message.toString('latin1', start + MARK.length, message.indexOf('\r\n', start))
+}
