@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { dirname, join, resolve } from 'node:path'
+import { domainToASCII } from 'node:url'
+import { parse, TomlError } from 'smol-toml'
+import { errorCode, errorText } from '#src/base/fault.ts'
+import { readLimits, readZimbraSettings } from '#src/config/overrides.ts'
+import type { ConfigProblem } from '#src/config/reader.ts'
+import { Problems, Table } from '#src/config/reader.ts'
+import type { Overrides } from '#src/config/resolve.ts'
+import { keyLines } from '#src/config/toml-lines.ts'
+
+export interface Listener {
+  readonly address: string
+  readonly port: number
+}
+
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** What postern.toml says: all that the box needs before it can reach a directory. Paths are absolute. */
+export interface Config {
+  /** The file it was read from; '' where there is none and every value is the default. */
+  readonly file: string
+  readonly dataFolder: string
+  readonly listeners: readonly Listener[]
+  /** Where mail goes by default; undefined means the embedded mailbox store. */
+  readonly lmtpServer: HostPort | undefined
+  /** Where the embedded mailbox store listens, if it is used. */
+  readonly mailbox: Listener
+  /** The domain that the embedded directory is created with. */
+  readonly firstDomain: string
+  /** smtpd processes; 0 means as many as the machine carries. */
+  readonly workers: number
+  readonly signatureFolder: string
+  readonly tls: { readonly certificateFile: string; readonly keyFile: string }
+  readonly log: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error'
+    readonly jsonFile: string
+    readonly textFile: string
+    readonly stdout: boolean
+  }
+  readonly overrides: Overrides
+}
+
+export type LoadedConfig =
+  | { readonly kind: 'config'; readonly config: Config }
+  | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] }
+
+/** A larger file is no configuration. */
+const FILE_BYTES_MAX = 1_048_576
+/** Listeners of one box: each costs a socket in every smtpd process. */
+const LISTENERS_MAX = 64
+/** More smtpd processes than this help no machine that Postern runs on. */
+export const WORKERS_MAX = 256
+
+const TOP_KEYS = ['data', 'listener', 'lmtp', 'mailbox', 'directory', 'workers', 'signatures', 'tls', 'log', 'limits', 'settings']
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+/**
+ * Reads the configuration file. `file` given: it must exist. Not given: `postern.toml` of `folder` if it is there,
+ * else every default. Relative paths in the file start at the file's folder, without a file at `folder`.
+ */
+export function loadConfig(file: string | undefined, folder: string): LoadedConfig {
+  const path = resolve(folder, file ?? 'postern.toml')
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (file === undefined && errorCode(error) === 'ENOENT') return readConfig('', '', folder)
+    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read: ${errorText(error)}`
+    return { kind: 'invalid', problems: [{ file: path, line: 1, key: '', reason: why }] }
+  }
+  if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
+    const reason = `is larger than ${FILE_BYTES_MAX} bytes`
+    return { kind: 'invalid', problems: [{ file: path, line: 1, key: '', reason }] }
+  }
+  return readConfig(text, path, dirname(path))
+}
+
+/** Checks the text of a configuration file as a whole; every problem is told, each with its line. */
+export function readConfig(text: string, file: string, folder: string): LoadedConfig {
+  let document: Record<string, unknown>
+  try {
+    document = parse(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    // The message goes on with a picture of the line; the first line says it.
+    const reason = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '')
+    return { kind: 'invalid', problems: [{ file, line: error.line, key: '', reason: `not valid TOML: ${reason}` }] }
+  }
+  const problems = new Problems(file, keyLines(text))
+  const config = readDocument(new Table('', document, problems), file, folder)
+  return problems.list.length > 0 ? { kind: 'invalid', problems: problems.list } : { kind: 'config', config }
+}
+
+function readDocument(top: Table, file: string, folder: string): Config {
+  top.only(TOP_KEYS)
+  const dataFolder = resolve(folder, top.text('data', './var'))
+  const directory = top.table('directory')
+  directory.only(['domain'])
+  const signatures = top.table('signatures')
+  signatures.only(['folder'])
+  const mailbox = top.table('mailbox')
+  mailbox.only(['address', 'port'])
+  const limits = readLimits(top.table('limits'))
+  return {
+    file,
+    dataFolder,
+    listeners: readListeners(top),
+    lmtpServer: readLmtp(top.table('lmtp')),
+    mailbox: readListener(mailbox, 2424),
+    firstDomain: readDomain(directory),
+    workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
+    signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
+    tls: readTls(top.table('tls'), folder, dataFolder),
+    log: readLog(top.table('log'), folder, dataFolder),
+    overrides: { ...limits, ...readZimbraSettings(top.table('settings'), limits) },
+  }
+}
+
+function readListeners(top: Table): readonly Listener[] {
+  const tables = top.tables('listener')
+  if (tables === undefined) return [{ address: '127.0.0.1', port: 2525 }]
+  if (tables.length > LISTENERS_MAX) top.wrong('listener', `may stand ${LISTENERS_MAX} times at most`)
+  if (tables.length === 0) top.wrong('listener', 'must name one listener at least')
+  const seen = new Set<string>()
+  return tables.map((table) => {
+    table.only(['address', 'port'])
+    const listener = readListener(table, 2525)
+    const name = `${listener.address} ${listener.port}`
+    if (seen.has(name)) table.wrong('port', 'is the same listener as one above')
+    seen.add(name)
+    return listener
+  })
+}
+
+function readListener(table: Table, port: number): Listener {
+  const address = table.text('address', '127.0.0.1')
+  if (isIP(address) === 0) table.wrong('address', 'must be an IP address, such as 127.0.0.1, 0.0.0.0 or ::')
+  return { address, port: table.integer('port', port, { least: 1, most: 65_535 }) }
+}
+
+/** LMTP's port in a Zimbra mailbox server. */
+const LMTP_PORT = 7025
+
+function readLmtp(table: Table): HostPort | undefined {
+  table.only(['server'])
+  if (table.raw('server') === undefined) return undefined
+  const parsed = parseHostPort(table.text('server', 'localhost'), LMTP_PORT)
+  if (parsed === undefined) table.wrong('server', 'must be host:port, such as mailbox.example.com:7025 or [2001:db8::1]:7025')
+  return parsed
+}
+
+/** `host`, `host:port`, `[address]:port`; undefined if it is none of these. */
+export function parseHostPort(text: string, defaultPort: number): HostPort | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]{1,255}))(?::(\d{1,5}))?$/.exec(text)
+  if (match === null) return undefined
+  const host = match[1] ?? match[2] ?? ''
+  const port = match[3] === undefined ? defaultPort : Number(match[3])
+  if (port < 1 || port > 65_535 || (match[1] !== undefined && isIP(host) === 0)) return undefined
+  return { host, port }
+}
+
+function readDomain(table: Table): string {
+  const given = table.text('domain', 'example.test')
+  const ascii = domainToASCII(given).toLowerCase()
+  if (/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/.test(ascii) && ascii.length <= 255) return ascii
+  table.wrong('domain', 'must be a domain such as example.com')
+  return 'example.test'
+}
+
+function readTls(table: Table, folder: string, dataFolder: string): Config['tls'] {
+  table.only(['certificate', 'key'])
+  if ((table.raw('certificate') === undefined) !== (table.raw('key') === undefined)) {
+    const lone = table.raw('key') === undefined ? 'certificate' : 'key'
+    table.wrong(lone, 'needs the other half: give both certificate and key, or neither')
+  }
+  return {
+    certificateFile: resolve(folder, table.text('certificate', join(dataFolder, 'tls', 'certificate.pem'))),
+    keyFile: resolve(folder, table.text('key', join(dataFolder, 'tls', 'key.pem'))),
+  }
+}
+
+function readLog(table: Table, folder: string, dataFolder: string): Config['log'] {
+  table.only(['level', 'json', 'text', 'stdout'])
+  return {
+    level: table.oneOf('level', 'info', LEVELS),
+    jsonFile: logFile(table, 'json', { folder, fallback: join(dataFolder, 'log', 'postern.jsonl') }),
+    textFile: logFile(table, 'text', { folder, fallback: join(dataFolder, 'log', 'postern.log') }),
+    stdout: table.flag('stdout', true),
+  }
+}
+
+/** A file name, or false for no such log. */
+function logFile(table: Table, key: string, where: { readonly folder: string; readonly fallback: string }): string {
+  if (table.raw(key) === false) return ''
+  if (table.raw(key) === true) return where.fallback
+  return resolve(where.folder, table.text(key, where.fallback))
+}

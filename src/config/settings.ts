@@ -1,0 +1,31 @@
+import type { Setting, ValueOf } from '#src/config/setting.ts'
+import { DELIVERY_SETTINGS, QUEUE_SETTINGS } from '#src/config/settings-queue.ts'
+import { SMTP_SETTINGS } from '#src/config/settings-smtp.ts'
+
+/**
+ * Every setting that has a name in Postfix or Zimbra: the one table. postern.toml, the directory, the checks
+ * and docs/settings.md come from it.
+ */
+export const SETTINGS = { ...SMTP_SETTINGS, ...QUEUE_SETTINGS, ...DELIVERY_SETTINGS } as const
+
+export type SettingKey = keyof typeof SETTINGS
+
+/** The values that count, all of them; plain data, so that it can go to a child process. */
+export type Settings = { readonly [K in SettingKey]: ValueOf<(typeof SETTINGS)[K]> }
+
+/** The table as a list, in its own order. */
+export const SETTING_LIST: readonly (readonly [SettingKey, Setting])[] = Object.entries(SETTINGS) as [SettingKey, Setting][]
+
+/** By the name that `[limits]` takes: Postfix's. */
+export const BY_POSTFIX: ReadonlyMap<string, SettingKey> = new Map(
+  SETTING_LIST.filter(([, setting]) => setting.postfix !== '').map(([key, setting]) => [setting.postfix, key]),
+)
+
+/** By the name that `[settings]` and the directory take: Zimbra's, in lower case, since attribute names have none. */
+export const BY_ZIMBRA: ReadonlyMap<string, SettingKey> = new Map(
+  SETTING_LIST.flatMap(([key, setting]) =>
+    [setting.zimbra, ...(setting.zimbraAliases ?? [])]
+      .filter((name) => name !== '')
+      .map((name) => [name.toLowerCase(), key] as const),
+  ),
+)
