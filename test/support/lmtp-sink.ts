@@ -49,10 +49,11 @@ export class LmtpSink {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
       socket.on('error', () => {})
-      new SinkSession(socket, options, (delivery) => {
+      const session = new SinkSession(options, (delivery) => {
         this.deliveries.push(delivery)
         for (const wake of this.#wake.splice(0)) wake()
       })
+      session.serve(socket)
     })
   }
 
@@ -111,19 +112,25 @@ export class LmtpSink {
 }
 
 class SinkSession {
-  readonly #socket: Socket
   readonly #options: SinkOptions
   readonly #took: (delivery: SinkDelivery) => void
+  #say: (text: string) => void = () => {}
   #chunks: Buffer[] = []
   #inData = false
   #sender = ''
   #recipients: string[] = []
 
-  constructor(socket: Socket, options: SinkOptions, took: (delivery: SinkDelivery) => void) {
-    this.#socket = socket
+  constructor(options: SinkOptions, took: (delivery: SinkDelivery) => void) {
     this.#options = options
     this.#took = took
-    socket.write('220 sink.example LMTP\r\n')
+  }
+
+  serve(socket: Socket): void {
+    this.#say = (text) => {
+      socket.write(text)
+      if (text.startsWith('221')) socket.end()
+    }
+    this.#say('220 sink.example LMTP\r\n')
     socket.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk)
       // Joining is quadratic for a large body, so it waits for what could end one.
@@ -132,7 +139,7 @@ class SinkSession {
   }
 
   #read(): void {
-    let bytes = Buffer.concat(this.#chunks)
+    let bytes: Buffer = Buffer.concat(this.#chunks)
     for (;;) {
       const rest = this.#inData ? this.#readData(bytes) : this.#readCommand(bytes)
       if (rest === undefined) break
@@ -144,7 +151,7 @@ class SinkSession {
   #readCommand(bytes: Buffer): Buffer | undefined {
     const at = bytes.indexOf('\r\n')
     if (at < 0) return undefined
-    this.#socket.write(this.#answer(bytes.toString('latin1', 0, at)))
+    this.#say(this.#answer(bytes.toString('latin1', 0, at)))
     return bytes.subarray(at + 2)
   }
 
@@ -169,7 +176,6 @@ class SinkSession {
         this.#recipients = []
         return '250 2.0.0 Ok\r\n'
       case 'QUIT':
-        this.#socket.end()
         return '221 2.0.0 Bye\r\n'
       default:
         return '500 5.5.2 Unknown\r\n'
@@ -205,7 +211,7 @@ class SinkSession {
         message: this.#options.keep === true ? message : Buffer.alloc(0),
       })
     }
-    this.#socket.write(`${said}\r\n`)
+    this.#say(`${said}\r\n`)
   }
 }
 
