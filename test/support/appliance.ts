@@ -1,0 +1,207 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { alive, descendants } from '#test/support/faults.ts'
+import { run, type Ran } from '#test/support/run.ts'
+import { ConnectionLost, SmtpClient } from '#test/support/smtp-client.ts'
+import { freePorts } from '#test/support/temp.ts'
+import { until } from '#test/support/wait.ts'
+
+/** The root of the checkout: this file lies in test/support/. */
+export const REPOSITORY = join(import.meta.dirname, '..', '..')
+const POSTERN = join(REPOSITORY, 'bin', 'postern')
+
+export interface ApplianceOptions {
+  /** A folder of the test's own: postern.toml is written there. */
+  readonly folder: string
+  /** The data folder; `folder`/var if not given. */
+  readonly data?: string
+  /** Port of an LMTP server on loopback; without one the embedded mailbox store serves. */
+  readonly lmtpPort?: number
+  /** smtpd processes. */
+  readonly workers?: number
+  /** Lines of [limits], Postfix's names: `message_size_limit = 1000`. */
+  readonly limits?: readonly string[]
+  /** Lines of [settings], Zimbra's names. */
+  readonly settings?: readonly string[]
+}
+
+export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox'
+
+/** What the appliance printed, kept for the message of a failed test. */
+const OUTPUT_KEPT = 20_000
+
+/** The whole appliance as an operator starts it: `bin/postern start` in the foreground, in a folder of its own. */
+export class Appliance {
+  readonly smtpPort: number
+  readonly data: string
+  readonly folder: string
+  #master: ChildProcess
+  #output = ''
+
+  private constructor(options: ApplianceOptions, smtpPort: number) {
+    this.folder = options.folder
+    this.data = options.data ?? join(options.folder, 'var')
+    this.smtpPort = smtpPort
+    this.#master = this.#spawn()
+  }
+
+  /** Starts it and waits until it greets. */
+  static async start(options: ApplianceOptions): Promise<Appliance> {
+    const [smtpPort = 0, mailboxPort = 0] = await freePorts(2)
+    mkdirSync(options.folder, { recursive: true })
+    writeFileSync(join(options.folder, 'postern.toml'), configuration(options, smtpPort, mailboxPort))
+    const appliance = new Appliance(options, smtpPort)
+    try {
+      await appliance.serving()
+    } catch (error) {
+      await appliance.kill()
+      throw error
+    }
+    return appliance
+  }
+
+  #spawn(): ChildProcess {
+    // A process group of its own, so that Ctrl-C can be sent to all of it as a terminal does.
+    const child = spawn(process.execPath, [POSTERN, 'start'], {
+      cwd: this.folder,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
+      })
+    }
+    return child
+  }
+
+  get pid(): number {
+    return this.#master.pid ?? 0
+  }
+
+  /** What it printed, the end of it. */
+  get output(): string {
+    return this.#output
+  }
+
+  get running(): boolean {
+    return this.#master.exitCode === null && this.#master.signalCode === null
+  }
+
+  /** Resolves once a connection is greeted with 220 and MAIL is taken; rejects when master ends instead. */
+  async serving(): Promise<void> {
+    await until('the appliance serves', async () => {
+      if (!this.running) throw new Error(`the appliance ended: ${this.#output}`)
+      return this.#takesMail()
+    })
+  }
+
+  async #takesMail(): Promise<boolean> {
+    try {
+      using client = await SmtpClient.greeted(this.smtpPort)
+      const reply = await client.command('MAIL FROM:<>')
+      await client.quit()
+      return reply.code === 250
+    } catch (error) {
+      // Refused or cut off: not yet. `until` has the bound.
+      if (error instanceof ConnectionLost || (error instanceof Error && 'code' in error)) return false
+      throw error
+    }
+  }
+
+  /** Starts master again in the same folder, after it ended or was killed. */
+  async startAgain(): Promise<void> {
+    this.#master = this.#spawn()
+    await this.serving()
+  }
+
+  /** Runs `bin/postern` with these words, as an operator beside it would. */
+  tool(...words: readonly string[]): Promise<Ran> {
+    return run(process.execPath, [POSTERN, ...words], { cwd: this.folder })
+  }
+
+  /** The process ids of one kind of process. */
+  pids(kind: ProcessKind): number[] {
+    if (kind === 'master') return this.running ? [this.pid] : []
+    return descendants(this.pid)
+      .filter(({ pid, command }) => pid !== this.pid && command.includes(kind))
+      .map(({ pid }) => pid)
+  }
+
+  /** Every process of it that is alive. */
+  family(): readonly { readonly pid: number; readonly command: string; readonly executable: string }[] {
+    return descendants(this.pid)
+  }
+
+  /** Sends a signal to its whole process group (Ctrl-C: 'SIGINT') or to master alone; gives master's exit code. */
+  async stop(
+    signal: NodeJS.Signals = 'SIGTERM',
+    whom: 'master' | 'group' = 'master',
+  ): Promise<number | null> {
+    if (!this.running) return this.#master.exitCode
+    const gone = once(this.#master, 'exit')
+    process.kill(whom === 'group' ? -this.pid : this.pid, signal)
+    await gone
+    return this.#master.exitCode
+  }
+
+  /** kill -9 of everything at once, and waits until all of it is gone. Safe to call twice. */
+  async kill(): Promise<void> {
+    const pids = this.family().map(({ pid }) => pid)
+    const gone = this.running ? once(this.#master, 'exit') : undefined
+    for (const pid of pids) killIfThere(pid)
+    await gone
+    await until('every process is gone', () => !pids.some((pid) => alive(pid)))
+  }
+
+  /** Files that the embedded mailbox store holds, by their whole text. */
+  mailboxFiles(): string[] {
+    const root = join(this.data, 'mailboxes')
+    if (!existsSync(root)) return []
+    return readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.parentPath.endsWith('/new'))
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
+  }
+
+  /** The ids in the queue, with the state and so on, as `queue list --json` tells them. */
+  async queue(): Promise<Record<string, unknown>[]> {
+    const ran = await this.tool('queue', 'list', '--json')
+    if (ran.code !== 0) throw new Error(`queue list: exit ${ran.code}: ${ran.stderr}`)
+    return ran.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.running) await this.stop()
+    await this.kill()
+  }
+}
+
+export function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
+function configuration(options: ApplianceOptions, smtpPort: number, mailboxPort: number): string {
+  return [
+    ...(options.data === undefined ? [] : [`data = ${JSON.stringify(options.data)}`]),
+    `workers = ${options.workers ?? 1}`,
+    '[[listener]]',
+    `port = ${smtpPort}`,
+    '[mailbox]',
+    `port = ${mailboxPort}`,
+    ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),
+    '[limits]',
+    ...(options.limits ?? []),
+    '[settings]',
+    ...(options.settings ?? []),
+    '',
+  ].join('\n')
+}
