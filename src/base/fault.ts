@@ -17,6 +17,7 @@ export const FAULTS = {
   BODY_DAMAGED: 'The stored body is not what was accepted. The message is set aside as corrupt; look at it, then delete or requeue it.',
   FRAME_MALFORMED: 'The other process sent what is no frame. The connection is closed; if this repeats, the two are of different releases.',
   QUEUE_WRITER_DIED: 'The queue could not be written any more. The process ends and a new one opens the store afresh; check the disk.',
+  DIRECTORY_UNUSABLE: 'The file of the embedded directory cannot be opened. Look at its rights and its disk, or restore it from an export.',
 } as const
 
 export type FaultCode = keyof typeof FAULTS
