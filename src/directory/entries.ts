@@ -1,0 +1,197 @@
+import { Fault } from '#src/base/fault.ts'
+import { migrate } from '#src/store/migrate.ts'
+import type { Statement, Store } from '#src/store/sqlite.ts'
+import { openStore } from '#src/store/sqlite.ts'
+import type { LdifAttribute, LdifModification, LdifRecord, LdifValue } from '#src/directory/ldif.ts'
+import { formatLdif } from '#src/directory/ldif.ts'
+import { dnKey, fold, valueKey } from '#src/directory/names.ts'
+
+/**
+ * An entry is a name (dn) with attributes, each of one or several values in their order. `value_key` is what a
+ * value is searched by; see names.ts.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE entry (
+    id INTEGER PRIMARY KEY,
+    dn TEXT NOT NULL,
+    dn_key TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE attribute (
+    entry INTEGER NOT NULL REFERENCES entry (id) ON DELETE CASCADE,
+    n INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    value_key TEXT NOT NULL,
+    is_binary INTEGER NOT NULL,
+    PRIMARY KEY (entry, n)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX attribute_value ON attribute (value_key, name_key);
+  `,
+]
+
+/** What an import did. Warnings are sentences with their line: the record was taken, but may not do what was meant. */
+export interface ImportResult {
+  readonly added: number
+  readonly replaced: number
+  readonly modified: number
+  readonly deleted: number
+  readonly warnings: readonly string[]
+}
+
+/** A record that cannot be taken; nothing of its file was. */
+export class ImportError extends Error {
+  readonly line: number
+  constructor(line: number, reason: string) {
+    super(reason)
+    this.line = line
+  }
+}
+
+interface AttributeRow {
+  readonly name: string
+  readonly value: string
+  readonly is_binary: number
+}
+
+/** Opens the file of the embedded directory for writing; it is made if it is not there. */
+export function openEntries(path: string): Entries {
+  let store: Store | undefined
+  try {
+    store = openStore(path)
+    // Nobody else writes checkpoints here: SQLite's own habit does.
+    store.pragma('wal_autocheckpoint = 1000')
+    migrate(store, MIGRATIONS)
+    return new Entries(store)
+  } catch (error) {
+    store?.close()
+    throw new Fault('DIRECTORY_UNUSABLE', { file: path }, error)
+  }
+}
+
+/** The writing side of the embedded directory: import, export, and what is made at first start. */
+export class Entries implements Disposable {
+  readonly #store: Store
+  readonly #find: Statement
+  readonly #insert: Statement
+  readonly #remove: Statement
+  readonly #attributes: Statement
+  readonly #clear: Statement
+  readonly #add: Statement
+
+  constructor(store: Store) {
+    this.#store = store
+    this.#find = store.prepare('SELECT id FROM entry WHERE dn_key = ?').pluck()
+    this.#insert = store.prepare('INSERT INTO entry (dn, dn_key) VALUES (?, ?)')
+    this.#remove = store.prepare('DELETE FROM entry WHERE id = ?')
+    this.#attributes = store.prepare('SELECT name, value, is_binary FROM attribute WHERE entry = ? ORDER BY n')
+    this.#clear = store.prepare('DELETE FROM attribute WHERE entry = ?')
+    this.#add = store.prepare(
+      'INSERT INTO attribute (entry, n, name, name_key, value, value_key, is_binary) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    )
+  }
+
+  get isEmpty(): boolean {
+    return this.#store.prepare('SELECT 1 FROM entry LIMIT 1').get() === undefined
+  }
+
+  /**
+   * Takes all records or, with an ImportError that names the line, none. A content record replaces the entry of its
+   * dn as a whole, so that a file can be imported twice.
+   */
+  import(records: readonly LdifRecord[]): ImportResult {
+    const counts = { added: 0, replaced: 0, modified: 0, deleted: 0 }
+    const warnings: string[] = []
+    this.#store
+      .transaction(() => {
+        for (const record of records) {
+          counts[this.#apply(record)] += 1
+          if (record.kind === 'entry') warnings.push(...doubts(record))
+        }
+      })
+      .immediate()
+    return { ...counts, warnings }
+  }
+
+  #apply(record: LdifRecord): 'added' | 'replaced' | 'modified' | 'deleted' {
+    const id = this.#find.get(dnKey(record.dn)) as number | undefined
+    switch (record.kind) {
+      case 'entry': {
+        if (record.attributes.length === 0) throw new ImportError(record.line, 'the entry has no attributes')
+        const entry = id ?? Number(this.#insert.run(record.dn, dnKey(record.dn)).lastInsertRowid)
+        this.#write(entry, record.attributes, record.line)
+        return id === undefined ? 'added' : 'replaced'
+      }
+      case 'delete':
+        if (id === undefined) throw new ImportError(record.line, `there is no entry ${record.dn}`)
+        this.#clear.run(id)
+        this.#remove.run(id)
+        return 'deleted'
+      case 'modify': {
+        if (id === undefined) throw new ImportError(record.line, `there is no entry ${record.dn}`)
+        let attributes = this.#read(id)
+        for (const change of record.changes) attributes = modified(attributes, change, record.line)
+        this.#write(id, attributes, record.line)
+        return 'modified'
+      }
+    }
+  }
+
+  #read(id: number): LdifAttribute[] {
+    return (this.#attributes.all(id) as AttributeRow[]).map((row) => ({
+      name: row.name,
+      value: { text: row.value, binary: row.is_binary === 1 },
+    }))
+  }
+
+  #write(id: number, attributes: readonly LdifAttribute[], line: number): void {
+    this.#clear.run(id)
+    for (const [n, { name, value }] of attributes.entries()) {
+      const nameKey = name.toLowerCase()
+      const key = value.binary ? '' : valueKey(nameKey, value.text)
+      if (key === undefined) throw new ImportError(line, `${name}: ${JSON.stringify(value.text)} is not allowed there`)
+      this.#add.run(id, n, name, nameKey, value.text, key, value.binary ? 1 : 0)
+    }
+  }
+
+  /** All entries as LDIF, in the order in which they came. */
+  *export(): Generator<string> {
+    for (const row of this.#store.prepare('SELECT id, dn FROM entry ORDER BY id').all() as { id: number; dn: string }[]) {
+      yield formatLdif(row.dn, this.#read(row.id))
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#store.close()
+  }
+}
+
+function modified(attributes: readonly LdifAttribute[], change: LdifModification, line: number): LdifAttribute[] {
+  const named = (one: LdifAttribute) => one.name.toLowerCase() === change.name.toLowerCase()
+  const added = change.values.map((value) => ({ name: change.name, value }))
+  switch (change.op) {
+    case 'add':
+      return [...attributes, ...added.filter((one) => !attributes.some((old) => named(old) && same(old.value, one.value)))]
+    case 'replace':
+      return [...attributes.filter((one) => !named(one)), ...added]
+    case 'delete': {
+      const gone = (one: LdifAttribute) => change.values.length === 0 || change.values.some((value) => same(value, one.value))
+      const left = attributes.filter((one) => !(named(one) && gone(one)))
+      if (left.length === attributes.length) throw new ImportError(line, `there is no such value of ${change.name}`)
+      return left
+    }
+  }
+}
+
+function same(a: LdifValue, b: LdifValue): boolean {
+  return a.binary === b.binary && fold(a.text) === fold(b.text)
+}
+
+/** Zimbra's lookups only see entries whose zimbraMailStatus is enabled; leaving it out is easily done. */
+function doubts(record: LdifRecord & { kind: 'entry' }): string[] {
+  const names = new Set(record.attributes.map((one) => one.name.toLowerCase()))
+  const mails = names.has('zimbramaildeliveryaddress') || names.has('zimbramailalias') || names.has('zimbradomainname')
+  if (!mails || names.has('zimbramailstatus')) return []
+  return [`line ${record.line}: ${record.dn} has no zimbraMailStatus: enabled, so no mail is taken for it`]
+}

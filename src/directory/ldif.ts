@@ -1,0 +1,181 @@
+import { isUtf8 } from 'node:buffer'
+
+/** A value as it is kept: text where it is UTF-8, else its base64 form. */
+export interface LdifValue {
+  readonly text: string
+  readonly binary: boolean
+}
+
+export interface LdifAttribute {
+  readonly name: string
+  readonly value: LdifValue
+}
+
+/** One change to one attribute, RFC 2849 `mod-spec`. */
+export interface LdifModification {
+  readonly op: 'add' | 'delete' | 'replace'
+  readonly name: string
+  readonly values: readonly LdifValue[]
+}
+
+/** One record of a file. `line` is where it begins. */
+export type LdifRecord =
+  | { readonly kind: 'entry'; readonly dn: string; readonly line: number; readonly attributes: readonly LdifAttribute[] }
+  | { readonly kind: 'delete'; readonly dn: string; readonly line: number }
+  | { readonly kind: 'modify'; readonly dn: string; readonly line: number; readonly changes: readonly LdifModification[] }
+
+export type ParsedLdif =
+  | { readonly kind: 'records'; readonly records: readonly LdifRecord[] }
+  | { readonly kind: 'wrong'; readonly line: number; readonly reason: string }
+
+/** A directory of 100,000 accounts takes some 100 MB; what is larger comes over LDAP. */
+export const LDIF_BYTES_MAX = 512 * 1024 * 1024
+/** Characters of one value, a picture included. */
+const VALUE_CHARS_MAX = 16 * 1024 * 1024
+
+class LdifError extends Error {
+  readonly line: number
+  constructor(line: number, reason: string) {
+    super(reason)
+    this.line = line
+  }
+}
+
+interface Line {
+  readonly at: number
+  readonly name: string
+  readonly value: LdifValue
+}
+
+/** Reads LDIF (RFC 2849): content records, and change records of the types add, delete and modify. */
+export function parseLdif(text: string): ParsedLdif {
+  try {
+    const records: LdifRecord[] = []
+    for (const group of groups(text)) records.push(record(group))
+    return { kind: 'records', records }
+  } catch (error) {
+    if (!(error instanceof LdifError)) throw error
+    return { kind: 'wrong', line: error.line, reason: error.message }
+  }
+}
+
+/** The lines of each record, unfolded; `-` lines (which part modifications) have the name '-'. */
+function* groups(text: string): Generator<Line[]> {
+  let group: Line[] = []
+  for (const { at, line } of unfolded(text)) {
+    if (line === '') {
+      if (group.length > 0) yield group
+      group = []
+    } else if (line === '-') {
+      group.push({ at, name: '-', value: { text: '', binary: false } })
+    } else {
+      const parsed = parseLine(at, line)
+      if (parsed.name.toLowerCase() !== 'version' || group.length > 0) group.push(parsed)
+      else if (parsed.value.text !== '1') throw new LdifError(at, 'only version 1 of LDIF is known')
+    }
+  }
+  if (group.length > 0) yield group
+}
+
+/** Logical lines: a line that begins with a blank goes on with the one above (RFC 2849 note 2); comments fall away. */
+function* unfolded(text: string): Generator<{ at: number; line: string }> {
+  let held: { at: number; line: string } | undefined
+  let at = 0
+  for (const raw of text.split('\n')) {
+    at += 1
+    const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
+    if (line.startsWith(' ')) {
+      if (held === undefined || held.line === '') throw new LdifError(at, 'a line that begins with a blank has nothing to go on from')
+      held = { at: held.at, line: held.line + line.slice(1) }
+    } else {
+      if (held !== undefined && !held.line.startsWith('#')) yield held
+      held = { at, line }
+    }
+  }
+  if (held !== undefined && !held.line.startsWith('#')) yield held
+}
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+function parseLine(at: number, line: string): Line {
+  const match = /^([A-Za-z][A-Za-z0-9.;-]{0,127}):(:|<)? *(.*)$/su.exec(line)
+  if (match === null) throw new LdifError(at, `not "attribute: value": ${JSON.stringify(line.slice(0, 60))}`)
+  const [, name = '', form, rest = ''] = match
+  if (rest.length > VALUE_CHARS_MAX) throw new LdifError(at, `${name} is longer than ${VALUE_CHARS_MAX} characters`)
+  // A file that is imported must not be able to name other files of this machine.
+  if (form === '<') throw new LdifError(at, `${name} names a URL; values must be in the file itself`)
+  if (form === undefined) return { at, name, value: { text: rest.trimEnd(), binary: false } }
+  if (!BASE64.test(rest)) throw new LdifError(at, `${name} is not valid base64`)
+  const bytes = Buffer.from(rest, 'base64')
+  const value = isUtf8(bytes) ? { text: bytes.toString('utf8'), binary: false } : { text: rest, binary: true }
+  return { at, name, value }
+}
+
+function record(lines: readonly Line[]): LdifRecord {
+  const [first, ...rest] = lines
+  if (first === undefined || first.name.toLowerCase() !== 'dn' || first.value.text === '') {
+    throw new LdifError(first?.at ?? 1, 'a record begins with its dn')
+  }
+  const head = { dn: first.value.text, line: first.at }
+  const change = rest[0]?.name.toLowerCase() === 'changetype' ? rest[0] : undefined
+  const body = change === undefined ? rest : rest.slice(1)
+  switch (change?.value.text.toLowerCase()) {
+    case undefined:
+    case 'add':
+      return { kind: 'entry', ...head, attributes: body.map((line) => attribute(line)) }
+    case 'delete':
+      if (body[0] !== undefined) throw new LdifError(body[0].at, 'a record that deletes has no attributes')
+      return { kind: 'delete', ...head }
+    case 'modify':
+      return { kind: 'modify', ...head, changes: modifications(body) }
+    default:
+      throw new LdifError(change?.at ?? first.at, `changetype ${change?.value.text ?? ''} is not known; known are add, delete, modify`)
+  }
+}
+
+function attribute(line: Line): LdifAttribute {
+  if (line.name === '-') throw new LdifError(line.at, '"-" belongs into a record with changetype: modify')
+  return { name: line.name, value: line.value }
+}
+
+function modifications(lines: readonly Line[]): LdifModification[] {
+  const changes: LdifModification[] = []
+  let open: { op: LdifModification['op']; name: string; values: LdifValue[] } | undefined
+  for (const line of lines) {
+    if (line.name === '-') {
+      open = undefined
+    } else if (open === undefined) {
+      const op = line.name.toLowerCase()
+      if (op !== 'add' && op !== 'delete' && op !== 'replace') {
+        throw new LdifError(line.at, `expected add:, delete: or replace:, not ${line.name}:`)
+      }
+      open = { op, name: line.value.text, values: [] }
+      changes.push(open)
+    } else if (line.name.toLowerCase() === open.name.toLowerCase()) {
+      open.values.push(line.value)
+    } else {
+      throw new LdifError(line.at, `${line.name} does not belong to the change of ${open.name}; is a "-" missing?`)
+    }
+  }
+  return changes
+}
+
+/** RFC 2849: what may stand as it is; anything else is written in base64. */
+// oxlint-disable-next-line no-control-regex -- the characters that RFC 2849 excludes
+const SAFE = /^(?:[\u0001-\u0009\u000b\u000c\u000e-\u001f\u0021-\u0039\u003b\u003d-\u007f][\u0001-\u0009\u000b\u000c\u000e-\u007f]*)?$/
+const FOLD_AT = 76
+
+/** One entry as LDIF, its lines folded, with an empty line behind it. */
+export function formatLdif(dn: string, attributes: readonly LdifAttribute[]): string {
+  const lines = [line('dn', { text: dn, binary: false }), ...attributes.map((one) => line(one.name, one.value))]
+  return `${lines.join('\n')}\n\n`
+}
+
+function line(name: string, value: LdifValue): string {
+  const plain = !value.binary && SAFE.test(value.text) && !value.text.endsWith(' ')
+  const base64 = value.binary ? value.text : Buffer.from(value.text, 'utf8').toString('base64')
+  const whole = plain ? `${name}: ${value.text}` : `${name}:: ${base64}`
+  const parts = [whole.slice(0, FOLD_AT)]
+  for (let at = FOLD_AT; at < whole.length; at += FOLD_AT - 1) parts.push(whole.slice(at, at + FOLD_AT - 1))
+  return parts.join('\n ')
+}
