@@ -25,6 +25,8 @@ export interface ApplianceOptions {
   readonly limits?: readonly string[]
   /** Lines of [settings], Zimbra's names. */
   readonly settings?: readonly string[]
+  /** A program and its arguments that shall run the appliance, such as strace. */
+  readonly under?: readonly string[]
 }
 
 export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox'
@@ -37,6 +39,7 @@ export class Appliance {
   readonly smtpPort: number
   readonly data: string
   readonly folder: string
+  readonly #under: readonly string[]
   #master: ChildProcess
   #output = ''
 
@@ -44,6 +47,7 @@ export class Appliance {
     this.folder = options.folder
     this.data = options.data ?? join(options.folder, 'var')
     this.smtpPort = smtpPort
+    this.#under = options.under ?? []
     this.#master = this.#spawn()
   }
 
@@ -64,7 +68,8 @@ export class Appliance {
 
   #spawn(): ChildProcess {
     // A process group of its own, so that Ctrl-C can be sent to all of it as a terminal does.
-    const child = spawn(process.execPath, [POSTERN, 'start'], {
+    const [program, ...args] = [...this.#under, process.execPath, POSTERN, 'start']
+    const child = spawn(program, args, {
       cwd: this.folder,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -172,13 +177,19 @@ export class Appliance {
     return ran.stdout
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .map(jsonObject)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.running) await this.stop()
     await this.kill()
   }
+}
+
+function jsonObject(line: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(line)
+  if (typeof value !== 'object' || value === null) throw new Error(`no JSON object: ${line}`)
+  return { ...value }
 }
 
 export function killIfThere(pid: number): void {

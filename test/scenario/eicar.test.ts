@@ -1,0 +1,32 @@
+import test from 'ava'
+import { Appliance } from '#test/support/appliance.ts'
+import { EICAR, mailWithAttachment, plainMail } from '#test/support/mails.ts'
+import { SmtpClient } from '#test/support/smtp-client.ts'
+import { tempFolder } from '#test/support/temp.ts'
+import { until } from '#test/support/wait.ts'
+
+test('a mail that holds EICAR is refused at its last dot, and nothing of it is in the queue or a mailbox', async (t) => {
+  using folder = tempFolder('eicar')
+  await using postern = await Appliance.start({ folder: folder.path })
+  using client = await SmtpClient.greeted(postern.smtpPort)
+  const to = { from: 'sender@client.example', to: ['alice@example.test'] }
+
+  for (const message of [
+    plainMail('in the text', EICAR),
+    mailWithAttachment('attached', 'report.txt', Buffer.from(EICAR)),
+  ]) {
+    const refused = await client.send({ ...to, message })
+    t.is(refused.code, 550)
+    t.is(refused.dsn, '5.7.1')
+    t.regex(refused.text, /eicar/i)
+  }
+  t.deepEqual(await postern.queue(), [])
+
+  // The session goes on, and a clean mail that was sent last is the only one that arrives.
+  t.is((await client.send({ ...to, message: plainMail('clean', 'Hello.') })).code, 250)
+  await until('the clean mail arrives', () => postern.mailboxFiles().length > 0)
+  t.deepEqual(
+    postern.mailboxFiles().map((mail) => /^Subject: (.*?)\r?$/m.exec(mail)?.[1]),
+    ['clean'],
+  )
+})
