@@ -26,7 +26,7 @@ export type Eventually<T> = T | Promise<T>
 export interface Policy {
   /** At connect, before the greeting. undefined lets the client in. */
   connect(client: ClientInfo): Eventually<Reply | undefined>
-  /** The client is gone. */
+  /** The client is gone. Called once for each client that connect() let in. */
   disconnect(client: ClientInfo): void
   mail(client: ClientInfo, sender: string): Eventually<Reply | undefined>
   /** `address`: local part as given (unquoted where quotes are not needed), domain in lower-case A-labels. */
@@ -40,4 +40,51 @@ export type Verdict =
 
 export interface ContentJudge {
   judge(report: ScanReport): Verdict
+}
+
+/**
+ * One message's way through the native scanner (`match/scanner.ts` has this shape). After `write` the three
+ * counters say what became of the input.
+ */
+export interface ContentScanner {
+  /** 'data': un-stuffs dots and looks for the end of data. 'bdat': every octet is content (RFC 3030). */
+  begin(mode: 'data' | 'bdat'): void
+  /**
+   * Takes `input` from `start` to `end` and writes the octets to store into `out` from `outStart`, which must
+   * have room for twice as many and 8 more.
+   */
+  write(input: Uint8Array, start: number, end: number, out: Uint8Array, outStart: number): void
+  /** Octets of the input that belong to the message; behind them, once `ended`, stand commands. */
+  readonly consumed: number
+  /** Octets written to `out`. */
+  readonly produced: number
+  /** Whether CRLF.CRLF was seen ('data' only). */
+  readonly ended: boolean
+  /**
+   * The message is whole. May have octets left that were held back (a CR at the end): those go to `out` from
+   * `outStart`, at most 8, and `produced` counts them.
+   */
+  finish(out: Uint8Array, outStart: number): ScanReport
+  /** The second look, from the stored octets: only after a report with `needsRecheck`. */
+  beginRecheck(): void
+  recheck(stored: Uint8Array): void
+  finishRecheck(): ScanReport
+}
+
+/** Scanners are costly to make and cheap to use again: a process has a few. */
+export interface ScannerPool {
+  take(): ContentScanner
+  /** Also for a scanner in the middle of a message: the next `begin` starts it afresh. */
+  give(scanner: ContentScanner): void
+}
+
+/** The host name of a client, looked up in the background. */
+export interface PeerName {
+  /** 'unknown' until and unless the name is known and its address leads back to the client. */
+  readonly name: string
+}
+
+export interface PeerNames {
+  /** Starts the look-up, or joins one under way. Never waits, never throws. */
+  lookup(address: string): PeerName
 }
