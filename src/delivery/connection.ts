@@ -1,0 +1,407 @@
+import { connect as connectTcp, isIP } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { errorCode, errorText } from '#src/base/fault.ts'
+import { sendBody } from './body.ts'
+import { Handshake } from './handshake.ts'
+import { ReplyReader } from './replies.ts'
+import { Transaction } from './transaction.ts'
+import type { Socket } from 'node:net'
+import type { Clock } from '#src/base/clock.ts'
+import type { BodyEncoder, Content } from './body.ts'
+import type { Dialogue, Step } from './dialogue.ts'
+import type { Break, Stage } from './failure.ts'
+import type { Capabilities } from './handshake.ts'
+import type { DeliverySettings, DeliveryTimeouts, TlsLevel } from './settings.ts'
+
+/** One address of a destination. */
+export interface PeerAddress {
+  readonly protocol: 'lmtp' | 'smtp'
+  /** As routing named it, without brackets. */
+  readonly host: string
+  readonly address: string
+  readonly port: number
+}
+
+export interface ConnectionContext {
+  readonly settings: DeliverySettings
+  readonly clock: Clock
+  readonly createEncoder: () => BodyEncoder
+}
+
+/** How a talk ended: as Step 'end' says. */
+export type Keep = 'clean' | 'reset' | 'drop' | 'stale'
+
+/**
+ * Every socket reads into this one buffer: what is read is taken apart before the next read can happen. It
+ * saves an allocation for each packet of replies.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** One TCP connection to a next hop: bytes, time-outs and TLS. What is said is decided by a Dialogue. */
+export class Connection {
+  readonly peer: PeerAddress
+  readonly #context: ConnectionContext
+  #socket: Socket
+  #reader = new ReplyReader()
+  #capabilities: Capabilities | undefined
+  #dialogue: Dialogue | undefined
+  #content: Content | undefined
+  #resolve: ((keep: Keep) => void) | undefined
+  #encoder: BodyEncoder | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timerAtMs = Infinity
+  #deadlineMs = Infinity
+  #uses = 0
+  #needsReset = false
+  #connected = false
+  #connectError = ''
+  #dead = false
+  readonly #openedMs: number
+  /** Called once when the connection is gone while nobody talks over it. */
+  onGone: () => void = () => {}
+
+  constructor(peer: PeerAddress, tls: TlsLevel, context: ConnectionContext) {
+    this.peer = peer
+    this.#context = context
+    this.#openedMs = context.clock.monotonicMs()
+    const where = { host: peer.address, port: peer.port, noDelay: true }
+    if (tls === 'none') {
+      this.#socket = connectTcp({
+        ...where,
+        onread: {
+          buffer: readBuffer,
+          callback: (length, buffer) => {
+            // The type allows any Uint8Array; it is the buffer above.
+            this.#onBytes(Buffer.from(buffer.buffer, buffer.byteOffset, length))
+            return true
+          },
+        },
+      })
+    } else {
+      this.#socket = connectTcp(where)
+      this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes))
+    }
+    this.#listen(this.#socket)
+  }
+
+  /** `host[address]`, as Postfix names a peer in sentences. */
+  get name(): string {
+    return `${this.peer.host}[${this.peer.address}]`
+  }
+
+  /** `host[address]:port`, as it stands behind relay=. */
+  get relay(): string {
+    return `${this.name}:${this.peer.port}`
+  }
+
+  /** Whether the TCP connection was made. */
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  /** The system error that ended it before that, '' for a time-out. */
+  get connectError(): string {
+    return this.#connectError
+  }
+
+  /** What the peer offers; of a connection that is open. */
+  get capabilities(): Capabilities | undefined {
+    return this.#capabilities
+  }
+
+  /** Transactions begun so far. */
+  get uses(): number {
+    return this.#uses
+  }
+
+  get needsReset(): boolean {
+    return this.#needsReset
+  }
+
+  /** Whether another transaction may go over it. */
+  get reusable(): boolean {
+    const { usesMax, reuseMs } = this.#context.settings
+    return !this.#dead && this.#uses < usesMax && this.#context.clock.monotonicMs() - this.#openedMs < reuseMs
+  }
+
+  /** Connects and talks until MAIL could be said; `handshake` then knows why not, if not. */
+  open(handshake: Handshake): Promise<Keep> {
+    const { promise, resolve } = Promise.withResolvers<Keep>()
+    this.#dialogue = handshake
+    this.#resolve = resolve
+    this.#expire(this.#context.settings.timeouts.connectMs)
+    return promise
+  }
+
+  /** Carries one message; outcomes are in the transaction. */
+  run(transaction: Transaction, content: Content): Promise<Keep> {
+    const { promise, resolve } = Promise.withResolvers<Keep>()
+    this.#uses += 1
+    this.#needsReset = false
+    this.#dialogue = transaction
+    this.#content = content
+    this.#resolve = resolve
+    if (this.#dead) {
+      this.#act(transaction.broken('lost'))
+      return promise
+    }
+    this.#socket.write(transaction.start())
+    this.#expireStage(transaction.stage)
+    return promise
+  }
+
+  /** Nobody needs it for now; it ends by itself after `idleMs`. */
+  rest(): void {
+    this.#expire(this.#context.settings.idleMs)
+  }
+
+  /** Says QUIT and closes; the peer has `quitMs` to close its side. */
+  quit(): void {
+    if (this.#dead) return
+    this.#farewell('QUIT\r\n')
+  }
+
+  /**
+   * Breaks off what has not been handed over. After the final dot the peer may have the message, so its answer
+   * is waited for, `closeMs` at most.
+   */
+  cancel(): void {
+    const dialogue = this.#dialogue
+    if (dialogue === undefined) return
+    if (dialogue.stage === 'dot') this.#expire(this.#context.settings.closeMs)
+    else this.#act(dialogue.broken('cancelled'))
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('connect', () => {
+      this.#connected = true
+      const stage = this.#dialogue?.stage
+      if (stage !== undefined) this.#expireStage(stage)
+    })
+    socket.on('error', (error) => {
+      if (!this.#connected) this.#connectError = errorCode(error)
+    })
+    socket.on('end', () => this.#gone())
+    socket.on('close', () => this.#gone())
+  }
+
+  #gone(): void {
+    if (this.#dialogue !== undefined) this.#act(this.#dialogue.broken('lost'))
+    else this.#bury()
+  }
+
+  /** Ends everything; no event of the socket means anything from here on. */
+  #bury(): void {
+    if (this.#dead) return
+    this.#dead = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#socket.destroy()
+    this.onGone()
+  }
+
+  #onBytes(bytes: Buffer): void {
+    const dialogue = this.#dialogue
+    if (this.#dead) return
+    if (dialogue === undefined) {
+      // Words nobody asked for: a 421 before the peer closes, or an answer too many. Never start behind them.
+      this.#bury()
+      return
+    }
+    const replies = this.#reader.push(bytes)
+    if (replies === 'garbage') {
+      this.#act(dialogue.broken('garbage'))
+      return
+    }
+    if (replies.length === 0) return
+    let step: Step | undefined
+    for (const reply of replies) {
+      // What one reply asks for must not be done before the rest of the packet was seen: an answer to what
+      // was not yet said is no answer.
+      if (step === undefined || step.kind === 'wait') step = dialogue.reply(reply)
+      else if (step.kind === 'body') step = keepBody(step, dialogue.reply(reply))
+      else step = this.#surplus(dialogue, step)
+    }
+    if (step === undefined) return
+    if (this.#reader.partial && step.kind !== 'wait') step = this.#surplus(dialogue, step)
+    this.#act(step)
+  }
+
+  /** There is more in the packet than the dialogue can have asked for. */
+  #surplus(dialogue: Dialogue, step: Step): Step {
+    if (step.kind === 'end') return step.keep === 'stale' ? step : { ...step, keep: 'drop' }
+    if (step.kind === 'tls' && dialogue instanceof Handshake) {
+      return dialogue.notSecured(`plaintext from ${this.name} behind its reply to STARTTLS`)
+    }
+    return dialogue.broken('garbage')
+  }
+
+  #act(step: Step): void {
+    const dialogue = this.#dialogue
+    if (dialogue === undefined) return
+    switch (step.kind) {
+      case 'wait':
+        this.#expireStage(dialogue.stage)
+        break
+      case 'send':
+        this.#socket.write(step.text)
+        this.#expireStage(dialogue.stage)
+        break
+      case 'body':
+        if (dialogue instanceof Transaction) void this.#sendBody(dialogue)
+        break
+      case 'tls':
+        if (dialogue instanceof Handshake) this.#startTls(dialogue)
+        break
+      case 'end':
+        this.#end(dialogue, step)
+        break
+    }
+  }
+
+  #end(dialogue: Dialogue, step: Extract<Step, { kind: 'end' }>): void {
+    const resolve = this.#resolve
+    this.#dialogue = undefined
+    this.#content = undefined
+    this.#resolve = undefined
+    this.#deadlineMs = Infinity
+    if (dialogue instanceof Handshake) this.#capabilities = dialogue.capabilities
+    this.#needsReset = step.keep === 'reset'
+    if (step.keep === 'drop' || step.keep === 'stale') {
+      if (step.farewell !== '' && !this.#dead && this.#connected) this.#farewell(step.farewell)
+      else this.#bury()
+    }
+    resolve?.(step.keep)
+  }
+
+  /** Says the last words and closes; #dead from here on, but the socket lives until it is closed or `quitMs` is over. */
+  #farewell(words: string): void {
+    this.#dead = true
+    clearTimeout(this.#timer)
+    const socket = this.#socket
+    socket.end(words)
+    this.#timer = setTimeout(() => socket.destroy(), this.#context.settings.timeouts.quitMs)
+    socket.once('close', () => {
+      clearTimeout(this.#timer)
+      this.onGone()
+    })
+  }
+
+  async #sendBody(transaction: Transaction): Promise<void> {
+    const content = this.#content
+    if (content === undefined) return
+    this.#encoder ??= this.#context.createEncoder()
+    const { dataXferMs } = this.#context.settings.timeouts
+    this.#expire(dataXferMs)
+    try {
+      await sendBody(content, this.#encoder, (bytes, last) => {
+        if (this.#dialogue !== transaction) return Promise.resolve(false)
+        const { promise, resolve } = Promise.withResolvers<boolean>()
+        this.#socket.write(bytes, (error) => resolve(error === undefined || error === null))
+        if (last) {
+          transaction.bodySent()
+          this.#expireStage('dot')
+        } else {
+          this.#expire(dataXferMs)
+        }
+        return promise
+      })
+    } catch {
+      // The store has noted what is wrong with the body; here it only means that there is no dot to send.
+      if (this.#dialogue === transaction) this.#act(transaction.broken('local'))
+    }
+  }
+
+  #startTls(handshake: Handshake): void {
+    const plain = this.#socket
+    plain.removeAllListeners()
+    const { host } = this.peer
+    // RFC 7435: at the levels that there are, an unverified peer is better than plaintext.
+    const secure = connectTls({
+      socket: plain,
+      rejectUnauthorized: false,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+    })
+    this.#socket = secure
+    this.#reader = new ReplyReader()
+    this.#expireStage('starttls')
+    let reason = 'the handshake was broken off'
+    secure.on('error', (error) => {
+      reason = errorText(error)
+    })
+    plain.on('error', (error) => {
+      reason = errorText(error)
+      secure.destroy()
+    })
+    const failed = (): void => {
+      if (this.#dialogue === handshake && handshake.stage === 'starttls')
+        this.#act(handshake.notSecured(reason))
+      else this.#gone()
+    }
+    secure.on('close', failed)
+    secure.on('end', failed)
+    secure.once('secureConnect', () => {
+      secure.on('data', (bytes: Buffer) => this.#onBytes(bytes))
+      if (this.#dialogue === handshake) this.#act(handshake.secured())
+    })
+  }
+
+  #expireStage(stage: Stage): void {
+    this.#expire(STAGE_TIMEOUT[stage](this.#context.settings.timeouts))
+  }
+
+  /**
+   * Moves the deadline. The timer itself is only touched when it would ring too late; when it rings too early
+   * it is set anew, so a busy connection costs no timer for each reply.
+   */
+  #expire(ms: number): void {
+    this.#deadlineMs = this.#context.clock.monotonicMs() + ms
+    if (this.#deadlineMs >= this.#timerAtMs) return
+    clearTimeout(this.#timer)
+    this.#setTimer(ms)
+  }
+
+  #setTimer(ms: number): void {
+    this.#timerAtMs = this.#context.clock.monotonicMs() + ms
+    this.#timer = setTimeout(() => this.#ring(), Math.ceil(ms))
+  }
+
+  #ring(): void {
+    this.#timerAtMs = Infinity
+    if (this.#dead || this.#deadlineMs === Infinity) return
+    const leftMs = this.#deadlineMs - this.#context.clock.monotonicMs()
+    if (leftMs > 0) {
+      this.#setTimer(leftMs)
+      return
+    }
+    if (this.#dialogue === undefined) {
+      this.quit()
+      return
+    }
+    if (!this.#connected) this.#connectError = 'ETIMEDOUT'
+    this.#act(this.#dialogue.broken('timeout' satisfies Break))
+  }
+}
+
+/** A refusal for one recipient in the packet of the 354 does not keep the message from the others. */
+function keepBody(body: Step, next: Step): Step {
+  return next.kind === 'wait' ? body : next
+}
+
+const STAGE_TIMEOUT: Readonly<Record<Stage, (timeouts: DeliveryTimeouts) => number>> = {
+  greeting: (t) => t.helloMs,
+  lhlo: (t) => t.helloMs,
+  ehlo: (t) => t.helloMs,
+  helo: (t) => t.helloMs,
+  starttls: (t) => t.startTlsMs,
+  rset: (t) => t.rsetMs,
+  mail: (t) => t.mailMs,
+  rcpt: (t) => t.rcptMs,
+  data: (t) => t.dataInitMs,
+  body: (t) => t.dataXferMs,
+  dot: (t) => t.dataDoneMs,
+}

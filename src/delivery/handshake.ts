@@ -1,0 +1,205 @@
+import { CLEAN, LEAVE, DROP, TLS } from './dialogue.ts'
+import { brokenResult, localResult, refusedResult } from './failure.ts'
+import { enhancedStatus, replyLine } from './replies.ts'
+import type { Dialogue, Step } from './dialogue.ts'
+import type { Break, PeerName, Result, Stage } from './failure.ts'
+import type { PeerReply } from './replies.ts'
+import type { TlsLevel } from './settings.ts'
+
+/** What the peer offers, after its last EHLO or LHLO. */
+export interface Capabilities {
+  readonly pipelining: boolean
+  readonly eightBitMime: boolean
+  readonly smtpUtf8: boolean
+  readonly dsn: boolean
+  readonly startTls: boolean
+  readonly size: boolean
+  /** Octets (RFC 1870); 0 where no limit was named. */
+  readonly sizeMax: number
+}
+
+export const NO_CAPABILITIES: Capabilities = {
+  pipelining: false,
+  eightBitMime: false,
+  smtpUtf8: false,
+  dsn: false,
+  startTls: false,
+  size: false,
+  sizeMax: 0,
+}
+
+export interface HandshakeOptions {
+  readonly protocol: 'lmtp' | 'smtp'
+  readonly helloName: string
+  readonly peer: PeerName
+  readonly tls: TlsLevel
+}
+
+/** From the greeting to a connection that is ready for MAIL. */
+export class Handshake implements Dialogue {
+  readonly #options: HandshakeOptions
+  #stage: Stage = 'greeting'
+  #secured = false
+  #capabilities: Capabilities = NO_CAPABILITIES
+  #failure: Result | undefined
+  #counts = true
+  #busy = false
+  #plainMayDo = false
+
+  constructor(options: HandshakeOptions) {
+    this.#options = options
+  }
+
+  get stage(): Stage {
+    return this.#stage
+  }
+
+  get capabilities(): Capabilities {
+    return this.#capabilities
+  }
+
+  /** Why the connection cannot be used; undefined when it can. */
+  get failure(): Result | undefined {
+    return this.#failure
+  }
+
+  /** Whether the peer said 421. */
+  get busy(): boolean {
+    return this.#busy
+  }
+
+  /** Whether the failure says that the destination as a whole does not work (and not: asked for a pause). */
+  get countsAsDead(): boolean {
+    return this.#counts
+  }
+
+  /** Whether a new connection without TLS could do better (level 'may', RFC 7435). */
+  get plainMayDo(): boolean {
+    return this.#plainMayDo
+  }
+
+  reply(reply: PeerReply): Step {
+    if (reply.code === 421) {
+      // It works, and has enough for now: a pause is asked for, not a rest.
+      this.#counts = false
+      this.#busy = true
+      return this.#refused('deferred', reply)
+    }
+    switch (this.#stage) {
+      case 'greeting':
+        return this.#greeted(reply)
+      case 'lhlo':
+      case 'ehlo':
+      case 'helo':
+        return this.#hello(reply)
+      case 'starttls':
+        return this.#startTls(reply)
+      case 'rset':
+      case 'mail':
+      case 'rcpt':
+      case 'data':
+      case 'body':
+      case 'dot':
+        return this.broken('garbage')
+    }
+  }
+
+  broken(cause: Break): Step {
+    this.#failure = brokenResult(cause, this.#stage, this.#options.peer)
+    this.#plainMayDo = this.#stage === 'starttls' && this.#options.tls === 'may' && cause !== 'cancelled'
+    this.#counts = cause !== 'cancelled' && cause !== 'local'
+    return DROP
+  }
+
+  /** The TLS handshake is done: everything said before it is forgotten (RFC 3207 section 4.2). */
+  secured(): Step {
+    this.#secured = true
+    this.#capabilities = NO_CAPABILITIES
+    return this.#sayHello()
+  }
+
+  /** The TLS handshake failed, or plaintext came behind the reply to STARTTLS. */
+  notSecured(reason: string): Step {
+    this.#failure = localResult('deferred', '4.7.5', `Cannot start TLS: ${reason}`)
+    this.#plainMayDo = this.#options.tls === 'may'
+    return DROP
+  }
+
+  #greeted(reply: PeerReply): Step {
+    if (reply.code >= 300 && reply.code < 400) return this.broken('garbage')
+    if (reply.code < 300) return this.#sayHello()
+    // smtp_skip_5xx_greeting: a 5xx here is about the host, not about our mail, and is tried again later.
+    return this.#refused('deferred', reply)
+  }
+
+  #sayHello(): Step {
+    const word = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
+    this.#stage = word === 'LHLO' ? 'lhlo' : 'ehlo'
+    return { kind: 'send', text: `${word} ${this.#options.helloName}\r\n` }
+  }
+
+  #hello(reply: PeerReply): Step {
+    if (reply.code >= 300 && reply.code < 400) return this.broken('garbage')
+    if (reply.code >= 300) {
+      if (this.#stage === 'ehlo' && reply.code >= 500 && !this.#secured) {
+        // RFC 5321 section 3.2: a server that does not know EHLO.
+        this.#stage = 'helo'
+        return { kind: 'send', text: `HELO ${this.#options.helloName}\r\n` }
+      }
+      return this.#refused(reply.code >= 500 ? 'bounced' : 'deferred', reply)
+    }
+    if (this.#stage !== 'helo') this.#capabilities = readCapabilities(reply)
+    if (this.#secured || this.#options.tls === 'none') return CLEAN
+    if (this.#capabilities.startTls) {
+      this.#stage = 'starttls'
+      return { kind: 'send', text: 'STARTTLS\r\n' }
+    }
+    if (this.#options.tls === 'may') return CLEAN
+    this.#failure = localResult(
+      'deferred',
+      '4.7.4',
+      `TLS is required, but was not offered by host ${this.#options.peer}`,
+    )
+    return LEAVE
+  }
+
+  #startTls(reply: PeerReply): Step {
+    if (reply.code < 300) return TLS
+    if (this.#options.tls === 'may' && reply.code >= 400) {
+      // The dialogue goes on in plaintext on the same connection (RFC 3207 section 4.1).
+      return CLEAN
+    }
+    this.#failure = localResult(
+      'deferred',
+      enhancedStatus(reply).startsWith('4') ? enhancedStatus(reply) : '4.7.5',
+      `TLS is required, but host ${this.#options.peer} refused to start TLS: ${replyLine(reply)}`,
+    )
+    return LEAVE
+  }
+
+  #refused(kind: 'deferred' | 'bounced', reply: PeerReply): Step {
+    this.#failure = refusedResult(kind, reply, this.#options.peer)
+    return LEAVE
+  }
+}
+
+/** The keywords of an EHLO reply; the first line is the greeting and holds none (RFC 5321 section 4.1.1.1). */
+export function readCapabilities(reply: PeerReply): Capabilities {
+  const words = new Map<string, string>()
+  for (const line of reply.lines.slice(1)) {
+    const text = line.slice(4).trim()
+    const gap = text.search(/[ =]/)
+    const word = (gap < 0 ? text : text.slice(0, gap)).toUpperCase()
+    words.set(word, gap < 0 ? '' : text.slice(gap + 1).trim())
+  }
+  const size = words.get('SIZE')
+  return {
+    pipelining: words.has('PIPELINING'),
+    eightBitMime: words.has('8BITMIME'),
+    smtpUtf8: words.has('SMTPUTF8'),
+    dsn: words.has('DSN'),
+    startTls: words.has('STARTTLS'),
+    size: size !== undefined,
+    sizeMax: size !== undefined && /^[0-9]{1,15}$/.test(size) ? Number(size) : 0,
+  }
+}
