@@ -18,6 +18,8 @@ export const FAULTS = {
   FRAME_MALFORMED: 'The other process sent what is no frame. The connection is closed; if this repeats, the two are of different releases.',
   QUEUE_WRITER_DIED: 'The queue could not be written any more. The process ends and a new one opens the store afresh; check the disk.',
   DIRECTORY_UNUSABLE: 'The file of the embedded directory cannot be opened. Look at its rights and its disk, or restore it from an export.',
+  TLS_FILES: 'The certificate or its key cannot be used. Mend or remove both files; where both are missing, new ones are made.',
+  DATA_FOLDER: 'The data folder cannot be used. Give this user a folder that it may write to, with room and a path of fewer than 80 characters.',
 } as const
 
 export type FaultCode = keyof typeof FAULTS
