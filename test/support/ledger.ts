@@ -108,8 +108,11 @@ export function compare(ledger: Ledger, deliveries: readonly SinkDelivery[], oth
 /** Sizes around what matters: a few octets, a usual mail, and more than lies in a row. */
 const SIZES = [0, 300, 2_000, 9_000, 9_000, 30_000, 70_000, 200_000] as const
 
-/** A mail whose first line is its id, with dots at line starts and octets above 127 in it. */
-export function ledgerMail(id: string, recipient: string, random: Random): LedgerMail {
+/**
+ * A mail whose first line is its id, with dots at line starts and octets above 127 in it. `last` is its last line:
+ * with EICAR there it is refused.
+ */
+export function ledgerMail(id: string, recipient: string, random: Random, last = '\u00e9nd'): LedgerMail {
   const size = random.pick(SIZES)
   const filler = Buffer.alloc(size)
   for (let i = 0; i < size; i += 1) filler[i] = random.between(33, 126)
@@ -128,7 +131,7 @@ export function ledgerMail(id: string, recipient: string, random: Random): Ledge
     'Content-Type: text/plain; charset=iso-8859-1',
     '',
     ...lines,
-    '\u00e9nd',
+    last,
     '',
   ].join('\r\n')
   const message = Buffer.from(text, 'latin1')

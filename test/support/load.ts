@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode } from '#src/base/fault.ts'
 import { ledgerMail, type Answer, type Ledger, type LedgerMail } from '#test/support/ledger.ts'
+import { EICAR } from '#test/support/mails.ts'
 import { seededRandom, type Random } from '#test/support/random.ts'
 import { ConnectionLost, SmtpClient, type ClientReply } from '#test/support/smtp-client.ts'
 
@@ -21,6 +22,8 @@ export interface LoadPlan {
 
 /** A client that finds nobody, or is sent away, comes back after this long; real ones wait longer. */
 const COME_BACK_MS = 20
+/** Share of mails that must be refused: half for an unknown recipient, half for what they hold. */
+const REFUSED_SHARE = 0.06
 /** Mails over one connection at most. */
 const MAILS_PER_CONNECTION = 8
 
@@ -78,11 +81,7 @@ class LoadClient {
     for (let n = 0; n < MAILS_PER_CONNECTION; n += 1) {
       if (signal.aborted || this.#sent >= this.#plan.mailsEach) break
       this.#sent += 1
-      const mail = ledgerMail(
-        `${this.#name}-${this.#sent}`,
-        this.#random.pick(this.#plan.recipients),
-        this.#random,
-      )
+      const mail = this.#nextMail()
       const answer = await attempt(client, mail)
       this.#plan.ledger.note(mail, answer)
       this.#plan.answered?.(mail, answer)
@@ -93,6 +92,15 @@ class LoadClient {
       }
     }
     await client.quit()
+  }
+
+  #nextMail(): LedgerMail {
+    const id = `${this.#name}-${this.#sent}`
+    const recipient = this.#random.pick(this.#plan.recipients)
+    const chance = this.#random.fraction()
+    if (chance < REFUSED_SHARE / 2) return ledgerMail(id, recipient, this.#random, EICAR)
+    if (chance < REFUSED_SHARE) return ledgerMail(id, 'nobody@example.test', this.#random)
+    return ledgerMail(id, recipient, this.#random)
   }
 }
 
