@@ -56,7 +56,19 @@ const LISTENERS_MAX = 64
 /** More smtpd processes than this help no machine that Postern runs on. */
 export const WORKERS_MAX = 256
 
-const TOP_KEYS = ['data', 'listener', 'lmtp', 'mailbox', 'directory', 'workers', 'signatures', 'tls', 'log', 'limits', 'settings']
+const TOP_KEYS = [
+  'data',
+  'listener',
+  'lmtp',
+  'mailbox',
+  'directory',
+  'workers',
+  'signatures',
+  'tls',
+  'log',
+  'limits',
+  'settings',
+]
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 /**
@@ -70,7 +82,8 @@ export function loadConfig(file: string | undefined, folder: string): LoadedConf
     text = readFileSync(path, 'utf8')
   } catch (error) {
     if (file === undefined && errorCode(error) === 'ENOENT') return readConfig('', '', folder)
-    const why = errorCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read: ${errorText(error)}`
+    const why =
+      errorCode(error) === 'ENOENT' ? 'there is no such file' : `cannot be read: ${errorText(error)}`
     return { kind: 'invalid', problems: [{ file: path, line: 1, key: '', reason: why }] }
   }
   if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
@@ -89,7 +102,10 @@ export function readConfig(text: string, file: string, folder: string): LoadedCo
     if (!(error instanceof TomlError)) throw error
     // The message goes on with a picture of the line; the first line says it.
     const reason = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '')
-    return { kind: 'invalid', problems: [{ file, line: error.line, key: '', reason: `not valid TOML: ${reason}` }] }
+    return {
+      kind: 'invalid',
+      problems: [{ file, line: error.line, key: '', reason: `not valid TOML: ${reason}` }],
+    }
   }
   const problems = new Problems(file, keyLines(text))
   const config = readDocument(new Table('', document, problems), file, folder)
@@ -150,7 +166,8 @@ function readLmtp(table: Table): HostPort | undefined {
   table.only(['server'])
   if (table.raw('server') === undefined) return undefined
   const parsed = parseHostPort(table.text('server', 'localhost'), LMTP_PORT)
-  if (parsed === undefined) table.wrong('server', 'must be host:port, such as mailbox.example.com:7025 or [2001:db8::1]:7025')
+  if (parsed === undefined)
+    table.wrong('server', 'must be host:port, such as mailbox.example.com:7025 or [2001:db8::1]:7025')
   return parsed
 }
 
@@ -195,7 +212,11 @@ function readLog(table: Table, folder: string, dataFolder: string): Config['log'
 }
 
 /** A file name, or false for no such log. */
-function logFile(table: Table, key: string, where: { readonly folder: string; readonly fallback: string }): string {
+function logFile(
+  table: Table,
+  key: string,
+  where: { readonly folder: string; readonly fallback: string },
+): string {
   if (table.raw(key) === false) return ''
   if (table.raw(key) === true) return where.fallback
   return resolve(where.folder, table.text(key, where.fallback))

@@ -11,7 +11,11 @@ export function readLimits(table: Table): Overrides {
   const values: Partial<Record<SettingKey, SettingValue>> = {}
   for (const name of table.keys) {
     const key = BY_POSTFIX.get(name)
-    if (key === undefined) unknown(table, name, { known: BY_POSTFIX.keys(), other: BY_ZIMBRA.has(name.toLowerCase()) ? 'settings' : '' })
+    if (key === undefined)
+      unknown(table, name, {
+        known: BY_POSTFIX.keys(),
+        other: BY_ZIMBRA.has(name.toLowerCase()) ? 'settings' : '',
+      })
     else read(table, name, key, values)
   }
   return values
@@ -41,18 +45,32 @@ function zimbraNames(): string[] {
     .filter((name) => name !== '')
 }
 
-function unknown(table: Table, name: string, hint: { readonly known: Iterable<string>; readonly other: string }): void {
+function unknown(
+  table: Table,
+  name: string,
+  hint: { readonly known: Iterable<string>; readonly other: string },
+): void {
   const meant = suggest(name, hint.known)
   if (hint.other !== '') table.wrong(name, `belongs into [${hint.other}]`)
   else if (meant !== undefined) table.wrong(name, `is not a known setting; did you mean ${meant}?`)
   else table.wrong(name, 'is not a known setting; docs/settings.md lists all')
 }
 
-function read(table: Table, name: string, key: SettingKey, into: Partial<Record<SettingKey, SettingValue>>): void {
+function read(
+  table: Table,
+  name: string,
+  key: SettingKey,
+  into: Partial<Record<SettingKey, SettingValue>>,
+): void {
   const setting: Setting = SETTINGS[key]
   const texts = textsOf(table.raw(name))
   if (texts === undefined) {
-    table.wrong(name, setting.type === 'list' ? 'must be a list of texts, ["a", "b"]' : 'must be a text, a number or true or false')
+    table.wrong(
+      name,
+      setting.type === 'list'
+        ? 'must be a list of texts, ["a", "b"]'
+        : 'must be a text, a number or true or false',
+    )
     return
   }
   const parsed = parseSetting(setting, texts)

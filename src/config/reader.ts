@@ -75,7 +75,12 @@ export class Table {
     for (const key of this.keys) {
       if (known.includes(key)) continue
       const meant = suggest(key, known)
-      this.wrong(key, meant === undefined ? `is not known here; known are ${known.join(', ')}` : `is not known; did you mean ${meant}?`)
+      this.wrong(
+        key,
+        meant === undefined
+          ? `is not known here; known are ${known.join(', ')}`
+          : `is not known; did you mean ${meant}?`,
+      )
     }
   }
 
@@ -99,7 +104,8 @@ export class Table {
     const value = this.raw(key)
     if (value === undefined) return fallback
     if (typeof value !== 'number' || !Number.isInteger(value)) this.wrong(key, 'must be a whole number')
-    else if (value < bounds.least || value > bounds.most) this.wrong(key, `must be between ${bounds.least} and ${bounds.most}`)
+    else if (value < bounds.least || value > bounds.most)
+      this.wrong(key, `must be between ${bounds.least} and ${bounds.most}`)
     else return value
     return fallback
   }
@@ -108,7 +114,8 @@ export class Table {
     const value = this.raw(key)
     if (value === undefined) return fallback
     const found = allowed.find((one) => one === value)
-    if (found === undefined) this.wrong(key, `must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`)
+    if (found === undefined)
+      this.wrong(key, `must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}`)
     return found ?? fallback
   }
 
@@ -133,5 +140,9 @@ export class Table {
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   // TOML dates are objects too, with a prototype of their own.
-  return typeof value === 'object' && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(value))
+  )
 }

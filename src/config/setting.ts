@@ -17,7 +17,12 @@ interface Common {
  * the document and the parser cannot disagree.
  */
 export type Setting =
-  | (Common & { readonly type: 'integer' | 'bytes'; readonly default: number; readonly least: number; readonly most: number })
+  | (Common & {
+      readonly type: 'integer' | 'bytes'
+      readonly default: number
+      readonly least: number
+      readonly most: number
+    })
   | (Common & {
       readonly type: 'duration'
       readonly default: string
@@ -27,7 +32,12 @@ export type Setting =
       readonly mostMs: number
     })
   | (Common & { readonly type: 'boolean'; readonly default: boolean })
-  | (Common & { readonly type: 'text'; readonly default: string; readonly pattern?: RegExp; readonly means?: string })
+  | (Common & {
+      readonly type: 'text'
+      readonly default: string
+      readonly pattern?: RegExp
+      readonly means?: string
+    })
   | (Common & { readonly type: 'list'; readonly default: readonly string[]; readonly items: ListItems })
   | (Common & { readonly type: 'enum'; readonly default: string; readonly values: readonly string[] })
 

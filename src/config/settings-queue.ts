@@ -129,12 +129,32 @@ export const DELIVERY_SETTINGS = {
     takesHold: 'next attempt',
     text: 'How long an idle connection to a mailbox server is kept for the next message.',
   },
-  lmtpConnectTimeoutMs: lmtpTimeout('lmtp_connect_timeout', 30, 'The longest wait for a connection to a mailbox server.'),
-  lmtpLhloTimeoutMs: lmtpTimeout('lmtp_lhlo_timeout', 300, 'The longest wait for the greeting, and for the answer to LHLO.'),
+  lmtpConnectTimeoutMs: lmtpTimeout(
+    'lmtp_connect_timeout',
+    30,
+    'The longest wait for a connection to a mailbox server.',
+  ),
+  lmtpLhloTimeoutMs: lmtpTimeout(
+    'lmtp_lhlo_timeout',
+    300,
+    'The longest wait for the greeting, and for the answer to LHLO.',
+  ),
   lmtpMailTimeoutMs: lmtpTimeout('lmtp_mail_timeout', 300, 'The longest wait for the answer to MAIL.'),
   lmtpRcptTimeoutMs: lmtpTimeout('lmtp_rcpt_timeout', 300, 'The longest wait for the answer to RCPT.'),
-  lmtpDataInitTimeoutMs: lmtpTimeout('lmtp_data_init_timeout', 120, 'The longest wait for the answer to DATA.'),
-  lmtpDataXferTimeoutMs: lmtpTimeout('lmtp_data_xfer_timeout', 180, 'The longest standstill while the message is sent.'),
-  lmtpDataDoneTimeoutMs: lmtpTimeout('lmtp_data_done_timeout', 600, 'The longest wait for each answer after the final dot.'),
+  lmtpDataInitTimeoutMs: lmtpTimeout(
+    'lmtp_data_init_timeout',
+    120,
+    'The longest wait for the answer to DATA.',
+  ),
+  lmtpDataXferTimeoutMs: lmtpTimeout(
+    'lmtp_data_xfer_timeout',
+    180,
+    'The longest standstill while the message is sent.',
+  ),
+  lmtpDataDoneTimeoutMs: lmtpTimeout(
+    'lmtp_data_done_timeout',
+    600,
+    'The longest wait for each answer after the final dot.',
+  ),
   lmtpQuitTimeoutMs: lmtpTimeout('lmtp_quit_timeout', 300, 'The longest wait for the answer to QUIT.'),
 } as const satisfies Readonly<Record<string, Setting>>

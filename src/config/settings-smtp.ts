@@ -11,7 +11,8 @@ export const SMTP_SETTINGS = {
     zimbra: 'zimbraMtaMyHostname',
     type: 'text',
     default: '',
-    pattern: /^$|^(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
+    pattern:
+      /^$|^(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
     means: 'a host name',
     takesHold: 'next connection',
     text: 'The name that Postern gives itself: greeting, Received, bounces, certificate. Empty means the name of the machine.',

@@ -14,11 +14,17 @@ export type SettingKey = keyof typeof SETTINGS
 export type Settings = { readonly [K in SettingKey]: ValueOf<(typeof SETTINGS)[K]> }
 
 /** The table as a list, in its own order. */
-export const SETTING_LIST: readonly (readonly [SettingKey, Setting])[] = Object.entries(SETTINGS) as [SettingKey, Setting][]
+export const SETTING_LIST: readonly (readonly [SettingKey, Setting])[] = Object.entries(SETTINGS) as [
+  SettingKey,
+  Setting,
+][]
 
 /** By the name that `[limits]` takes: Postfix's. */
 export const BY_POSTFIX: ReadonlyMap<string, SettingKey> = new Map(
-  SETTING_LIST.filter(([, setting]) => setting.postfix !== '').map(([key, setting]) => [setting.postfix, key]),
+  SETTING_LIST.filter(([, setting]) => setting.postfix !== '').map(([key, setting]) => [
+    setting.postfix,
+    key,
+  ]),
 )
 
 /** By the name that `[settings]` and the directory take: Zimbra's, in lower case, since attribute names have none. */

@@ -38,7 +38,9 @@ export function parseSetting(setting: Setting, texts: readonly string[]): Parsed
 
 function parseInteger(setting: Setting & { type: 'integer' | 'bytes' }, text: string): Parsed {
   if (!/^\d{1,15}$/.test(text.trim())) {
-    return wrong(setting.type === 'bytes' ? 'must be a number of bytes, digits only' : 'must be a whole number')
+    return wrong(
+      setting.type === 'bytes' ? 'must be a number of bytes, digits only' : 'must be a whole number',
+    )
   }
   const value = Number(text)
   if (value < setting.least || value > setting.most) {
@@ -79,7 +81,8 @@ const CONTROL = /[\u0000-\u001f\u007f]/
 function parseText(setting: Setting & { type: 'text' }, text: string): Parsed {
   if (text.length > TEXT_CHARS_MAX) return wrong(`may have ${TEXT_CHARS_MAX} characters at most`)
   if (CONTROL.test(text)) return wrong('may not hold control characters')
-  if (setting.pattern !== undefined && !setting.pattern.test(text)) return wrong(`must be ${setting.means ?? 'well formed'}`)
+  if (setting.pattern !== undefined && !setting.pattern.test(text))
+    return wrong(`must be ${setting.means ?? 'well formed'}`)
   return { kind: 'value', value: text }
 }
 
@@ -96,7 +99,9 @@ function parseList(setting: Setting & { type: 'list' }, texts: readonly string[]
 function wrongWord(setting: Setting & { type: 'list' }, word: string): string | undefined {
   switch (setting.items) {
     case 'networks':
-      return parseNetwork(word) === undefined ? 'is not an IP address or network such as 192.0.2.0/24 or [2001:db8::]/32' : undefined
+      return parseNetwork(word) === undefined
+        ? 'is not an IP address or network such as 192.0.2.0/24 or [2001:db8::]/32'
+        : undefined
     case 'extensions':
       return /^[^\s./\\]{1,64}$/u.test(word) ? undefined : 'is not a file extension: give it without its dot'
     case 'words':

@@ -83,7 +83,10 @@ export class Directory implements Disposable {
       const { byValue, attribute } = this.#fresh()
       const key = addressKey(address) ?? ''
       const domain = key.slice(key.lastIndexOf('@') + 1)
-      for (const [name, value] of [[ATTR.deliveryAddress, key], [ATTR.domainName, domain]] as const) {
+      for (const [name, value] of [
+        [ATTR.deliveryAddress, key],
+        [ATTR.domainName, domain],
+      ] as const) {
         for (const entry of byValue.all(value, name) as number[]) {
           const text = attribute.get(entry, ATTR.transport) as string | undefined
           if (text !== undefined) return parseTransport(text)
@@ -166,8 +169,12 @@ interface Queries {
 function prepare(store: Store): Queries {
   return {
     version: store.prepare('PRAGMA data_version').pluck(),
-    byValue: store.prepare('SELECT entry FROM attribute WHERE value_key = ? AND name_key = ? ORDER BY entry, n').pluck(),
-    attribute: store.prepare('SELECT value FROM attribute WHERE entry = ? AND name_key = ? ORDER BY n').pluck(),
+    byValue: store
+      .prepare('SELECT entry FROM attribute WHERE value_key = ? AND name_key = ? ORDER BY entry, n')
+      .pluck(),
+    attribute: store
+      .prepare('SELECT value FROM attribute WHERE entry = ? AND name_key = ? ORDER BY n')
+      .pluck(),
     attributes: store.prepare('SELECT entry, name_key, value FROM attribute WHERE entry = ? ORDER BY n'),
     global: store.prepare(
       "SELECT a.name, a.value FROM attribute a JOIN entry e ON e.id = a.entry WHERE e.dn_key = 'cn=config,cn=zimbra' ORDER BY a.n",
@@ -208,7 +215,9 @@ class Expansion {
   of(address: string): RecipientLookup {
     this.#follow(address, 0)
     if (this.#trouble !== '') return { kind: 'unusable', reason: this.#trouble }
-    return this.#mailboxes.size === 0 ? { kind: 'unknown' } : { kind: 'found', deliverTo: [...this.#mailboxes.values()] }
+    return this.#mailboxes.size === 0
+      ? { kind: 'unknown' }
+      : { kind: 'found', deliverTo: [...this.#mailboxes.values()] }
   }
 
   #follow(address: string, depth: number): void {
@@ -227,9 +236,10 @@ class Expansion {
     }
     for (const next of this.#steps(parsed.local, parsed.domain)) {
       const nextKey = addressKey(next)
-      // What leads to itself is a mailbox; what was seen before is one already, or part of a loop.
-      if (nextKey === key) this.#mailboxes.set(key, next)
-      else this.#follow(next, depth + 1)
+      // A mailbox leads to itself. A list that holds itself does so too and is none.
+      if (nextKey !== key) this.#follow(next, depth + 1)
+      else if (enabledEntries(this.#queries, ATTR.deliveryAddress, key).length > 0)
+        this.#mailboxes.set(key, next)
     }
   }
 

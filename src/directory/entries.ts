@@ -85,7 +85,9 @@ export class Entries implements Disposable {
     this.#find = store.prepare('SELECT id FROM entry WHERE dn_key = ?').pluck()
     this.#insert = store.prepare('INSERT INTO entry (dn, dn_key) VALUES (?, ?)')
     this.#remove = store.prepare('DELETE FROM entry WHERE id = ?')
-    this.#attributes = store.prepare('SELECT name, value, is_binary FROM attribute WHERE entry = ? ORDER BY n')
+    this.#attributes = store.prepare(
+      'SELECT name, value, is_binary FROM attribute WHERE entry = ? ORDER BY n',
+    )
     this.#clear = store.prepare('DELETE FROM attribute WHERE entry = ?')
     this.#add = store.prepare(
       'INSERT INTO attribute (entry, n, name, name_key, value, value_key, is_binary) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -150,14 +152,18 @@ export class Entries implements Disposable {
     for (const [n, { name, value }] of attributes.entries()) {
       const nameKey = name.toLowerCase()
       const key = value.binary ? '' : valueKey(nameKey, value.text)
-      if (key === undefined) throw new ImportError(line, `${name}: ${JSON.stringify(value.text)} is not allowed there`)
+      if (key === undefined)
+        throw new ImportError(line, `${name}: ${JSON.stringify(value.text)} is not allowed there`)
       this.#add.run(id, n, name, nameKey, value.text, key, value.binary ? 1 : 0)
     }
   }
 
   /** All entries as LDIF, in the order in which they came. */
   *export(): Generator<string> {
-    for (const row of this.#store.prepare('SELECT id, dn FROM entry ORDER BY id').all() as { id: number; dn: string }[]) {
+    for (const row of this.#store.prepare('SELECT id, dn FROM entry ORDER BY id').all() as {
+      id: number
+      dn: string
+    }[]) {
       yield formatLdif(row.dn, this.#read(row.id))
     }
   }
@@ -167,18 +173,27 @@ export class Entries implements Disposable {
   }
 }
 
-function modified(attributes: readonly LdifAttribute[], change: LdifModification, line: number): LdifAttribute[] {
+function modified(
+  attributes: readonly LdifAttribute[],
+  change: LdifModification,
+  line: number,
+): LdifAttribute[] {
   const named = (one: LdifAttribute) => one.name.toLowerCase() === change.name.toLowerCase()
   const added = change.values.map((value) => ({ name: change.name, value }))
   switch (change.op) {
     case 'add':
-      return [...attributes, ...added.filter((one) => !attributes.some((old) => named(old) && same(old.value, one.value)))]
+      return [
+        ...attributes,
+        ...added.filter((one) => !attributes.some((old) => named(old) && same(old.value, one.value))),
+      ]
     case 'replace':
       return [...attributes.filter((one) => !named(one)), ...added]
     case 'delete': {
-      const gone = (one: LdifAttribute) => change.values.length === 0 || change.values.some((value) => same(value, one.value))
+      const gone = (one: LdifAttribute) =>
+        change.values.length === 0 || change.values.some((value) => same(value, one.value))
       const left = attributes.filter((one) => !(named(one) && gone(one)))
-      if (left.length === attributes.length) throw new ImportError(line, `there is no such value of ${change.name}`)
+      if (left.length === attributes.length)
+        throw new ImportError(line, `there is no such value of ${change.name}`)
       return left
     }
   }
@@ -191,7 +206,8 @@ function same(a: LdifValue, b: LdifValue): boolean {
 /** Zimbra's lookups only see entries whose zimbraMailStatus is enabled; leaving it out is easily done. */
 function doubts(record: LdifRecord & { kind: 'entry' }): string[] {
   const names = new Set(record.attributes.map((one) => one.name.toLowerCase()))
-  const mails = names.has('zimbramaildeliveryaddress') || names.has('zimbramailalias') || names.has('zimbradomainname')
+  const mails =
+    names.has('zimbramaildeliveryaddress') || names.has('zimbramailalias') || names.has('zimbradomainname')
   if (!mails || names.has('zimbramailstatus')) return []
   return [`line ${record.line}: ${record.dn} has no zimbraMailStatus: enabled, so no mail is taken for it`]
 }

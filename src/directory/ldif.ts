@@ -20,9 +20,19 @@ export interface LdifModification {
 
 /** One record of a file. `line` is where it begins. */
 export type LdifRecord =
-  | { readonly kind: 'entry'; readonly dn: string; readonly line: number; readonly attributes: readonly LdifAttribute[] }
+  | {
+      readonly kind: 'entry'
+      readonly dn: string
+      readonly line: number
+      readonly attributes: readonly LdifAttribute[]
+    }
   | { readonly kind: 'delete'; readonly dn: string; readonly line: number }
-  | { readonly kind: 'modify'; readonly dn: string; readonly line: number; readonly changes: readonly LdifModification[] }
+  | {
+      readonly kind: 'modify'
+      readonly dn: string
+      readonly line: number
+      readonly changes: readonly LdifModification[]
+    }
 
 export type ParsedLdif =
   | { readonly kind: 'records'; readonly records: readonly LdifRecord[] }
@@ -85,7 +95,8 @@ function* unfolded(text: string): Generator<{ at: number; line: string }> {
     at += 1
     const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
     if (line.startsWith(' ')) {
-      if (held === undefined || held.line === '') throw new LdifError(at, 'a line that begins with a blank has nothing to go on from')
+      if (held === undefined || held.line === '')
+        throw new LdifError(at, 'a line that begins with a blank has nothing to go on from')
       held = { at: held.at, line: held.line + line.slice(1) }
     } else {
       if (held !== undefined && !held.line.startsWith('#')) yield held
@@ -101,7 +112,8 @@ function parseLine(at: number, line: string): Line {
   const match = /^([A-Za-z][A-Za-z0-9.;-]{0,127}):(:|<)? *(.*)$/su.exec(line)
   if (match === null) throw new LdifError(at, `not "attribute: value": ${JSON.stringify(line.slice(0, 60))}`)
   const [, name = '', form, rest = ''] = match
-  if (rest.length > VALUE_CHARS_MAX) throw new LdifError(at, `${name} is longer than ${VALUE_CHARS_MAX} characters`)
+  if (rest.length > VALUE_CHARS_MAX)
+    throw new LdifError(at, `${name} is longer than ${VALUE_CHARS_MAX} characters`)
   // A file that is imported must not be able to name other files of this machine.
   if (form === '<') throw new LdifError(at, `${name} names a URL; values must be in the file itself`)
   if (form === undefined) return { at, name, value: { text: rest.trimEnd(), binary: false } }
@@ -129,7 +141,10 @@ function record(lines: readonly Line[]): LdifRecord {
     case 'modify':
       return { kind: 'modify', ...head, changes: modifications(body) }
     default:
-      throw new LdifError(change?.at ?? first.at, `changetype ${change?.value.text ?? ''} is not known; known are add, delete, modify`)
+      throw new LdifError(
+        change?.at ?? first.at,
+        `changetype ${change?.value.text ?? ''} is not known; known are add, delete, modify`,
+      )
   }
 }
 
@@ -154,7 +169,10 @@ function modifications(lines: readonly Line[]): LdifModification[] {
     } else if (line.name.toLowerCase() === open.name.toLowerCase()) {
       open.values.push(line.value)
     } else {
-      throw new LdifError(line.at, `${line.name} does not belong to the change of ${open.name}; is a "-" missing?`)
+      throw new LdifError(
+        line.at,
+        `${line.name} does not belong to the change of ${open.name}; is a "-" missing?`,
+      )
     }
   }
   return changes
@@ -162,12 +180,16 @@ function modifications(lines: readonly Line[]): LdifModification[] {
 
 /** RFC 2849: what may stand as it is; anything else is written in base64. */
 // oxlint-disable-next-line no-control-regex -- the characters that RFC 2849 excludes
-const SAFE = /^(?:[\u0001-\u0009\u000b\u000c\u000e-\u001f\u0021-\u0039\u003b\u003d-\u007f][\u0001-\u0009\u000b\u000c\u000e-\u007f]*)?$/
+const SAFE =
+  /^(?:[\u0001-\u0009\u000b\u000c\u000e-\u001f\u0021-\u0039\u003b\u003d-\u007f][\u0001-\u0009\u000b\u000c\u000e-\u007f]*)?$/
 const FOLD_AT = 76
 
 /** One entry as LDIF, its lines folded, with an empty line behind it. */
 export function formatLdif(dn: string, attributes: readonly LdifAttribute[]): string {
-  const lines = [line('dn', { text: dn, binary: false }), ...attributes.map((one) => line(one.name, one.value))]
+  const lines = [
+    line('dn', { text: dn, binary: false }),
+    ...attributes.map((one) => line(one.name, one.value)),
+  ]
   return `${lines.join('\n')}\n\n`
 }
 

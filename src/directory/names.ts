@@ -30,7 +30,11 @@ const ADDRESSES: ReadonlySet<string> = new Set([
 ])
 
 /** Attributes whose values are `@domain`. */
-const AT_DOMAINS: ReadonlySet<string> = new Set([ATTR.catchAll, ATTR.catchAllForwarding, 'zimbramailcatchallcanonicaladdress'])
+const AT_DOMAINS: ReadonlySet<string> = new Set([
+  ATTR.catchAll,
+  ATTR.catchAllForwarding,
+  'zimbramailcatchallcanonicaladdress',
+])
 
 /**
  * The form that a value is searched by: addresses and domains in their one spelling, all in lower case, since no
@@ -39,7 +43,8 @@ const AT_DOMAINS: ReadonlySet<string> = new Set([ATTR.catchAll, ATTR.catchAllFor
 export function valueKey(attributeKey: string, value: string): string | undefined {
   if (ADDRESSES.has(attributeKey)) {
     // One value of zimbraPrefMailForwardingAddress may hold several addresses.
-    if (attributeKey === ATTR.prefForwarding) return splitAddresses(value) === undefined ? undefined : fold(value)
+    if (attributeKey === ATTR.prefForwarding)
+      return splitAddresses(value) === undefined ? undefined : fold(value)
     return addressKey(value)
   }
   if (attributeKey === ATTR.domainName) return canonicalDomain(value)

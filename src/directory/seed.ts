@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 
 /** zimbraMtaCommonBlockedExtension of Zimbra's schema: its suggestions of what no mail should carry. */
-export const COMMON_BLOCKED_EXTENSIONS: readonly string[] = (
-  'asd bat chm cmd com dll do exe hlp hta js jse lnk ocx pif reg scr shb shm shs vbe vbs vbx vxd wsf wsh xl'
-).split(' ')
+export const COMMON_BLOCKED_EXTENSIONS: readonly string[] =
+  'asd bat chm cmd com dll do exe hlp hta js jse lnk ocx pif reg scr shb shm shs vbe vbs vbx vxd wsf wsh xl'.split(
+    ' ',
+  )
 
 /** The mailboxes that a new directory has, so that mail can be sent at once. */
 export const FIRST_ACCOUNTS: readonly string[] = ['alice', 'bob', 'postmaster']

@@ -1,0 +1,153 @@
+import type { Reply } from '#src/base/reply.ts'
+import { reply } from '#src/base/reply.ts'
+import type { DomainKind, RecipientLookup } from '#src/directory/directory.ts'
+import { parseAddress } from '#src/mail/address.ts'
+import { NetworkList } from '#src/net/addresses.ts'
+
+/** The lookups that policy wants of the directory. */
+export interface Recipients {
+  domain(name: string): DomainKind
+  recipient(address: string): RecipientLookup
+}
+
+/** Counts the connections of each client over all smtpd processes. */
+export interface Anvil {
+  /** Whether the client may have one more; if so, it is counted until `leave`. */
+  admit(address: string): Promise<boolean>
+  leave(address: string): void
+}
+
+export interface PolicySettings {
+  readonly hostname: string
+  /** mynetworks. */
+  readonly myNetworks: readonly string[]
+  /** smtpd_client_connection_count_limit; 0 for none. */
+  readonly connectionCountLimit: number
+  /** Where mail for postmaster goes where the directory knows no better: an address of ours. */
+  readonly postmaster: string
+}
+
+/** As much of a client as policy looks at. */
+export interface PolicyClient {
+  readonly address: string
+  readonly port: number
+}
+
+export type RecipientDecision =
+  | { readonly kind: 'accept'; readonly deliverTo: readonly string[] }
+  | { readonly kind: 'refuse'; readonly reply: Reply }
+
+/** Who may send what to whom. What smtp asks of it is declared in smtp/ports.ts. */
+export class SmtpPolicy {
+  readonly #recipients: Recipients
+  readonly #anvil: Anvil
+  #settings: PolicySettings
+  #myNetworks: NetworkList
+  /** The clients that anvil counts; the others were exempt when they came. */
+  readonly #counted = new Set<string>()
+
+  constructor(recipients: Recipients, anvil: Anvil, settings: PolicySettings) {
+    this.#recipients = recipients
+    this.#anvil = anvil
+    this.#settings = settings
+    this.#myNetworks = new NetworkList(settings.myNetworks)
+  }
+
+  /** Takes a new generation; sessions under way go on, and what they ask from now on is answered by it. */
+  update(settings: PolicySettings): void {
+    this.#settings = settings
+    this.#myNetworks = new NetworkList(settings.myNetworks)
+  }
+
+  /** Postfix exempts mynetworks too (smtpd_client_event_limit_exceptions). */
+  connect(client: PolicyClient): Promise<Reply | undefined> | undefined {
+    if (this.#settings.connectionCountLimit === 0 || this.#myNetworks.has(client.address)) return undefined
+    return this.#count(client)
+  }
+
+  async #count(client: PolicyClient): Promise<Reply | undefined> {
+    if (await this.#anvil.admit(client.address)) {
+      this.#counted.add(keyOf(client))
+      return undefined
+    }
+    const text = `${this.#settings.hostname} Error: too many connections from your host`
+    return { code: 421, dsn: '4.7.0', text, close: true }
+  }
+
+  disconnect(client: PolicyClient): void {
+    if (this.#counted.delete(keyOf(client))) this.#anvil.leave(client.address)
+  }
+
+  /** Any sender may write to us: what it may write is for the content and the recipients to decide. */
+  mail(_client: PolicyClient, _sender: string): undefined {
+    return undefined
+  }
+
+  recipient(client: PolicyClient, _sender: string, address: string): RecipientDecision {
+    const parsed = parseAddress(address)
+    if (parsed === undefined)
+      return refuse(501, '5.1.3', `<${address}>: Recipient address rejected: bad address syntax`)
+    // RFC 5321 section 4.5.1: postmaster is taken without a domain, in any case of letters, whatever fails.
+    const isPostmaster = parsed.local.toLowerCase() === 'postmaster'
+    if (parsed.domain === '') {
+      if (isPostmaster) return this.#postmaster()
+      return refuse(504, '5.5.2', `<${address}>: Recipient address rejected: need fully-qualified address`)
+    }
+    switch (this.#recipients.domain(parsed.domain)) {
+      case 'unavailable':
+        if (isPostmaster) return this.#postmaster()
+        return refuse(451, '4.3.0', `<${address}>: Temporary lookup failure`)
+      case 'foreign':
+        return this.#foreign(client, address)
+      case 'local':
+      case 'alias':
+        break
+    }
+    // user%other@ours, other!user@ours, "user@other"@ours: routes in disguise (RFC 5321 appendix F.2), refused
+    // before a catch-all or the next server could take them for an address.
+    if (/[%!@]/.test(parsed.local)) return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
+    return this.#known(address, isPostmaster)
+  }
+
+  #known(address: string, isPostmaster: boolean): RecipientDecision {
+    const found = this.#recipients.recipient(address)
+    switch (found.kind) {
+      case 'found':
+        return { kind: 'accept', deliverTo: found.deliverTo }
+      case 'unknown':
+        if (isPostmaster) return this.#postmaster()
+        return refuse(550, '5.1.1', `<${address}>: Recipient address rejected: User unknown`)
+      case 'unusable':
+        // The sender can do nothing about it and need not know where the recipient's mail would have gone.
+        return refuse(451, '4.3.5', `<${address}>: Recipient address rejected: Server configuration problem`)
+      case 'unavailable':
+        if (isPostmaster) return this.#postmaster()
+        return refuse(451, '4.3.0', `<${address}>: Temporary lookup failure`)
+    }
+  }
+
+  /** Only what can be delivered is taken: there is no way out to other domains, not for trusted clients either. */
+  #foreign(client: PolicyClient, address: string): RecipientDecision {
+    if (!this.#myNetworks.has(client.address))
+      return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
+    return refuse(
+      554,
+      '5.7.1',
+      `<${address}>: Relay access denied: this server takes mail for its own domains only`,
+    )
+  }
+
+  #postmaster(): RecipientDecision {
+    const address = this.#settings.postmaster
+    const found = this.#recipients.recipient(address)
+    return { kind: 'accept', deliverTo: found.kind === 'found' ? found.deliverTo : [address] }
+  }
+}
+
+function keyOf(client: PolicyClient): string {
+  return `${client.address} ${client.port}`
+}
+
+function refuse(code: number, dsn: string, text: string): RecipientDecision {
+  return { kind: 'refuse', reply: reply(code, dsn, text) }
+}
