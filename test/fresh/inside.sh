@@ -43,7 +43,7 @@ say 'make run'
 start /tmp/first.log
 
 say 'The first mail, with the line of the README'
-line=$(sed -n '/^curl /,/[^\\]$/p' README.md | head -n 20)
+line=$(awk '/^```sh$/ { block = ""; inside = 1; next } /^```$/ { if (block ~ /curl/) { printf "%s", block; exit } inside = 0 } inside { block = block $0 "\n" }' README.md)
 [ -n "$line" ] || fail 'the README has no curl line'
 echo "$line"
 bash -c "$line" || fail 'curl could not send the mail'
