@@ -119,7 +119,7 @@ function flushText(runs: readonly Run[]): string {
 }
 
 function othersText(spread: Spread | undefined): string {
-  if (spread === undefined) return '-'
+  if (spread === undefined || Number.isNaN(spread.max)) return '-'
   return `${Math.round(spread.max * 100)} %${spread.max > OTHERS_MAX_SHARE ? ' !' : ''}`
 }
 
