@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs inside the fresh root that prove.sh made. Bash, because its /dev/tcp needs no further tool.
 set -u
-cd /root/postern || exit 1
+cd "$HOME/postern" || exit 1
 what=${1:-all}
 
 say() { printf '\n== %s\n' "$*"; }

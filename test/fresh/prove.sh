@@ -5,6 +5,7 @@
 #
 #   test/fresh/prove.sh            both commands
 #   test/fresh/prove.sh run        only `make run`, the first mail, Ctrl-C and the second start
+#   AS=user test/fresh/prove.sh    as a user who is not root but may use sudo
 #   KEEP=1 test/fresh/prove.sh     leaves the folder behind
 set -eu
 
@@ -28,8 +29,14 @@ cleanup() { [ "${KEEP:-}" = 1 ] && echo "Left behind: $root" || rm -rf "$work"; 
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+case ${AS:-root} in
+  root) home=/root extra='' ;;
+  user) home=/home/dev extra=,sudo ;;
+  *) echo 'AS is root or user.' >&2; exit 64 ;;
+esac
+
 echo "Fresh $suite in $root"
-debootstrap --variant=minbase --include=git,make,curl,ca-certificates "$suite" "$root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
+debootstrap --variant=minbase --include="git,make,curl,ca-certificates$extra" "$suite" "$root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
   { tail -n 20 "$work/debootstrap.log" >&2; exit 1; }
 
 # How this machine reaches the world: proxies, mirrors, certificates. Not what it has installed.
@@ -38,7 +45,11 @@ rm -f "$root"/etc/apt/apt.conf.d/*postgresql* "$root"/etc/apt/apt.conf.d/*packag
 rm -f "$root/etc/ssl/certs/ca-certificates.crt"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-[ -f "$HOME/.npmrc" ] && cp "$HOME/.npmrc" "$root/root/.npmrc"
+if [ "$home" != /root ]; then
+  chroot "$root" useradd --create-home --shell /bin/bash dev
+  echo 'dev ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/dev"
+fi
+[ -f "$HOME/.npmrc" ] && cp "$HOME/.npmrc" "$root$home/.npmrc"
 printf 'deb %s %s main\n' "$mirror" "$suite" >"$root/etc/apt/sources.list"
 
 # Node (not the one that `make` brings along) and npm, as nodejs.org's archive would put them.
@@ -49,13 +60,16 @@ cp "$node_bin" "$root/usr/local/bin/node"
 cp -a "$npm_dir" "$root/usr/local/lib/node_modules/npm"
 ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
 
-git clone -q --no-hardlinks "$repo" "$root/root/postern"
+git clone -q --no-hardlinks "$repo" "$root$home/postern"
+[ "$home" = /root ] || chroot "$root" chown -R dev:dev "$home"
 
 # A mount and a pid namespace of its own: whatever is left running at the end ends with it.
 exec_inside='
 mount -t proc proc "$1/proc"
 mount -t sysfs -o ro sys "$1/sys" 2>/dev/null || true
 mount --rbind /dev "$1/dev"
-exec chroot "$1" env HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/bash /root/postern/test/fresh/inside.sh "$2"
+exec chroot --userspec="$4" "$1" env HOME="$3" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+  /bin/bash "$3/postern/test/fresh/inside.sh" "$2"
 '
-unshare --mount --pid --fork --kill-child sh -c "$exec_inside" sh "$root" "${1:-all}"
+user=$([ "$home" = /root ] && echo root:root || echo dev:dev)
+unshare --mount --pid --fork --kill-child sh -c "$exec_inside" sh "$root" "${1:-all}" "$home" "$user"
