@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs'
+import { write, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { EventName } from '#src/base/events.ts'
 import { postfixLine } from '#src/base/postfix-line.ts'
@@ -22,6 +22,8 @@ export interface LogTargets {
   readonly level: Level
   readonly jsonFd: number | undefined
   readonly textFd: number | undefined
+  /** Gets the readable form too: a terminal, or a pipe that nobody may be reading. */
+  readonly echoFd?: number | undefined
 }
 
 const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 }
@@ -37,7 +39,9 @@ const FLUSH_AT_CHARS = 32_768
  */
 export function openLog(targets: LogTargets): Log {
   const host = hostname()
-  const { service, jsonFd, textFd } = targets
+  const { service, jsonFd, textFd, echoFd } = targets
+  const isReadable = textFd !== undefined || echoFd !== undefined
+  const echo = echoFd === undefined ? undefined : new Echo(echoFd)
   const least = RANK[targets.level]
   let json = ''
   let text = ''
@@ -50,6 +54,7 @@ export function openLog(targets: LogTargets): Log {
     }
     if (json !== '' && jsonFd !== undefined) writeWhole(jsonFd, json)
     if (text !== '' && textFd !== undefined) writeWhole(textFd, text)
+    if (text !== '') echo?.write(text)
     json = ''
     text = ''
   }
@@ -61,7 +66,7 @@ export function openLog(targets: LogTargets): Log {
       if (jsonFd !== undefined) {
         json += `${JSON.stringify({ at, level, service, pid: process.pid, event, ...facts })}\n`
       }
-      if (textFd !== undefined) {
+      if (isReadable) {
         for (const line of postfixLine(event, facts)) {
           text += `${at} ${host} postern/${service}[${process.pid}]: ${line}\n`
         }
@@ -73,22 +78,57 @@ export function openLog(targets: LogTargets): Log {
   }
 }
 
-/** Writes all of it; a log that cannot be written (disk full) must never stop mail, so it is dropped. */
+/** Writes all of it to a file; a log that cannot be written (disk full) must never stop mail, so it is dropped. */
 function writeWhole(fd: number, lines: string): void {
   const bytes = Buffer.from(lines)
   let at = 0
   while (at < bytes.length) {
     try {
       at += writeSync(fd, bytes, at)
-    } catch (error) {
-      if (isAgain(error)) continue
+    } catch {
       return
     }
   }
 }
 
-function isAgain(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EAGAIN'
+/** What waits for a terminal or pipe at most; more is dropped, whole lines at a time. */
+const ECHO_CHARS_MAX = 1_048_576
+
+/**
+ * Standard output. Whoever reads it may have stopped doing so (`postern start | less`), and a write would then wait
+ * for ever: so one write at a time is under way, in a thread of its own, and what does not fit meanwhile is dropped.
+ */
+class Echo {
+  readonly #fd: number
+  #waiting = ''
+  #isWriting = false
+
+  constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  write(lines: string): void {
+    if (this.#waiting.length + lines.length > ECHO_CHARS_MAX) return
+    this.#waiting += lines
+    if (!this.#isWriting) this.#next(Buffer.alloc(0))
+  }
+
+  #next(left: Buffer): void {
+    const bytes = left.length > 0 ? left : Buffer.from(this.#waiting)
+    if (left.length === 0) this.#waiting = ''
+    this.#isWriting = bytes.length > 0
+    if (!this.#isWriting) return
+    write(this.#fd, bytes, 0, bytes.length, null, (error, written) => {
+      if (error === null) this.#next(bytes.subarray(written))
+      // A pipe set not to block is asked again a little later; a reader that is gone never.
+      else if (isAgain(error)) setTimeout(() => this.#next(bytes), FLUSH_AFTER_MS).unref()
+      else this.#waiting = ''
+    })
+  }
+}
+
+function isAgain(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'EAGAIN'
 }
 
 /** A log that keeps its lines in memory, for tests. */

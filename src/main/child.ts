@@ -1,0 +1,219 @@
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import type { Clock } from '#src/base/clock.ts'
+import type { Facts } from '#src/base/fault.ts'
+import { errorText } from '#src/base/fault.ts'
+import type { Log } from '#src/base/log.ts'
+import type { FromChild, ToChild } from '#src/main/ipc.ts'
+
+export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox'
+
+export interface ChildSpec {
+  readonly kind: ChildKind
+  /** Counted from 1 within its kind. */
+  readonly n: number
+  /** The TypeScript file that is its program. */
+  readonly script: string
+  /** Its settings message of this moment. */
+  readonly boot: () => unknown
+}
+
+export interface ChildDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly env: NodeJS.ProcessEnv
+  /** What a child says beyond ready and failed. `holder` is the process id. */
+  readonly onMessage: (child: Child, message: FromChild) => void
+  /** Its process has ended, for whatever reason. */
+  readonly onExit: (child: Child, pid: number) => void
+  /** A process was started or has become ready. */
+  readonly onChange: () => void
+}
+
+/** What a child is doing; `waiting`: it has crashed so often that the next start is put off. */
+export type ChildState =
+  | { readonly at: 'starting' | 'ready' | 'stopping'; readonly process: ChildProcess; readonly sinceMs: number; readonly facts: Facts }
+  | { readonly at: 'waiting'; readonly reason: string }
+  | { readonly at: 'stopped' }
+
+/** A process that lived for less crashed quickly. */
+const QUICK_MS = 5000
+/** So many quick crashes in a row are restarted at once; then pauses begin, so that a broken box does not spin. */
+const QUICK_FREE = 3
+const PAUSE_MIN_MS = 500
+const PAUSE_MAX_MS = 30_000
+
+/** One process of ours that is to run for as long as master runs: started again whenever it ends. */
+export class Child {
+  readonly spec: ChildSpec
+  readonly #deps: ChildDeps
+  #state: ChildState = { at: 'stopped' }
+  #restarts = 0
+  #quick = 0
+  #stopping = false
+  #pause: AbortController | undefined
+  readonly #waiters = new Set<(outcome: StartOutcome) => void>()
+  #reason = ''
+
+  constructor(spec: ChildSpec, deps: ChildDeps) {
+    this.spec = spec
+    this.#deps = deps
+  }
+
+  get name(): string {
+    return `${this.spec.kind}/${this.spec.n}`
+  }
+
+  get state(): ChildState {
+    return this.#state
+  }
+
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  get pid(): number | undefined {
+    return 'process' in this.#state ? this.#state.process.pid : undefined
+  }
+
+  /** Starts the process and resolves when it is ready, or when it is clear that it will not be. */
+  start(): Promise<StartOutcome> {
+    const outcome = new Promise<StartOutcome>((resolve) => {
+      this.#waiters.add(resolve)
+    })
+    this.#spawn()
+    return outcome
+  }
+
+  #spawn(): void {
+    const { spec, env, clock, log } = { ...this.#deps, spec: this.spec }
+    // No shell, no words from outside; a process group of its own, so that Ctrl-C reaches master alone.
+    const child = spawn(process.execPath, [spec.script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env, detached: true })
+    this.#reason = ''
+    this.#state = { at: 'starting', process: child, sinceMs: clock.monotonicMs(), facts: {} }
+    child.on('message', (message) => {
+      this.#heard(child, message as FromChild)
+    })
+    child.once('error', (error) => {
+      // It could not even be started (no memory, no processes left): 'exit' does not follow then.
+      this.#reason = errorText(error)
+      if (child.pid === undefined) this.#ended(child, 'not started')
+    })
+    child.once('exit', (code, signal) => {
+      this.#ended(child, signal ?? `code ${code}`)
+    })
+    log.write('info', 'master.child.start', { child: this.name, childPid: child.pid, restarts: this.#restarts })
+    this.send({ kind: 'boot', boot: spec.boot() })
+    this.#deps.onChange()
+  }
+
+  #heard(child: ChildProcess, message: FromChild): void {
+    if (message.kind === 'ready') {
+      if (this.#state.at !== 'starting' || this.#state.process !== child) return
+      this.#state = { ...this.#state, at: 'ready', facts: message.facts ?? {} }
+      this.#settle({ kind: 'ready' })
+      this.#deps.onChange()
+    } else if (message.kind === 'failed') {
+      this.#reason = message.reason
+    } else {
+      this.#deps.onMessage(this, message)
+    }
+  }
+
+  #ended(child: ChildProcess, how: string): void {
+    const state = this.#state
+    if (!('process' in state) || state.process !== child) return
+    const livedMs = this.#deps.clock.monotonicMs() - state.sinceMs
+    if (child.pid !== undefined) this.#deps.onExit(this, child.pid)
+    const expected = state.at === 'stopping'
+    this.#deps.log.write(expected ? 'info' : 'error', 'master.child.exit', {
+      child: this.name,
+      childPid: child.pid,
+      how,
+      livedMs: Math.round(livedMs),
+      reason: this.#reason === '' ? undefined : this.#reason,
+    })
+    if (this.#stopping) {
+      this.#state = { at: 'stopped' }
+      this.#settle({ kind: 'failed', reason: `${this.name} was told to stop` })
+      this.#deps.onChange()
+      return
+    }
+    this.#quick = livedMs < QUICK_MS ? this.#quick + 1 : 0
+    this.#again(how)
+  }
+
+  /** Starts it again: at once, or after a pause once it has crashed quickly several times in a row. */
+  #again(how: string): void {
+    this.#restarts += 1
+    const hopeless = this.#reason !== '' || this.#quick >= QUICK_FREE
+    if (hopeless) {
+      this.#settle({ kind: 'failed', reason: this.#reason === '' ? `${this.name} ended again and again (${how}); the log says why` : this.#reason })
+    }
+    const pauseMs = hopeless ? Math.min(PAUSE_MIN_MS * 2 ** Math.max(0, this.#quick - QUICK_FREE), PAUSE_MAX_MS) : 0
+    if (pauseMs === 0) {
+      this.#spawn()
+      return
+    }
+    this.#state = { at: 'waiting', reason: this.#reason === '' ? how : this.#reason }
+    this.#deps.onChange()
+    this.#pause = new AbortController()
+    this.#deps.clock.sleep(pauseMs, this.#pause.signal).then(
+      () => {
+        if (!this.#stopping) this.#spawn()
+      },
+      () => {
+        // Told to stop while it waited.
+        this.#state = { at: 'stopped' }
+      },
+    )
+  }
+
+  #settle(outcome: StartOutcome): void {
+    for (const tell of this.#waiters) tell(outcome)
+    this.#waiters.clear()
+  }
+
+  /** Says something to the process; what cannot be said because it is just ending need not be. */
+  send(message: ToChild<unknown>): void {
+    if (!('process' in this.#state) || !this.#state.process.connected) return
+    this.#state.process.send(message, () => {})
+  }
+
+  /** Sends the settings of this moment to a running process. */
+  update(): void {
+    if (this.#state.at === 'ready' || this.#state.at === 'starting') this.send({ kind: 'settings', boot: this.spec.boot() })
+  }
+
+  /** Tells the process to finish, waits for `graceMs`, then kills it. Resolves when it is gone. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    this.#pause?.abort()
+    const state = this.#state
+    if (!('process' in state)) {
+      this.#state = { at: 'stopped' }
+      return
+    }
+    const gone = Promise.withResolvers<void>()
+    state.process.once('exit', () => {
+      gone.resolve()
+    })
+    this.send({ kind: 'stop' })
+    this.#state = { ...state, at: 'stopping' }
+    const patience = new AbortController()
+    const tooLate = this.#deps.clock.sleep(graceMs, patience.signal).then(
+      () => {
+        this.#deps.log.write('warn', 'master.child.exit', { child: this.name, how: `did not end in ${graceMs} ms and is killed` })
+        state.process.kill('SIGKILL')
+      },
+      () => {
+        // It ended in time.
+      },
+    )
+    await gone.promise
+    patience.abort()
+    await tooLate
+  }
+}
+
+export type StartOutcome = { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly reason: string }

@@ -1,0 +1,73 @@
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import { errorText } from '#src/base/fault.ts'
+
+/**
+ * The control socket: one request and one answer, each a JSON object on a line of its own.
+ *
+ *     {"command":"status"}   {"ok":true, …}            what runs
+ *     {"command":"reload"}   {"ok":true, "notes":[…]}  settings and signatures are read anew
+ *     {"command":"stop"}     {"ok":true}               then the socket closes when everything has stopped
+ *
+ * An answer to what cannot be done is {"ok":false,"error":"…"}. Who may open the socket may do all of it: its
+ * mode is 0600.
+ */
+export type ControlAnswer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
+export type ControlHandler = (command: string) => Promise<ControlAnswer>
+
+const REQUEST_CHARS_MAX = 65_536
+const CONNECTIONS_MAX = 32
+/** A tool that says nothing for so long has forgotten us. */
+const SILENCE_MS = 10_000
+
+/** Opens the control socket. A socket file that is left over from a master that was killed is replaced: we hold the lock. */
+export async function openControl(path: string, handler: ControlHandler): Promise<Server> {
+  rmSync(path, { force: true })
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    serve(socket, handler)
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  chmodSync(path, 0o600)
+  return server
+}
+
+function serve(socket: Socket, handler: ControlHandler): void {
+  let text = ''
+  socket.setTimeout(SILENCE_MS, () => socket.destroy())
+  socket.on('error', () => socket.destroy())
+  socket.setEncoding('utf8')
+  socket.on('data', (chunk: string) => {
+    text += chunk
+    const end = text.indexOf('\n')
+    if (end >= 0) {
+      socket.pause()
+      socket.setTimeout(0)
+      void answer(text.slice(0, end), handler).then((value) => socket.end(`${JSON.stringify(value)}\n`))
+    } else if (text.length > REQUEST_CHARS_MAX) {
+      socket.destroy()
+    }
+  })
+  socket.on('end', () => {
+    if (!text.includes('\n')) socket.destroy()
+  })
+}
+
+async function answer(line: string, handler: ControlHandler): Promise<ControlAnswer> {
+  try {
+    const request: unknown = JSON.parse(line)
+    if (typeof request !== 'object' || request === null || !('command' in request) || typeof request.command !== 'string') {
+      return { ok: false, error: 'a request is {"command":"…"}' }
+    }
+    return await handler(request.command)
+  } catch (error) {
+    return { ok: false, error: errorText(error) }
+  }
+}

@@ -1,0 +1,66 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { Clock } from '#src/base/clock.ts'
+
+/** A process of ours as it is remembered on disk. `started` is the kernel's clock tick, so that a reused id is known. */
+export interface KnownProcess {
+  readonly pid: number
+  readonly started: string
+}
+
+/** How long processes of a master that was killed may finish what they have. */
+const WAIT_MS = 15_000
+const POLL_MS = 50
+
+/** Notes which processes there are, for the next master should this one be killed. */
+export function rememberProcesses(path: string, pids: readonly number[]): void {
+  const known: KnownProcess[] = pids.flatMap((pid) => {
+    const started = startedAt(pid)
+    return started === undefined ? [] : [{ pid, started }]
+  })
+  writeFileSync(`${path}.new`, JSON.stringify(known))
+  renameSync(`${path}.new`, path)
+}
+
+/**
+ * Waits for the processes of a master that was killed: they see their channel close, finish what they have and
+ * leave. One that is still there after 15 s is killed, since it holds what we need. Returns how many there were.
+ */
+export async function awaitLeftovers(path: string, clock: Clock, signal: AbortSignal): Promise<number> {
+  const known = read(path)
+  const alive = () => known.filter((one) => startedAt(one.pid) === one.started)
+  const found = alive().length
+  const untilMs = clock.monotonicMs() + WAIT_MS
+  while (alive().length > 0 && clock.monotonicMs() < untilMs) await clock.sleep(POLL_MS, signal)
+  for (const one of alive()) process.kill(one.pid, 'SIGKILL')
+  while (alive().length > 0 && clock.monotonicMs() < untilMs + WAIT_MS) await clock.sleep(POLL_MS, signal)
+  return found
+}
+
+function read(path: string): readonly KnownProcess[] {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return Array.isArray(parsed) ? parsed.filter(isKnown) : []
+  } catch {
+    // The first start, or a file that was cut short: then there is nobody to wait for that we know of.
+    return []
+  }
+}
+
+function isKnown(value: unknown): value is KnownProcess {
+  return (
+    typeof value === 'object' && value !== null && 'pid' in value && Number.isInteger(value.pid) && Number(value.pid) > 1 &&
+    'started' in value && typeof value.started === 'string'
+  )
+}
+
+/** Field 22 of /proc/PID/stat; undefined where there is no such process, or only its zombie. */
+export function startedAt(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field is the name in brackets, which may hold anything.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}

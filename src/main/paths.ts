@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+
+/** Everything that lies in the data folder. */
+export interface Paths {
+  readonly data: string
+  /** Sockets and what is known of the processes that run; nothing in it outlives them. */
+  readonly run: string
+  readonly controlSocket: string
+  readonly queueSocket: string
+  /** Which processes there are, for the next master should this one be killed. */
+  readonly processes: string
+  /** queue.db and spool/. */
+  readonly queue: string
+  readonly mailboxes: string
+  readonly directory: string
+  readonly compileCache: string
+  readonly signatureCache: string
+}
+
+export function pathsOf(data: string): Paths {
+  const run = join(data, 'run')
+  return {
+    data,
+    run,
+    controlSocket: join(run, 'control.sock'),
+    queueSocket: join(run, 'qmgr.sock'),
+    processes: join(run, 'processes.json'),
+    queue: join(data, 'queue'),
+    mailboxes: join(data, 'mailboxes'),
+    directory: join(data, 'directory', 'directory.db'),
+    compileCache: join(data, 'cache', 'compile'),
+    signatureCache: join(data, 'cache', 'signatures'),
+  }
+}
