@@ -1,0 +1,104 @@
+import { openSync } from 'node:fs'
+import { addressText } from '#src/mail/address.ts'
+import { errorCode, errorText } from '#src/base/fault.ts'
+import { openLog } from '#src/base/log.ts'
+import { startMailboxServer } from '#src/smtp/mailbox-server.ts'
+import type { Log } from '#src/base/log.ts'
+import type { MailboxServer } from '#src/smtp/mailbox-server.ts'
+import type { FromChild, LogBoot, ToChild } from './ipc.ts'
+import type { MailboxBoot } from './mailbox-boot.ts'
+
+/**
+ * The embedded mailbox store as a process: LMTP in, Maildir out. master starts it where no LMTP server is set.
+ *
+ * It takes every address in any domain, because only our own queue manager talks to it, and hands over what the
+ * directory has resolved: a second look-up here could only disagree with the first.
+ */
+
+/** A silent client is kept for so long; delivery closes its idle connections after seconds. */
+const IDLE_MS = 300_000
+/** How long messages under way may take after a stop. */
+const STOP_MS = 5000
+
+let server: MailboxServer | undefined
+let log: Log | undefined
+let stopping = false
+
+process.title = 'postern: mailbox'
+// Ctrl-C reaches the whole foreground group; master says when to stop.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => void stop())
+process.on('disconnect', () => void stop())
+process.on('message', (message: ToChild<MailboxBoot>) => {
+  switch (message.kind) {
+    case 'boot':
+      void start(message.boot)
+      break
+    case 'stop':
+      void stop()
+      break
+    case 'settings':
+    case 'anvil':
+      // Nothing of it can change in a running store, and it counts no clients.
+      break
+  }
+})
+
+async function start(boot: MailboxBoot): Promise<void> {
+  try {
+    const opened = openBootLog(boot.log)
+    log = opened
+    server = await startMailboxServer({
+      hostname: boot.hostname,
+      address: boot.address,
+      port: boot.port,
+      root: boot.root,
+      messageBytesMax: boot.messageBytesMax,
+      log: opened,
+      mailboxOf: (local, domain) => addressText(local.toLowerCase(), domain),
+      idleMs: IDLE_MS,
+      stopMs: STOP_MS,
+    })
+    if (stopping) await stop()
+    else tell({ kind: 'ready', facts: { address: server.address, port: server.port, root: boot.root } })
+  } catch (error) {
+    tell({ kind: 'failed', reason: startFailure(boot, error) })
+    process.exitCode = 1
+    await stop()
+  }
+}
+
+async function stop(): Promise<void> {
+  stopping = true
+  const running = server
+  server = undefined
+  await running?.stop()
+  log?.flush()
+  if (process.connected) process.disconnect()
+}
+
+function tell(message: FromChild): void {
+  if (process.connected && process.send !== undefined) process.send(message)
+}
+
+function startFailure(boot: MailboxBoot, error: unknown): string {
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return `The mailbox store cannot listen on ${boot.address}:${boot.port}: another program does. Stop it, or set another port under [mailbox].`
+    case 'EACCES':
+    case 'EPERM':
+      return `The mailbox store may not listen on ${boot.address}:${boot.port} or not write to ${boot.root}: ${errorText(error)}. Give this user the right, or choose another port or folder.`
+    default:
+      return `The mailbox store on ${boot.address}:${boot.port} with ${boot.root} cannot start: ${errorText(error)}.`
+  }
+}
+
+function openBootLog(boot: LogBoot): Log {
+  const textFd = boot.textFile === '' ? undefined : openSync(boot.textFile, 'a', 0o640)
+  return openLog({
+    service: 'mailbox',
+    level: boot.level,
+    jsonFd: boot.jsonFile === '' ? undefined : openSync(boot.jsonFile, 'a', 0o640),
+    textFd: textFd ?? (boot.stdout ? 1 : undefined),
+  })
+}
