@@ -1,13 +1,30 @@
 /** The part of dns-packet 5.6.1 that is used here; the package brings no types. */
 declare module 'dns-packet' {
-  /** A decoder says in `bytes` how many octets its last call took. It throws for what it cannot read. */
+  /** It throws for what it cannot read, and says in `bytes` how many octets its last call took. */
   interface Decoder<T> {
     (bytes: Buffer, offset: number): T
     readonly bytes: number
   }
 
-  export const name: { readonly decode: Decoder<string> }
-  export const answer: { readonly decode: Decoder<{ readonly data: unknown }> }
+  interface Decoding<T> {
+    readonly decode: Decoder<T>
+  }
+
+  export const name: Decoding<string>
+
+  /** Those of record data begin at the two octets of its length. */
+  export const a: Decoding<string>
+  export const aaaa: Decoding<string>
+  export const ptr: Decoding<string>
+  export const mx: Decoding<{ readonly preference: number; readonly exchange: string }>
+  export const txt: Decoding<readonly Buffer[]>
+  export const tlsa: Decoding<{
+    readonly usage: number
+    readonly selector: number
+    readonly matchingType: number
+    readonly certificate: Buffer
+  }>
+  export const soa: Decoding<{ readonly mname: string; readonly serial: number; readonly minimum: number }>
 
   export const TRUNCATED_RESPONSE: number
   export const RECURSION_DESIRED: number

@@ -83,7 +83,10 @@ export function nameAt(bytes: Buffer, at: number): NameAt | undefined {
   return { text: shape.plain ? packetName.decode(bytes, at).toLowerCase() : undefined, end: shape.end }
 }
 
-function nameShape(bytes: Buffer, from: number): { readonly end: number; readonly plain: boolean } | undefined {
+function nameShape(
+  bytes: Buffer,
+  from: number,
+): { readonly end: number; readonly plain: boolean } | undefined {
   let at = from
   let lowest = from
   let end: number | undefined

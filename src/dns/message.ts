@@ -4,9 +4,16 @@ import {
   DNSSEC_OK,
   RECURSION_DESIRED,
   TRUNCATED_RESPONSE,
-  answer as packetAnswer,
+  a,
+  aaaa,
   encode,
+  mx,
+  ptr,
+  soa,
+  tlsa,
+  txt,
 } from 'dns-packet'
+import type { Decoding } from 'dns-packet'
 import { HEADER_OCTETS, nameAt, recordPlaces } from './frame.ts'
 import type { Place } from './frame.ts'
 import type { MxRecord, RecordData, RecordType, SoaRecord, TlsaRecord } from './records.ts'
@@ -26,6 +33,13 @@ export interface AnswerRecord {
   readonly data: RecordData[RecordType]
 }
 
+/** The SOA of the zone that says so. */
+export interface Authority {
+  readonly owner: string
+  readonly ttl: number
+  readonly record: SoaRecord
+}
+
 /** What a datagram or a TCP message turned out to be. */
 export type Message =
   /** No answer to this question: somebody else's, or a forgery. It is as if it had not come. */
@@ -42,8 +56,8 @@ export type Message =
       readonly answers: readonly AnswerRecord[]
       /** Some records of the type asked for had names that cannot be written down. */
       readonly odd: boolean
-      /** The SOA that comes with "there is no such" (RFC 2308 section 3), with its owner. */
-      readonly soa: { readonly owner: string; readonly ttl: number; readonly record: SoaRecord } | undefined
+      /** The SOA that comes with "there is no such" (RFC 2308 section 3). */
+      readonly soa: Authority | undefined
       /** Name servers instead of an answer: the server does not resolve for us. */
       readonly referral: boolean
       /** Extended errors (RFC 8914), info-codes. */
@@ -61,8 +75,11 @@ const TYPE_NUMBERS: ReadonlyMap<RecordType, number> = new Map([
   ['AAAA', 28],
   ['TLSA', 52],
 ])
-const TYPE_NAMES: ReadonlyMap<number, RecordType> = new Map([...TYPE_NUMBERS].map(([name, number]) => [number, name]))
+const TYPE_NAMES: ReadonlyMap<number, RecordType> = new Map(
+  [...TYPE_NUMBERS].map(([name, number]) => [number, name]),
+)
 const TYPE_NS = 2
+const TYPE_SOA = 6
 const TYPE_OPT = 41
 const CLASS_IN = 1
 
@@ -151,11 +168,10 @@ function replyOf(framed: Framed): Message {
     if (place.section !== 'answer' || place.class !== CLASS_IN || place.owner === undefined) continue
     const type = TYPE_NAMES.get(place.type)
     if (type === undefined || (type !== question.type && type !== 'CNAME')) continue
-    const data = decodeData(bytes, place, type)
+    const data = dataOf(bytes, place, type)
     if (data === undefined) odd = true
     else answers.push({ owner: place.owner, type, ttl: place.ttl, data })
   }
-  const soaPlace = places.find((place) => place.section === 'authority' && place.type === 6 && place.class === CLASS_IN)
   const extra = ednsOf(bytes, places)
   return {
     kind: 'reply',
@@ -163,20 +179,27 @@ function replyOf(framed: Framed): Message {
     authentic: (flags & AUTHENTIC_DATA) !== 0,
     answers,
     odd,
-    soa: soaPlace === undefined ? undefined : soaOf(bytes, soaPlace),
+    soa: authorityOf(bytes, places),
     referral: places.some((place) => place.section === 'authority' && place.type === TYPE_NS),
     extendedErrors: extra.errors,
   }
 }
 
-function soaOf(bytes: Buffer, place: Place): (Message & { kind: 'reply' })['soa'] {
-  const record = decodeData(bytes, place, 'SOA')
-  if (place.owner === undefined || record === undefined) return undefined
-  return { owner: place.owner, ttl: place.ttl, record: record as SoaRecord }
+function authorityOf(bytes: Buffer, places: readonly Place[]): Authority | undefined {
+  for (const place of places) {
+    if (place.section !== 'authority' || place.type !== TYPE_SOA || place.class !== CLASS_IN) continue
+    const record = soaOf(bytes, place)
+    if (place.owner !== undefined && record !== undefined)
+      return { owner: place.owner, ttl: place.ttl, record }
+  }
+  return undefined
 }
 
 /** RFC 6891 section 6.1.3 and RFC 8914 section 2. */
-function ednsOf(bytes: Buffer, places: readonly Place[]): { readonly rcodeHigh: number; readonly errors: number[] } {
+function ednsOf(
+  bytes: Buffer,
+  places: readonly Place[],
+): { readonly rcodeHigh: number; readonly errors: number[] } {
   const errors: number[] = []
   const opt = places.find((place) => place.section === 'additional' && place.type === TYPE_OPT)
   if (opt === undefined) return { rcodeHigh: 0, errors }
@@ -197,105 +220,59 @@ function ednsOf(bytes: Buffer, places: readonly Place[]): { readonly rcodeHigh: 
  * The data of one record. undefined: a name in it cannot be written as text. Throws for data that does not fit
  * its own length: then no part of the message is believed.
  */
-function decodeData(bytes: Buffer, place: Place, type: RecordType): RecordData[RecordType] | undefined {
-  checkLength(place, type)
-  const names = namesIn(bytes, place, type)
-  if (names === undefined) return undefined
-  const { data } = packetAnswer.decode(bytes, place.at)
-  if (place.at + packetAnswer.decode.bytes !== place.dataAt + place.dataLength) {
-    throw new Error(`${type} data of ${place.dataLength} octets`)
-  }
+function dataOf(bytes: Buffer, place: Place, type: RecordType): RecordData[RecordType] | undefined {
   switch (type) {
     case 'A':
+      return decoded(bytes, place, a)
     case 'AAAA':
-      return data as string
+      return decoded(bytes, place, aaaa)
     case 'PTR':
     case 'CNAME':
-      return lowerName(data as string)
+      return hasPlainName(bytes, place, 0) ? decoded(bytes, place, ptr).toLowerCase() : undefined
     case 'MX':
-      return mxOf(data as { preference: number; exchange: string })
+      return hasPlainName(bytes, place, 2) ? mxOf(decoded(bytes, place, mx)) : undefined
     case 'TXT':
-      return Buffer.concat(data as Buffer[]).toString('latin1')
+      return Buffer.concat(decoded(bytes, place, txt)).toString('latin1')
     case 'TLSA':
-      return tlsaOf(data as { usage: number; selector: number; matchingType: number; certificate: Buffer })
-    case 'SOA': {
-      const soa = data as { mname: string; serial: number; minimum: number }
-      return { primary: lowerName(soa.mname), serial: soa.serial, minimumSeconds: soa.minimum }
-    }
+      return tlsaOf(bytes, place)
+    case 'SOA':
+      return soaOf(bytes, place)
   }
+}
+
+/** Decodes, and holds what was decoded against the length that the record names. */
+function decoded<T>(bytes: Buffer, place: Place, decoding: Decoding<T>): T {
+  const data = decoding.decode(bytes, place.dataAt - 2)
+  if (decoding.decode.bytes !== place.dataLength + 2) throw new Error(`${place.dataLength} octets of data`)
+  return data
+}
+
+/** Whether the name at that offset of the data can be written as text. Throws where it is broken. */
+function hasPlainName(bytes: Buffer, place: Place, offset: number): boolean {
+  const name = nameAt(bytes, place.dataAt + offset)
+  if (name === undefined || name.end > place.dataAt + place.dataLength) throw new Error('a broken name')
+  return name.text !== undefined
 }
 
 function mxOf(data: { readonly preference: number; readonly exchange: string }): MxRecord {
-  return { preference: data.preference, host: data.exchange === '.' ? '' : lowerName(data.exchange) }
+  return { preference: data.preference, host: data.exchange === '.' ? '' : data.exchange.toLowerCase() }
 }
 
-/** The octets are copied: a slice would keep the whole message in memory for as long as the answer is cached. */
-function tlsaOf(data: {
-  readonly usage: number
-  readonly selector: number
-  readonly matchingType: number
-  readonly certificate: Buffer
-}): TlsaRecord {
-  return {
-    usage: data.usage,
-    selector: data.selector,
-    matchingType: data.matchingType,
-    data: Uint8Array.from(data.certificate),
-  }
+/**
+ * RFC 6698 section 2.1: three octets, then the data. Less is broken; with no data it is useless but well-formed.
+ * The octets are copied: a slice would keep the whole message in memory for as long as the answer is cached.
+ */
+function tlsaOf(bytes: Buffer, place: Place): TlsaRecord {
+  if (place.dataLength < 3) throw new Error(`TLSA data of ${place.dataLength} octets`)
+  const { usage, selector, matchingType, certificate } = decoded(bytes, place, tlsa)
+  return { usage, selector, matchingType, data: Uint8Array.from(certificate) }
 }
 
-function lowerName(name: string): string {
-  return name.toLowerCase()
-}
-
-/** Lengths that a type has, where dns-packet would read on into the next record. */
-const LENGTHS: Readonly<Record<RecordType, readonly [least: number, most: number]>> = {
-  A: [4, 4],
-  AAAA: [16, 16],
-  MX: [3, 65_535],
-  PTR: [1, 65_535],
-  CNAME: [1, 65_535],
-  TXT: [1, 65_535],
-  // RFC 6698 section 2.1: three octets, then the data. Without any data it is useless, but well-formed.
-  TLSA: [3, 65_535],
-  SOA: [22, 65_535],
-}
-
-function checkLength(place: Place, type: RecordType): void {
-  const [least, most] = LENGTHS[type]
-  if (place.dataLength < least || place.dataLength > most) {
-    throw new Error(`${type} data of ${place.dataLength} octets`)
-  }
-}
-
-/** The names inside the data, undefined where one cannot be text. Throws where one is broken. */
-function namesIn(bytes: Buffer, place: Place, type: RecordType): readonly string[] | undefined {
-  switch (type) {
-    case 'A':
-    case 'AAAA':
-    case 'TXT':
-    case 'TLSA':
-      return []
-    case 'PTR':
-    case 'CNAME':
-      return plainNames(bytes, place.dataAt, 1)
-    case 'MX':
-      return plainNames(bytes, place.dataAt + 2, 1)
-    case 'SOA':
-      return plainNames(bytes, place.dataAt, 2)
-  }
-}
-
-function plainNames(bytes: Buffer, from: number, count: number): readonly string[] | undefined {
-  const names: string[] = []
-  let at = from
-  for (let n = 0; n < count; n++) {
-    const name = nameAt(bytes, at)
-    if (name === undefined) throw new Error('a broken name')
-    // The mailbox of a SOA (its second name) may hold dots; nobody reads it.
-    if (name.text === undefined && n === 0) return undefined
-    names.push(name.text ?? '')
-    at = name.end
-  }
-  return names
+function soaOf(bytes: Buffer, place: Place): SoaRecord | undefined {
+  const primary = nameAt(bytes, place.dataAt)
+  const mailbox = primary === undefined ? undefined : nameAt(bytes, primary.end)
+  if (mailbox === undefined) throw new Error('a broken name')
+  if (primary?.text === undefined) return undefined
+  const data = decoded(bytes, place, soa)
+  return { primary: primary.text, serial: data.serial, minimumSeconds: data.minimum }
 }
