@@ -1,0 +1,158 @@
+import { Fault } from '#src/base/fault.ts'
+
+/**
+ * Frames over a Unix socket between processes of one release: two lengths, a JSON head, a binary tail.
+ *
+ *     0        4        8              8 + head          8 + head + tail
+ *     | head   | tail   | JSON (UTF-8) | bytes           |      lengths: unsigned, 32 bits, big-endian
+ */
+export interface FrameLimits {
+  readonly headBytesMax: number
+  readonly tailBytesMax: number
+}
+
+const LENGTHS_BYTES = 8
+
+/** Called for each frame in order. `tail` is a view that stays valid as long as it is held. */
+export type FrameListener = (head: string, tail: Buffer) => void
+
+const NO_TAIL = Buffer.alloc(0)
+
+/**
+ * Cuts a stream into frames. A frame that is longer than its limits throws FRAME_MALFORMED before anything of it
+ * is stored; after that the stream has lost its place and the connection must be closed.
+ */
+export class FrameDecoder {
+  readonly #limits: FrameLimits
+  readonly #listener: FrameListener
+  /** What has come of a frame that is not whole yet: either less than the lengths, or exactly one frame's room. */
+  #partial: Buffer = NO_TAIL
+  #filled = 0
+
+  constructor(limits: FrameLimits, listener: FrameListener) {
+    this.#limits = limits
+    this.#listener = listener
+  }
+
+  push(chunk: Buffer): void {
+    let at = this.#filled === 0 ? 0 : this.#fill(chunk)
+    while (chunk.length - at >= LENGTHS_BYTES) {
+      const frameBytes = this.#frameBytes(chunk, at)
+      if (chunk.length - at < frameBytes) {
+        this.#keep(chunk, at, frameBytes)
+        return
+      }
+      this.#emit(chunk, at)
+      at += frameBytes
+    }
+    if (at < chunk.length) this.#keep(chunk, at, LENGTHS_BYTES)
+  }
+
+  /** Completes the frame that was begun in an earlier chunk; returns where the next one starts. */
+  #fill(chunk: Buffer): number {
+    let at = 0
+    while (this.#filled > 0) {
+      const wanted = this.#partial.length - this.#filled
+      const copied = chunk.copy(this.#partial, this.#filled, at, at + wanted)
+      this.#filled += copied
+      at += copied
+      if (copied < wanted) return at
+      if (this.#partial.length === LENGTHS_BYTES) {
+        const frameBytes = this.#frameBytes(this.#partial, 0)
+        if (frameBytes > LENGTHS_BYTES) {
+          this.#keep(this.#partial, 0, frameBytes)
+          continue
+        }
+      }
+      const whole = this.#partial
+      this.#partial = NO_TAIL
+      this.#filled = 0
+      this.#emit(whole, 0)
+    }
+    return at
+  }
+
+  #keep(bytes: Buffer, at: number, room: number): void {
+    const partial = Buffer.allocUnsafe(room)
+    this.#filled = bytes.copy(partial, 0, at)
+    this.#partial = partial
+  }
+
+  #frameBytes(bytes: Buffer, at: number): number {
+    const head = bytes.readUInt32BE(at)
+    const tail = bytes.readUInt32BE(at + 4)
+    if (head > this.#limits.headBytesMax || tail > this.#limits.tailBytesMax) {
+      throw new Fault('FRAME_MALFORMED', { headBytes: head, tailBytes: tail })
+    }
+    return LENGTHS_BYTES + head + tail
+  }
+
+  #emit(bytes: Buffer, at: number): void {
+    const headEnd = at + LENGTHS_BYTES + bytes.readUInt32BE(at)
+    const tailEnd = headEnd + bytes.readUInt32BE(at + 4)
+    this.#listener(bytes.toString('utf8', at + LENGTHS_BYTES, headEnd), bytes.subarray(headEnd, tailEnd))
+  }
+}
+
+export function encodeFrame(head: string, tail: Uint8Array = NO_TAIL): Buffer {
+  const headBytes = Buffer.byteLength(head)
+  const frame = Buffer.allocUnsafe(LENGTHS_BYTES + headBytes + tail.length)
+  frame.writeUInt32BE(headBytes, 0)
+  frame.writeUInt32BE(tail.length, 4)
+  frame.write(head, LENGTHS_BYTES)
+  frame.set(tail, LENGTHS_BYTES + headBytes)
+  return frame
+}
+
+/** The least of a socket that frames are written to. */
+interface Sink {
+  write(bytes: Uint8Array): boolean
+  readonly destroyed: boolean
+}
+
+/**
+ * Writes frames, all of one turn of the event loop in one piece: a system call costs more than the copy. The
+ * flush comes with setImmediate, which is after every socket that was readable in this turn.
+ */
+export class FrameWriter {
+  readonly #sink: Sink
+  #waiting: Buffer[] = []
+  #scheduled = false
+
+  constructor(sink: Sink) {
+    this.#sink = sink
+  }
+
+  write(frame: Buffer): void {
+    this.#waiting.push(frame)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => this.flush())
+  }
+
+  flush(): void {
+    this.#scheduled = false
+    const frames = this.#waiting
+    if (frames.length === 0) return
+    this.#waiting = []
+    if (this.#sink.destroyed) return
+    const [first] = frames
+    this.#sink.write(frames.length === 1 && first !== undefined ? first : Buffer.concat(frames))
+  }
+}
+
+/** The object that a frame's head is, or FRAME_MALFORMED. */
+export function parseHead(head: string): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(head)
+  } catch (error) {
+    throw new Fault('FRAME_MALFORMED', { reason: 'not JSON' }, error)
+  }
+  if (!isRecord(value)) throw new Fault('FRAME_MALFORMED', { reason: 'not an object' })
+  return value
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

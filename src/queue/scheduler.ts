@@ -1,0 +1,479 @@
+import type { Clock } from '#src/base/clock.ts'
+import { errorText } from '#src/base/fault.ts'
+import type { Log } from '#src/base/log.ts'
+import { Active } from './active.ts'
+import type { Job } from './active.ts'
+import { bodySource } from './body-source.ts'
+import type { Action, DeferredRecipient, DoneRecipient, MessageChange } from './changes.ts'
+import { deliveryFacts } from './delivery-facts.ts'
+import { Destinations } from './destinations.ts'
+import { DuePuller } from './due-puller.ts'
+import { ACTIVE_RECIPIENTS_MAX, CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
+import { deferredRecipient, doneRecipient, localDeferral, sortOutcomes } from './outcomes.ts'
+import type { BodySource, BounceComposer, Deliverer, RecipientOutcome, Route, Router } from './ports.ts'
+import type { DueKey, QueueReader } from './queue-reader.ts'
+import { Damage } from './rows.ts'
+import type { StoredMessage, StoredRecipient } from './rows.ts'
+import { LeapGuard, retryDelayMs } from './schedule.ts'
+import type { RetryTimes } from './schedule.ts'
+import type { HandedMessage, WriterListener, WriterPort } from './writer-handle.ts'
+
+export interface SchedulerOptions {
+  readonly writer: Pick<WriterPort, 'change'>
+  readonly reader: QueueReader
+  readonly spoolDir: string
+  readonly deliverer: Deliverer
+  readonly router: Router
+  readonly composeBounce: BounceComposer
+  readonly times: RetryTimes
+  readonly clock: Clock
+  readonly log: Log
+  /** Reading queue.db failed: the process must end. */
+  readonly onStoreError: (error: unknown) => void
+}
+
+/** Half of the active set is for what is read back, half for new mail (hand-over.ts). */
+const PULLED_MAX = ACTIVE_RECIPIENTS_MAX / 2
+
+/**
+ * Decides what is tried when. It lives in qmgr's main thread, holds a bounded number of recipients in memory, and
+ * learns of new mail from the writer and of old mail from the due index. What it decides it tells the writer; a
+ * message leaves memory only when its outcome is written, so nothing is ever tried twice at once.
+ */
+export class Scheduler implements WriterListener {
+  readonly #o: SchedulerOptions
+  readonly #active = new Map<number, Active>()
+  /** Damaged messages whose setting-aside is not written yet. */
+  readonly #aside = new Set<number>()
+  readonly #waiting = new Destinations<Job>()
+  readonly #puller: DuePuller
+  readonly #leaps: LeapGuard
+  readonly #abort = new AbortController()
+  #recipients = 0
+  #pulled = 0
+  #unsettled = 0
+  /** Deliveries and compositions of bounces under way. */
+  #running = 0
+  #pumpScheduled = false
+  #stopping = false
+  readonly #idle = Promise.withResolvers<void>()
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options
+    const { clock, reader, onStoreError } = options
+    this.#leaps = new LeapGuard(clock.nowMs(), clock.monotonicMs())
+    this.#puller = new DuePuller({
+      reader,
+      clock,
+      hasRoom: () => this.#pulled < PULLED_MAX && !this.#stopping,
+      take: (key) => this.#take(key),
+      onRound: () => {
+        if (this.#pulled >= PULLED_MAX) this.#postponeStalled()
+        this.#pump()
+      },
+      onError: onStoreError,
+    })
+    options.deliverer.onRoom(() => this.#pumpSoon())
+  }
+
+  /** Recipients in memory. */
+  get activeRecipients(): number {
+    return this.#recipients
+  }
+
+  /** Whether a message is in memory: mailq marks it '*'. */
+  isActive(seq: number): boolean {
+    return this.#active.has(seq)
+  }
+
+  /** Begins with what is due on the disk. */
+  start(): void {
+    this.#puller.start()
+  }
+
+  /**
+   * Starts nothing more, waits `graceMs` for the deliveries that run, then aborts them and waits as long again. What
+   * was not begun stays on the disk as it is.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true
+    this.#puller.stop()
+    if (this.#running === 0) return
+    if (await this.#idleWithin(graceMs)) return
+    this.#abort.abort(new Error('the queue manager stops'))
+    await this.#idleWithin(graceMs)
+  }
+
+  async #idleWithin(ms: number): Promise<boolean> {
+    const wait = new AbortController()
+    const over = this.#o.clock.sleep(ms, wait.signal).then(
+      () => false,
+      () => true,
+    )
+    try {
+      return await Promise.race([this.#idle.promise.then(() => true), over])
+    } finally {
+      wait.abort()
+    }
+  }
+
+  // What the writer tells
+
+  accepted({ seq, dueMs, message, bodyBytes, body }: HandedMessage): void {
+    if (this.#active.has(seq)) return
+    const { recipients: fresh, body: where, ...rest } = message
+    const stored: StoredMessage = {
+      ...rest,
+      seq,
+      sizeBytes: Buffer.byteLength(message.prefix) + bodyBytes,
+      spool: where.kind === 'spool' ? where.file : null,
+      bodyBytes,
+    }
+    const recipients: StoredRecipient[] = []
+    for (const [n, { address, original, orcpt, notify }] of fresh.entries()) {
+      const known = { n, address, original, orcpt, notify }
+      recipients.push({ ...known, state: 'active', dueMs, attempts: 0, lastReply: '', lastDsn: '' })
+    }
+    this.#activate(stored, recipients, { pulled: false, body })
+  }
+
+  acceptedAll(): void {
+    this.#pump()
+  }
+
+  left(): void {
+    this.#puller.wake()
+  }
+
+  settled(seqs: readonly number[], removed: readonly number[]): void {
+    for (const seq of removed) {
+      const id = this.#active.get(seq)?.message.id
+      if (id !== undefined) this.#o.log.write('info', 'qmgr.removed', { id })
+    }
+    if (this.#unsettled > CHANGES_WAITING_MAX) this.#pumpSoon()
+    this.#unsettled -= seqs.length
+    for (const seq of seqs) {
+      if (this.#aside.delete(seq)) continue
+      const entry = this.#active.get(seq)
+      if (entry === undefined) continue
+      entry.unsettled--
+      if (entry.over && entry.unsettled === 0) this.#leave(seq, entry)
+    }
+  }
+
+  acted(action: Action, seqs: readonly number[]): void {
+    switch (action) {
+      case 'delete':
+      case 'hold': {
+        // What has not begun does not begin; what runs ends as it ends.
+        const chosen = new Set(seqs)
+        this.#waiting.remove(
+          (job) => chosen.has(job.entry.message.seq),
+          (job) => this.#unqueue(job),
+        )
+        return
+      }
+      case 'release':
+      case 'requeue':
+      case 'flush':
+        for (const seq of seqs) {
+          const entry = this.#active.get(seq)
+          if (entry !== undefined) entry.again = true
+        }
+        this.#puller.restart()
+    }
+  }
+
+  // Into memory and out of it
+
+  /** One due recipient of the index: its message is read whole, once. */
+  #take({ seq, n }: DueKey): void {
+    if (this.#aside.has(seq)) return
+    const entry = this.#active.get(seq)
+    if (entry !== undefined) {
+      if (!entry.recipients.has(n)) entry.again = true
+      return
+    }
+    const loaded = this.#o.reader.load(seq)
+    if (loaded === undefined || loaded instanceof Damage) {
+      this.#setAside(seq, loaded?.reason ?? 'the message row is gone')
+      return
+    }
+    const nowMs = this.#o.clock.nowMs()
+    const due = loaded.recipients.filter(
+      ({ state, dueMs }) => (state === 'incoming' || state === 'deferred') && dueMs <= nowMs,
+    )
+    if (due.length === 0) return
+    const { id, sender, sizeBytes } = loaded.message
+    this.#o.log.write('info', 'qmgr.active', { id, from: sender, size: sizeBytes, nrcpt: due.length })
+    this.#activate(loaded.message, due, { pulled: true, body: null })
+  }
+
+  #setAside(seq: number, reason: string): void {
+    const id = this.#o.reader.idOf(seq)
+    this.#o.log.write('error', 'qmgr.corrupt', { id, seq, reason })
+    this.#aside.add(seq)
+    this.#write({ seq, id, done: [], deferred: [], corrupt: reason, bounce: undefined, leaves: true })
+  }
+
+  #activate(
+    message: StoredMessage,
+    recipients: readonly StoredRecipient[],
+    from: { readonly pulled: boolean; readonly body: Uint8Array | null },
+  ): void {
+    const entry = new Active(message, recipients, { ...from, nowMs: this.#o.clock.nowMs() })
+    this.#active.set(message.seq, entry)
+    this.#recipients += entry.recipients.size
+    if (from.pulled) this.#pulled += entry.recipients.size
+    void this.#route(entry, recipients)
+  }
+
+  #leave(seq: number, entry: Active): void {
+    this.#active.delete(seq)
+    this.#recipients -= entry.recipients.size
+    if (entry.pulled) {
+      const wasFull = this.#pulled >= PULLED_MAX / 2
+      this.#pulled -= entry.recipients.size
+      if (wasFull && this.#pulled < PULLED_MAX / 2) this.#puller.wake()
+    }
+    // Something of it fell due, or was moved, while it was in memory and could not be taken.
+    if (entry.again && !this.#stopping) {
+      this.#take({ seq, n: 0, dueMs: 0 })
+      this.#pumpSoon()
+    }
+  }
+
+  // Attempts
+
+  /** Without a single await where the router answers at once. */
+  async #route(entry: Active, recipients: readonly StoredRecipient[]): Promise<void> {
+    this.#begin(entry)
+    const groups = new Map<string, { destination: Job['destination']; recipients: StoredRecipient[] }>()
+    const unroutable: { recipient: StoredRecipient; outcome: RecipientOutcome }[] = []
+    for (const recipient of recipients) {
+      const answer = this.#askRouter(recipient.address)
+      const route = answer instanceof Promise ? await answer : answer
+      if (route.kind !== 'destination') {
+        const { kind, dsn, reason } = route
+        const outcome: RecipientOutcome = {
+          n: recipient.n,
+          kind,
+          dsn,
+          reply: reason,
+          relay: 'none',
+          source: 'local',
+        }
+        unroutable.push({ recipient, outcome })
+        continue
+      }
+      const key = Destinations.key(route.destination)
+      const group = groups.get(key)
+      if (group === undefined) groups.set(key, { destination: route.destination, recipients: [recipient] })
+      else group.recipients.push(recipient)
+    }
+    for (const group of groups.values()) {
+      entry.waiting++
+      this.#waiting.add(group.destination, { entry, ...group }, this.#o.clock.monotonicMs())
+    }
+    const local = { recipients: unroutable.map((each) => each.recipient), startedMs: this.#o.clock.nowMs() }
+    this.#ended(
+      entry,
+      local,
+      unroutable.map((each) => each.outcome),
+    )
+  }
+
+  #askRouter(address: string): Route | Promise<Route> {
+    try {
+      const route = this.#o.router(address)
+      return route instanceof Promise ? route.catch(noRoute) : route
+    } catch (error) {
+      return noRoute(error)
+    }
+  }
+
+  #pumpSoon(): void {
+    if (this.#pumpScheduled) return
+    this.#pumpScheduled = true
+    setImmediate(() => {
+      this.#pumpScheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    // With so many outcomes unwritten (a full disk) each further delivery would be one more double after a crash.
+    if (this.#stopping || this.#unsettled > CHANGES_WAITING_MAX) return
+    this.#waiting.pump(
+      (destination) => this.#o.deliverer.hasRoom(destination),
+      (job) => void this.#deliver(job),
+    )
+  }
+
+  async #deliver(job: Job): Promise<void> {
+    const { entry, recipients, destination } = job
+    const startedMs = this.#o.clock.nowMs()
+    entry.waiting--
+    this.#begin(entry)
+    const { message } = entry
+    let outcomes: readonly RecipientOutcome[]
+    try {
+      const body = this.#body(entry)
+      outcomes = await this.#o.deliverer.deliver(
+        { message, recipients, body, destination },
+        this.#abort.signal,
+      )
+    } catch (error) {
+      // It never should; whatever happened, these recipients are tried again.
+      const reply = `delivery failed: ${errorText(error)}`
+      outcomes = recipients.map(({ n }) => localDeferral(n, '4.3.0', reply))
+    }
+    this.#waiting.alive(destination, this.#o.clock.monotonicMs())
+    this.#ended(entry, { recipients, startedMs }, outcomes)
+  }
+
+  #body(entry: Active): BodySource {
+    return bodySource(entry.message, entry.body, this.#o, (reason) => {
+      entry.damage = reason
+    })
+  }
+
+  #begin(entry: Active): void {
+    entry.running++
+    this.#running++
+  }
+
+  #end(entry: Active): void {
+    entry.running--
+    this.#running--
+    if (this.#running === 0 && this.#stopping) this.#idle.resolve()
+  }
+
+  /** An attempt is over: what became of each recipient is logged and written. */
+  #ended(
+    entry: Active,
+    attempt: { readonly recipients: readonly StoredRecipient[]; readonly startedMs: number },
+    outcomes: readonly RecipientOutcome[],
+  ): void {
+    const { clock, times, log } = this.#o
+    const nowMs = clock.nowMs()
+    const { message } = entry
+    const ageMs = Math.max(0, nowMs - message.arrivedMs)
+    const delayMs =
+      retryDelayMs(ageMs, message.sender === '', times) ??
+      (this.#leaps.mayExpire(nowMs, clock.monotonicMs()) ? undefined : times.maximalBackoffMs)
+    const sorted = sortOutcomes(attempt.recipients, outcomes, nowMs, delayMs)
+    for (const outcome of outcomes) {
+      const recipient = entry.recipients.get(outcome.n)
+      if (recipient !== undefined) {
+        log.write(
+          'info',
+          'delivery.recipient',
+          deliveryFacts(entry, recipient, outcome, [attempt.startedMs, nowMs]),
+        )
+      }
+    }
+    // Of a body that cannot be trusted nothing was delivered and nothing is sent back.
+    const { done, deferred } = entry.damage === '' ? sorted : { done: sorted.done, deferred: [] }
+    if (entry.damage === '') entry.failures.push(...sorted.failures)
+    for (const { dueMs } of deferred) this.#puller.expect(dueMs)
+    this.#end(entry)
+    if (entry.idle) void this.#finish(entry, done, deferred)
+    else if (done.length + deferred.length > 0) this.#write(changeOf(entry, done, deferred))
+  }
+
+  /** A job that will not run: its recipients stay on the disk as they are. */
+  #unqueue(job: Job): void {
+    job.entry.waiting--
+    if (job.entry.idle) void this.#finish(job.entry, [], [])
+  }
+
+  /** The last attempt of this round is over: bounces what failed, and lets the message go. */
+  async #finish(
+    entry: Active,
+    done: readonly DoneRecipient[],
+    deferred: readonly DeferredRecipient[],
+  ): Promise<void> {
+    const { message, failures } = entry
+    let bounce: MessageChange['bounce']
+    let failed: readonly DoneRecipient[] = []
+    let retried: readonly DeferredRecipient[] = []
+    if (failures.length > 0) {
+      this.#begin(entry)
+      try {
+        bounce = await this.#o.composeBounce(message, failures, this.#body(entry))
+        failed = failures.map((each) =>
+          doneRecipient(each.recipient, each.outcome, each.expired ? 'expired' : 'bounced'),
+        )
+      } catch (error) {
+        // The sender must be told some day: tried again later, unless the message itself is damaged.
+        const dueMs = this.#o.clock.nowMs() + this.#o.times.minimalBackoffMs
+        if (entry.damage === '')
+          retried = failures.map((each) => deferredRecipient(each.recipient, each.outcome, dueMs))
+        this.#puller.expect(dueMs)
+        this.#o.log.write('error', 'qmgr.bounced', { id: message.id, reason: errorText(error) })
+      }
+      this.#logBounce(entry, failed.length > 0, bounce?.id)
+      this.#end(entry)
+    }
+    if (entry.damage !== '') {
+      this.#o.log.write('error', 'qmgr.corrupt', { id: message.id, seq: message.seq, reason: entry.damage })
+    }
+    entry.over = true
+    this.#write({
+      ...changeOf(entry, [...done, ...failed], [...deferred, ...retried]),
+      corrupt: entry.damage,
+      bounce,
+      leaves: true,
+    })
+  }
+
+  #logBounce(entry: Active, composed: boolean, bounceId: string | undefined): void {
+    if (!composed) return
+    const { message, failures } = entry
+    const { log } = this.#o
+    if (failures.some((each) => each.expired)) {
+      log.write('info', 'qmgr.expired', {
+        id: message.id,
+        from: message.sender,
+        status: 'expired, returned to sender',
+      })
+    }
+    log.write('info', 'qmgr.bounced', { id: message.id, nrcpt: failures.length, bounce: bounceId ?? 'none' })
+  }
+
+  #write(change: Omit<MessageChange, 'atMs'>): void {
+    this.#unsettled++
+    const entry = this.#active.get(change.seq)
+    if (entry !== undefined) entry.unsettled++
+    this.#o.writer.change({ ...change, atMs: this.#o.clock.nowMs() })
+  }
+
+  /** With the active set full, what waits for destinations that do not move goes back to the disk for a while. */
+  #postponeStalled(): void {
+    const { clock, times } = this.#o
+    const dueMs = clock.nowMs() + times.minimalBackoffMs
+    this.#waiting.removeStalled(clock.monotonicMs() - STALLED_MS, ({ entry, recipients }) => {
+      entry.waiting--
+      const later = recipients.map(({ n, attempts, lastReply, lastDsn }) => {
+        return { n, dueMs, attempts, reply: lastReply, dsn: lastDsn }
+      })
+      this.#puller.expect(dueMs)
+      if (entry.idle) void this.#finish(entry, [], later)
+      else this.#write(changeOf(entry, [], later))
+    })
+  }
+}
+
+function noRoute(error: unknown): Route {
+  return { kind: 'deferred', dsn: '4.3.0', reason: `no route: ${errorText(error)}` }
+}
+
+function changeOf(
+  entry: Active,
+  done: readonly DoneRecipient[],
+  deferred: readonly DeferredRecipient[],
+): Omit<MessageChange, 'atMs'> {
+  const { seq, id } = entry.message
+  return { seq, id, done, deferred, corrupt: '', bounce: undefined, leaves: false }
+}

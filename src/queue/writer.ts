@@ -1,0 +1,313 @@
+import type { Clock } from '#src/base/clock.ts'
+import { errorText } from '#src/base/fault.ts'
+import type { Log } from '#src/base/log.ts'
+import { storeErrorKind } from '#src/store/sqlite.ts'
+import type { Action, ActionResult, MessageChange } from './changes.ts'
+import {
+  ACTION_STEP,
+  GROUP_BYTES_MAX,
+  GROUP_MESSAGES_MAX,
+  OUTCOME_WAIT_MS,
+  SPACE_POLL_CLOSED_MS,
+} from './limits.ts'
+import type { Applied, Inserted, QueueDb, Removed } from './queue-db.ts'
+import type { SpoolOwner, SpoolPool } from './spool-pool.ts'
+import type { NewMessage, SubmitOutcome } from './types.ts'
+
+/** A message that waits for the next commit. */
+export interface Submission {
+  readonly message: NewMessage
+  /** The JSON it came as, handed on as it is; '' for what was made here. */
+  readonly head: string
+  readonly owner: SpoolOwner
+  readonly answer: (outcome: SubmitOutcome) => void
+}
+
+/** A message that is on the disk and may be delivered. */
+export interface Accepted {
+  readonly seq: number
+  readonly dueMs: number
+  readonly message: NewMessage
+  readonly head: string
+}
+
+/** What a commit means to the rest of qmgr. */
+export interface WriterEvents {
+  /** After the answers were given. */
+  accepted(messages: readonly Accepted[]): void
+  /** All submissions of a group have their answers: they may go out. */
+  answered(): void
+  /** These changes are written; `removed` where the message has left the queue. */
+  settled(changes: readonly { readonly change: MessageChange; readonly removed: boolean }[]): void
+  /** A step of an action: the messages that it changed. */
+  acted(action: Action, seqs: readonly number[]): void
+  /** A group was committed: written octets, for the checkpoints. */
+  committed(bytes: number): void
+  /** Nothing is certain any more: the process must end. */
+  fatal(error: unknown): void
+}
+
+export interface WriterOptions {
+  readonly db: QueueDb
+  readonly spool: SpoolPool
+  readonly clock: Clock
+  readonly log: Log
+  readonly events: WriterEvents
+  readonly space: { readonly open: boolean; closeNow(reason: string): void }
+}
+
+export type Work = { readonly kind: 'ids'; readonly ids: readonly string[] } | { readonly kind: 'all' }
+
+/** Octets that a group writes to the log beside its bodies: the pages of five trees, and a row's worth each. */
+const GROUP_OVERHEAD_BYTES = 65_536
+const MESSAGE_OVERHEAD_BYTES = 3072
+
+/**
+ * Group commit: all that was submitted in one turn of the event loop, and all outcomes that wait, become one
+ * transaction with one flush; then all are answered. While it waits for the disk the next group gathers in the
+ * sockets, so groups grow by themselves with the load, and a single message never waits for company.
+ */
+export class Writer {
+  readonly #o: WriterOptions
+  #submissions: Submission[] = []
+  #submissionBytes = 0
+  #changes: MessageChange[] = []
+  #scheduled = false
+  #timer: NodeJS.Timeout | undefined
+  #dead = false
+  /** No two messages fall due in another order than they came, even if the clock is set back. */
+  #lastDueMs = 0
+
+  constructor(options: WriterOptions) {
+    this.#o = options
+  }
+
+  /** Outcomes that are not written yet. */
+  get changesWaiting(): number {
+    return this.#changes.length
+  }
+
+  submit(submission: Submission): void {
+    if (this.#dead) {
+      submission.answer('failed')
+      return
+    }
+    if (!this.#o.space.open) {
+      this.#refuse(submission, 'full')
+      return
+    }
+    this.#submissions.push(submission)
+    const { body } = submission.message
+    this.#submissionBytes += body.kind === 'inline' ? body.bytes.length : 0
+    if (this.#submissions.length >= GROUP_MESSAGES_MAX || this.#submissionBytes >= GROUP_BYTES_MAX) {
+      this.flush()
+    } else if (!this.#scheduled) {
+      this.#scheduled = true
+      setImmediate(() => this.flush())
+    }
+  }
+
+  change(changes: readonly MessageChange[]): void {
+    for (const change of changes) this.#changes.push(change)
+    this.#timer ??= setTimeout(() => this.flush(), OUTCOME_WAIT_MS)
+  }
+
+  /** Commits what waits, now. */
+  flush(): void {
+    this.#scheduled = false
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    let submissions = this.#submissions
+    const changes = this.#changes
+    const bytes = this.#submissionBytes
+    this.#submissions = []
+    this.#submissionBytes = 0
+    this.#changes = []
+    // A submission that cannot be a row is taken out and the rest tried again, so this ends.
+    while (!this.#dead && submissions.length + changes.length > 0) {
+      try {
+        this.#commit(submissions, changes, bytes)
+        return
+      } catch (error) {
+        if (!(error instanceof Unfit)) {
+          this.#failed(error, submissions, changes)
+          return
+        }
+        const unfit = error.submission
+        this.#o.log.write('error', 'qmgr.store_error', {
+          id: unfit.message.id,
+          reason: errorText(error.cause),
+        })
+        this.#refuse(unfit, 'failed')
+        submissions = submissions.filter((submission) => submission !== unfit)
+      }
+    }
+  }
+
+  #commit(submissions: readonly Submission[], changes: readonly MessageChange[], bytes: number): void {
+    const { db, spool, clock, events } = this.#o
+    const dueMs = Math.max(clock.nowMs(), this.#lastDueMs)
+    const durable = submissions.length > 0
+    const { accepted, applied } = db.transact(durable, () => ({
+      accepted: submissions.map((submission) => this.#insert(submission, dueMs)),
+      applied: changes.map((change) => db.apply(change, dueMs)),
+    }))
+    this.#lastDueMs = dueMs
+    for (const submission of submissions) submission.answer('queued')
+    events.answered()
+    const fresh: Accepted[] = []
+    for (const [i, one] of accepted.entries()) {
+      const submission = submissions[i]
+      if (one !== undefined) fresh.push(one)
+      // Sent a second time: the row names the file that came first.
+      else if (submission?.message.body.kind === 'spool') this.#reclaim(submission.message.body)
+    }
+    for (const { removed } of applied) if (removed !== undefined) this.#rest(removed)
+    if (durable) spool.flushed()
+    events.committed(bytes + GROUP_OVERHEAD_BYTES + submissions.length * MESSAGE_OVERHEAD_BYTES)
+    const bounces = bouncesOf(changes, applied, dueMs)
+    if (fresh.length + bounces.length > 0)
+      events.accepted(bounces.length === 0 ? fresh : [...fresh, ...bounces])
+    if (changes.length > 0) {
+      events.settled(changes.map((change, i) => ({ change, removed: applied[i]?.removed !== undefined })))
+    }
+  }
+
+  /** undefined: it was there already. Throws Unfit where it can be no row, and the store's own errors. */
+  #insert(submission: Submission, dueMs: number): Accepted | undefined {
+    const { message, head } = submission
+    let inserted: Inserted
+    try {
+      inserted = this.#o.db.insert(message, dueMs)
+    } catch (error) {
+      throw storeErrorKind(error) === 'other' ? new Unfit(submission, error) : error
+    }
+    if (inserted.kind === 'clash') throw new Unfit(submission, new Error('another message has this id'))
+    return inserted.kind === 'known' ? undefined : { seq: inserted.seq, dueMs, message, head }
+  }
+
+  /** The commit did not happen, or nobody can say. */
+  #failed(error: unknown, submissions: readonly Submission[], changes: readonly MessageChange[]): void {
+    const { log, space, events } = this.#o
+    const kind = storeErrorKind(error)
+    log.write('error', 'qmgr.store_error', { kind, messages: submissions.length, reason: errorText(error) })
+    if (kind === 'full') {
+      // Undone for certain. Outcomes are kept and written as soon as there is room; they need little.
+      for (const submission of submissions) this.#refuse(submission, 'full')
+      events.answered()
+      this.#changes.unshift(...changes)
+      space.closeNow(errorText(error))
+      this.#timer ??= setTimeout(() => this.flush(), SPACE_POLL_CLOSED_MS)
+      return
+    }
+    // What was written may or may not be found on the disk: who submitted is told 451 and may send it again.
+    this.#dead = true
+    for (const submission of submissions) submission.answer('failed')
+    events.answered()
+    events.fatal(error)
+  }
+
+  #refuse(submission: Submission, outcome: SubmitOutcome): void {
+    const { body } = submission.message
+    if (body.kind === 'spool') this.#reclaim(body)
+    submission.answer(outcome)
+  }
+
+  #reclaim(body: { readonly file: string; readonly length: number }): void {
+    this.#o.spool.reclaim(body.file, body.length)
+  }
+
+  #rest(removed: Removed): void {
+    if (removed.spool !== null) this.#o.spool.rest(removed.spool, removed.bodyBytes)
+  }
+
+  /**
+   * A tool's action, in steps of bounded size between which submissions are committed. The result is on the disk
+   * when it resolves. Rejects with the store's error; what was done by earlier steps stays done.
+   */
+  async act(action: Action, work: Work): Promise<ActionResult> {
+    const missing: string[] = []
+    let count = 0
+    if (work.kind === 'ids') {
+      for (let i = 0; i < work.ids.length; i += ACTION_STEP) {
+        const seqs: number[] = []
+        for (const id of work.ids.slice(i, i + ACTION_STEP)) {
+          const seq = this.#o.db.seqOf(id)
+          if (seq === undefined) missing.push(id)
+          else seqs.push(seq)
+        }
+        count += this.#step(action, seqs)
+        await turn()
+      }
+      return { count, missing }
+    }
+    // What arrives after this point is not meant.
+    const last = this.#o.db.lastSeq
+    for (let after = 0; ;) {
+      const seqs = this.#o.db.seqsAfter(after, ACTION_STEP).filter((seq) => seq <= last)
+      const end = seqs.at(-1)
+      if (end === undefined) return { count, missing }
+      count += this.#step(action, seqs)
+      after = end
+      await turn()
+    }
+  }
+
+  #step(action: Action, seqs: readonly number[]): number {
+    const { db, spool, clock, events } = this.#o
+    if (this.#dead || seqs.length === 0) return 0
+    const nowMs = clock.nowMs()
+    const touched: number[] = []
+    const removed: Removed[] = []
+    db.transact(true, () => {
+      for (const seq of seqs) {
+        const done = db.act(action, seq, nowMs)
+        if (done === undefined) continue
+        touched.push(seq)
+        if (done.removed !== undefined) removed.push(done.removed)
+      }
+    })
+    spool.flushed()
+    // It may be on its way to a peer right now: unlinked, it can still be read to its end.
+    for (const { spool: file } of removed) if (file !== null) spool.discard(file)
+    events.committed(GROUP_OVERHEAD_BYTES + touched.length * MESSAGE_OVERHEAD_BYTES)
+    if (touched.length > 0) events.acted(action, touched)
+    return touched.length
+  }
+
+  /** Stops the timer; what waits must have been flushed before. */
+  close(): void {
+    this.#dead = true
+    clearTimeout(this.#timer)
+  }
+}
+
+/** A submission that SQLite will not have as a row, whatever the others are. */
+class Unfit extends Error {
+  readonly submission: Submission
+  constructor(submission: Submission, cause: unknown) {
+    super('unfit', { cause })
+    this.submission = submission
+  }
+}
+
+function bouncesOf(
+  changes: readonly MessageChange[],
+  applied: readonly Applied[],
+  dueMs: number,
+): Accepted[] {
+  const bounces: Accepted[] = []
+  for (const [i, change] of changes.entries()) {
+    const seq = applied[i]?.bounceSeq
+    if (seq !== undefined && change.bounce !== undefined) {
+      bounces.push({ seq, dueMs, message: change.bounce, head: '' })
+    }
+  }
+  return bounces
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
