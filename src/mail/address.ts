@@ -27,8 +27,9 @@ export interface Address {
 /** `end` is the index behind the address; what follows is the caller's. */
 export type ParsedPath =
   | { readonly kind: 'ok'; readonly address: Address; readonly end: number }
-  /** 'utf8': it would be an address if SMTPUTF8 (RFC 6531) had been said. */
-  | { readonly kind: 'bad' | 'utf8' }
+  | { readonly kind: 'bad' }
+  /** It would be an address if SMTPUTF8 (RFC 6531) had been said. */
+  | { readonly kind: 'utf8' }
 
 export interface PathRules {
   /** Whether characters beyond ASCII may stand in it. */
@@ -75,7 +76,10 @@ export function parsePath(text: string, start: number, rules: PathRules): Parsed
 }
 
 /** An address as a person or a file writes it: the whole text, without brackets. */
-export function parseAddress(text: string, rules: PathRules = { utf8: true, empty: false }): Address | undefined {
+export function parseAddress(
+  text: string,
+  rules: PathRules = { utf8: true, empty: false },
+): Address | undefined {
   if (text === '') return rules.empty ? NULL_ADDRESS : undefined
   const found = parseMailbox(text, 0, rules)
   return found.kind === 'ok' && found.end === text.length ? found.address : undefined

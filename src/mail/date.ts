@@ -31,10 +31,7 @@ function format(at: Date): string {
 
 /** `20261122100900`, UTC: the first part of the Message-Id that we give to a message without one. */
 export function compactUtc(ms: number): string {
-  return new Date(ms)
-    .toISOString()
-    .replaceAll(/[-:T]/g, '')
-    .slice(0, 14)
+  return new Date(ms).toISOString().replaceAll(/[-:T]/g, '').slice(0, 14)
 }
 
 const ZONE = new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' })

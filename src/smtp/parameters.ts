@@ -34,7 +34,9 @@ export interface RcptParameters {
 }
 
 /** Either what the client said, or why it cannot stand. */
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reply: Reply }
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reply: Reply }
 
 const NO_MAIL_PARAMETERS: Parsed<MailParameters> = {
   ok: true,
@@ -90,7 +92,11 @@ function readAll<D>(text: string, readers: ReadonlyMap<string, Reader<D>>, draft
   return undefined
 }
 
-function readSize(draft: Draft<MailParameters>, value: string | undefined, option: string): Reply | undefined {
+function readSize(
+  draft: Draft<MailParameters>,
+  value: string | undefined,
+  option: string,
+): Reply | undefined {
   if (value === undefined) return unsupportedOption(option)
   if (!SIZE_DIGITS.test(value)) return REPLY.badSize
   draft.sizeBytes = Number(value)
@@ -98,7 +104,11 @@ function readSize(draft: Draft<MailParameters>, value: string | undefined, optio
 }
 
 /** BINARYMIME (RFC 3030 section 3) is not offered. */
-function readBody(draft: Draft<MailParameters>, value: string | undefined, option: string): Reply | undefined {
+function readBody(
+  draft: Draft<MailParameters>,
+  value: string | undefined,
+  option: string,
+): Reply | undefined {
   const body = value?.toUpperCase()
   if (body !== '8BITMIME' && body !== '7BIT') return unsupportedOption(option)
   draft.eightBit = body === '8BITMIME'

@@ -60,11 +60,8 @@ export interface ContentScanner {
   readonly produced: number
   /** Whether CRLF.CRLF was seen ('data' only). */
   readonly ended: boolean
-  /**
-   * The message is whole. May have octets left that were held back (a CR at the end): those go to `out` from
-   * `outStart`, at most 8, and `produced` counts them.
-   */
-  finish(out: Uint8Array, outStart: number): ScanReport
+  /** The message is whole: what was found in it. */
+  finish(): ScanReport
   /** The second look, from the stored octets: only after a report with `needsRecheck`. */
   beginRecheck(): void
   recheck(stored: Uint8Array): void

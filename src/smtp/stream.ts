@@ -190,4 +190,3 @@ export class CommandStream extends SMTPStream {
     setImmediate(() => this.release())
   }
 }
-

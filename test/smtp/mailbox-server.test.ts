@@ -7,7 +7,10 @@ import { startMailboxServer } from '#src/smtp/mailbox-server.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import type { MailboxOptions, MailboxServer } from '#src/smtp/mailbox-server.ts'
 
-type Running = MailboxServer & { readonly root: string; readonly log: ReturnType<typeof memoryLog> } & AsyncDisposable
+type Running = MailboxServer & {
+  readonly root: string
+  readonly log: ReturnType<typeof memoryLog>
+} & AsyncDisposable
 
 async function start(change: Partial<MailboxOptions> = {}): Promise<Running> {
   const folder = tempFolder('mailbox')
@@ -46,7 +49,9 @@ async function talk(port: number, text: string): Promise<string> {
 
 function mails(server: Running, mailbox: string): string[] {
   const folder = join(server.root, mailbox, 'new')
-  return existsSync(folder) ? readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1')) : []
+  return existsSync(folder)
+    ? readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
+    : []
 }
 
 const LHLO = 'LHLO mx.test\r\n'
@@ -67,7 +72,10 @@ test('each accepted recipient has its reply after the message and its file', asy
     server.port,
     `${LHLO}${MAIL}RCPT TO:<a@x.test>\r\nRCPT TO:<nobody@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\nSubject: hi\r\n\r\n..dot\r\ntext\r\n.\r\nQUIT\r\n`,
   )
-  t.regex(heard, /\r\n250 2\.1\.0 .*\r\n250 2\.1\.5 .*\r\n550 5\.1\.1 .*\r\n250 2\.1\.5 .*\r\n354 .*\r\n250 2\.1\.5 <a@x\.test> .*\r\n250 2\.1\.5 <b@x\.test> .*\r\n221 /)
+  t.regex(
+    heard,
+    /\r\n250 2\.1\.0 .*\r\n250 2\.1\.5 .*\r\n550 5\.1\.1 .*\r\n250 2\.1\.5 .*\r\n354 .*\r\n250 2\.1\.5 <a@x\.test> .*\r\n250 2\.1\.5 <b@x\.test> .*\r\n221 /,
+  )
   const text = 'Subject: hi\n\n.dot\ntext\n'
   t.deepEqual(mails(server, 'x.test/a'), [`Return-Path: <s@example.org>\nDelivered-To: a@x.test\n${text}`])
   t.deepEqual(mails(server, 'x.test/b'), [`Return-Path: <s@example.org>\nDelivered-To: b@x.test\n${text}`])

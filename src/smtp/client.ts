@@ -1,0 +1,25 @@
+import type { ClientInfo, PeerName } from './ports.ts'
+
+/** The client of one connection, as policy sees it: the same object from connect to disconnect. */
+export class Client implements ClientInfo {
+  readonly address: string
+  readonly port: number
+  readonly service: ClientInfo['service']
+  readonly user = ''
+  helo = ''
+  tls: boolean
+  readonly #name: PeerName
+
+  // oxlint-disable-next-line max-params -- address, port, name: who; service: where
+  constructor(address: string, port: number, name: PeerName, service: ClientInfo['service']) {
+    this.address = address
+    this.port = port
+    this.service = service
+    this.tls = service === 'submissions'
+    this.#name = name
+  }
+
+  get name(): string {
+    return this.#name.name
+  }
+}

@@ -1,0 +1,320 @@
+import type { Buffer } from 'node:buffer'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import { errorCode, errorText } from '#src/base/fault.ts'
+import type { Facts } from '#src/base/fault.ts'
+import type { EventName } from '#src/base/events.ts'
+import { formatReply, reply, replyText } from '#src/base/reply.ts'
+import type { Reply } from '#src/base/reply.ts'
+import { Client } from './client.ts'
+import { Dialogue } from './dialogue.ts'
+import type { SmtpEnvironment } from './environment.ts'
+import type { ReceptionTools } from './reception.ts'
+import { REPLY, tooManyConnections } from './replies.ts'
+import { CommandStream } from './stream.ts'
+import type { StreamReceiver } from './stream.ts'
+import type { Wire } from './wire.ts'
+
+/** What a connection wants of the server that accepted it. */
+export interface ConnectionHost {
+  readonly environment: SmtpEnvironment
+  readonly tools: ReceptionTools
+  readonly service: Client['service']
+  /** Whether there is a certificate to offer. */
+  readonly tlsOffered: boolean
+  /** Whether there are more connections than `connectionsMax` with this one. */
+  readonly full: boolean
+}
+
+/** Errors of a socket that only mean that the client went away. */
+const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/**
+ * One connection. smtp-server's SMTPConnection has the life of the socket, the idle time-out, STARTTLS and
+ * implicit TLS; commands, replies and content are ours (dialogue.ts). Every member that is overridden here, or
+ * that this rests on, has its contract test in test/smtp/contract.test.ts.
+ */
+export class Connection extends SMTPConnection implements StreamReceiver, Wire {
+  readonly #host: ConnectionHost
+  readonly #environment: SmtpEnvironment
+  readonly #client: Client
+  readonly #dialogue: Dialogue
+  #stream: CommandStream
+  /** Replies that were said and not sent: those to one pipeline go in one write. */
+  #said = ''
+  #greeted = false
+  #admitted = false
+  #waitsForDrain = false
+  #delay: NodeJS.Timeout | undefined
+
+  // oxlint-disable-next-line max-params -- the base class has three, the host is ours
+  constructor(
+    server: ConstructorParameters<typeof SMTPConnection>[0],
+    socket: Socket | TLSSocket,
+    options: SMTPConnectionOptions | null | undefined,
+    host: ConnectionHost,
+  ) {
+    super(server, socket, options)
+    this.#host = host
+    this.#environment = host.environment
+    const name = host.environment.names.lookup(this.remoteAddress)
+    this.#client = new Client(this.remoteAddress, this.remotePort, name, host.service)
+    this.#stream = ownStream(this._parser)
+    this.#dialogue = new Dialogue({
+      id: this.id,
+      environment: host.environment,
+      tools: host.tools,
+      client: this.#client,
+      wire: this,
+    })
+  }
+
+  // What the dialogue wants of us.
+
+  say(text: string, delayMs: number, hangUp: boolean): void {
+    if (delayMs > 0 && !this.closed) {
+      // Nothing else may be said before it: the stream waits, and a dialogue only speaks when it is read to.
+      this.hold()
+      this.#delay = setTimeout(() => {
+        this.say(text, 0, hangUp)
+        this.release()
+      }, delayMs)
+      return
+    }
+    this.#said += text
+    if (hangUp) this.close()
+  }
+
+  hold(): void {
+    this.#stream.hold()
+    this.#flush()
+  }
+
+  release(): void {
+    this.#stream.release()
+  }
+
+  expectContent(content: boolean): void {
+    this.#stream.expectContent(content)
+  }
+
+  get hasMore(): boolean {
+    return this.#stream.hasMore
+  }
+
+  get closed(): boolean {
+    return this._closing || this._closed
+  }
+
+  get tlsOffered(): boolean {
+    return this.#host.tlsOffered
+  }
+
+  get cipher(): string {
+    const socket = this._socket
+    if (!(socket instanceof TLSSocket)) return ''
+    return `${socket.getProtocol() ?? 'TLS'} with cipher ${socket.getCipher().name}`
+  }
+
+  startTls(): void {
+    this.#flush()
+    this.upgrade(() => undefined)
+    this.#stream = ownStream(this._parser)
+  }
+
+  // What the stream wants of us.
+
+  get lineBytesMax(): number {
+    return this.#environment.settings.lineBytesMax
+  }
+
+  received(octets: number): boolean {
+    if (this.#greeted) return true
+    if (this.closed) return false
+    this.#log('warn', 'smtpd.early_talker', { bytes: octets, reply: replyText(REPLY.earlyTalker) })
+    this.#refuse(REPLY.earlyTalker)
+    return false
+  }
+
+  line(bytes: Buffer, start: number, end: number): void {
+    this.#dialogue.line(bytes, start, end)
+  }
+
+  badLine(why: 'too-long' | 'endless' | 'bare-newline'): void {
+    this.#dialogue.badLine(why)
+  }
+
+  content(bytes: Buffer, start: number, end: number): number {
+    return this.#dialogue.content(bytes, start, end)
+  }
+
+  pause(): void {
+    this.#flush()
+    const socket = this._socket
+    if (this._upgrading) return
+    if (!socket.writableNeedDrain || socket.destroyed || this.#waitsForDrain || this.closed) return
+    // A client that does not read its replies gets no more of them, or they would fill our memory.
+    this.#waitsForDrain = true
+    this.#stream.hold()
+    socket.once('drain', () => {
+      this.#waitsForDrain = false
+      this.#stream.release()
+    })
+  }
+
+  inputEnded(): void {
+    if (!this.closed) this.close()
+  }
+
+  // What the server wants of us.
+
+  /** A graceful stop. */
+  stop(): void {
+    this.#dialogue.stop()
+    this.#flush()
+  }
+
+  /** The grace of a stop is over. */
+  cut(): void {
+    if (this.closed) return
+    this.#dialogue.cut()
+  }
+
+  /** Called now and then: `smtpd_per_request_deadline`. */
+  checkDeadline(nowMs: number): void {
+    if (!this.closed && this.#dialogue.overdue(nowMs, this.#stream.lineStartedMs)) this.#dialogue.timedOut()
+  }
+
+  // What smtp-server calls.
+
+  override init(): void {
+    this._setListeners(() => this.#opened())
+  }
+
+  override _createParser(): CommandStream {
+    return new CommandStream(this)
+  }
+
+  /** The base class says a few things of its own (a refused client certificate, its own close). */
+  override send(code: number, data?: string | string[] | null): void {
+    this.#refuse(reply(code, '', data === undefined || data === null ? '' : [data].flat().join(' ')))
+  }
+
+  override close(): void {
+    this.#flush()
+    super.close()
+  }
+
+  /** Called by `upgrade` when TLS is up. */
+  override _resetSession(): void {
+    this.#dialogue.tlsStarted()
+  }
+
+  override _onTimeout(): void {
+    if (this._closing) this._socket.destroy()
+    else if (this.#greeted && this.#dialogue.busy) this._armTimeout()
+    else this.#dialogue.timedOut()
+  }
+
+  override _onError(error: Error): void {
+    const level = GONE.has(errorCode(error)) ? 'info' : 'warn'
+    this.#log(level, 'smtpd.error', { error: errorText(error) })
+    this._socket.destroy()
+  }
+
+  override _onCloseEvent(): void {
+    this._onClose()
+  }
+
+  override _onClose(): void {
+    clearTimeout(this._closeTimer)
+    clearTimeout(this.#delay)
+    if (this._parser !== false) {
+      this._parser.isClosed = true
+      this._socket.unpipe(this._parser)
+      this._parser = false
+    }
+    this._server.connections.delete(this)
+    if (this._closed) return
+    this._closed = true
+    this._closing = false
+    this.#dialogue.lost()
+    if (this.#admitted) this.#environment.policy.disconnect(this.#client)
+    this.#log('info', 'smtpd.disconnect', { commands: this.#dialogue.tally })
+    this.emit('closed')
+  }
+
+  /** The socket is read from now on. */
+  #opened(): void {
+    this.#log('info', 'smtpd.connect', { port: this.remotePort, service: this.#client.service })
+    if (this.#host.full) {
+      this.#refuse(REPLY.serverBusy)
+      return
+    }
+    const decision = this.#environment.policy.connect(this.#client)
+    if (!(decision instanceof Promise)) {
+      this.#decided(decision)
+      return
+    }
+    decision.then(
+      (refusal) => this.#decided(refusal),
+      (error: unknown) => {
+        this.#log('error', 'smtpd.error', { error: errorText(error) })
+        this.#refuse(tooManyConnections(this.#environment.settings.hostname, this.remoteAddress))
+      },
+    )
+  }
+
+  #decided(refusal: Reply | undefined): void {
+    if (refusal === undefined) this.#admitted = true
+    if (this._closed) {
+      // It left while we asked, and nobody has taken it off the count.
+      if (this.#admitted) this.#environment.policy.disconnect(this.#client)
+    } else if (refusal !== undefined) {
+      this.#refuse(refusal)
+    } else {
+      // Two steps are one turn of the event loop behind us: what the client sent before it read a greeting is
+      // read in between (RFC 5321 section 3.1), and nobody waits for it.
+      setImmediate(() => setImmediate(() => this.#greet()))
+    }
+  }
+
+  #greet(): void {
+    if (this.closed) return
+    this.#greeted = true
+    const { hostname, banner } = this.#environment.settings
+    this.#said += formatReply(reply(220, '', `${hostname} ${banner}`))
+    this.#flush()
+  }
+
+  /** Says why and hangs up, outside of any dialogue. */
+  #refuse(value: Reply): void {
+    if (this.closed) return
+    this.#said += formatReply(value)
+    if (value !== REPLY.earlyTalker) {
+      this.#log('info', 'smtpd.reject', { command: 'CONNECT', reply: replyText(value) })
+    }
+    this.close()
+  }
+
+  /** One write for all that was said. Nothing is ever written in clear while TLS is being set up. */
+  #flush(): void {
+    if (this.#said === '') return
+    const text = this.#said
+    this.#said = ''
+    if (!this._upgrading && this._socket.writable) this._socket.write(text)
+  }
+
+  #log(level: 'info' | 'warn' | 'error', event: EventName, facts: Facts): void {
+    const who = { session: this.id, client: this.remoteAddress, name: this.#client.name }
+    this.#environment.log.write(level, event, { ...who, ...facts })
+  }
+}
+
+/** The stream that `_createParser` made: the base class keeps it under a wider type. */
+function ownStream(parser: SMTPConnection['_parser']): CommandStream {
+  if (parser instanceof CommandStream) return parser
+  throw new TypeError('smtp-server did not use the stream that it was given')
+}

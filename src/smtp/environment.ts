@@ -1,0 +1,22 @@
+import type { Clock } from '#src/base/clock.ts'
+import type { Log } from '#src/base/log.ts'
+import type { QueueSubmitter } from '#src/queue/types.ts'
+import type { ContentJudge, PeerNames, Policy, ScannerPool } from './ports.ts'
+import type { SmtpSettings } from './settings.ts'
+
+/**
+ * Everything that a session works with. A new generation of settings is a new environment: it holds for sessions
+ * that begin after it, and those that run end in the one they began in.
+ */
+export interface SmtpEnvironment {
+  readonly settings: SmtpSettings
+  readonly policy: Policy
+  readonly judge: ContentJudge
+  readonly queue: QueueSubmitter
+  readonly scanners: ScannerPool
+  readonly names: PeerNames
+  readonly log: Log
+  readonly clock: Clock
+  /** A queue id that no other process gives (queue/id.ts). */
+  readonly newQueueId: (nowMs: number) => string
+}

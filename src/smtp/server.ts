@@ -1,0 +1,199 @@
+import { randomInt } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { SMTPServer } from 'smtp-server'
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
+import { errorText } from '#src/base/fault.ts'
+import { BlockPool } from './body.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionHost } from './connection.ts'
+import type { SmtpEnvironment } from './environment.ts'
+import type { ClientInfo } from './ports.ts'
+import { newScratch } from './reception.ts'
+import type { ReceptionTools } from './reception.ts'
+
+/** A key and its certificate chain, PEM. */
+export interface Certificate {
+  readonly key: string
+  readonly cert: string
+}
+
+/** Where to listen: a free choice of `port` is 0; `fd` is a socket that somebody opened for us. */
+export type ListenAt =
+  | { readonly host: string; readonly port: number; readonly reusePort: boolean }
+  | { readonly fd: number }
+
+export interface ServerOptions {
+  readonly environment: SmtpEnvironment
+  readonly service: ClientInfo['service']
+  /** Without one STARTTLS is not offered, and no other is ever served in its place. */
+  readonly certificate: Certificate | undefined
+}
+
+/** How often slow requests are looked for; only with `smtpd_per_request_deadline`. */
+const DEADLINE_CHECK_MS = 5000
+
+/**
+ * One listener. smtp-server's SMTPServer has the sockets, TLS contexts, SNI, implicit TLS and the PROXY protocol;
+ * connections are ours.
+ */
+export class Server extends SMTPServer implements ConnectionHost {
+  readonly service: ClientInfo['service']
+  readonly #sessionIds: () => string
+  #environment: SmtpEnvironment
+  #tools: ReceptionTools
+  #tlsOffered: boolean
+  #deadlines: NodeJS.Timeout | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor({ environment, service, certificate }: ServerOptions) {
+    super({
+      ...certificate,
+      minVersion: 'TLSv1.2',
+      secure: service === 'submissions',
+      name: environment.settings.hostname,
+      socketTimeout: environment.settings.timeoutMs,
+      closeTimeout: environment.settings.stopGraceMs,
+      // A client that has ended its side still gets its replies.
+      allowHalfOpen: true,
+      logger: false,
+      disableReverseLookup: true,
+      authOptional: true,
+      ...(certificate === undefined ? { hideSTARTTLS: true } : {}),
+    })
+    this.service = service
+    this.#sessionIds = sessionIds()
+    this.#environment = environment
+    this.#tools = toolsOf(environment)
+    this.#tlsOffered = certificate !== undefined
+  }
+
+  get environment(): SmtpEnvironment {
+    return this.#environment
+  }
+
+  get tools(): ReceptionTools {
+    return this.#tools
+  }
+
+  get tlsOffered(): boolean {
+    return this.#tlsOffered
+  }
+
+  get full(): boolean {
+    return this.connections.size > this.#environment.settings.connectionsMax
+  }
+
+  /** A new generation, for sessions that begin from now on. */
+  adopt(environment: SmtpEnvironment, certificate: Certificate | undefined): void {
+    this.#environment = environment
+    this.#tools = { ...toolsOf(environment), blocks: this.#tools.blocks, scratch: this.#tools.scratch }
+    this.options.socketTimeout = environment.settings.timeoutMs
+    this.options.closeTimeout = environment.settings.stopGraceMs
+    this.#tlsOffered = certificate !== undefined
+    this.updateSecureContext(certificate)
+    this.#watchDeadlines()
+  }
+
+  /** Resolves when connections are taken, with the port; rejects with the system error. */
+  async start(at: ListenAt): Promise<number> {
+    const listening = Promise.withResolvers<undefined>()
+    this.server.once('error', listening.reject)
+    this.server.listen(at, () => listening.resolve(undefined))
+    try {
+      await listening.promise
+    } finally {
+      this.server.off('error', listening.reject)
+    }
+    this.#watchDeadlines()
+    const address = this.server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  /**
+   * Takes no more connections; those in a transaction may end it within `stopGraceMs`, the others get 421 4.3.2
+   * at once. Resolves when the last is gone.
+   */
+  async stop(): Promise<void> {
+    this.#stopping ??= this.#stopNow()
+    await this.#stopping
+  }
+
+  override connect(socket: Socket | TLSSocket, socketOptions?: SMTPConnectionOptions | null): void {
+    const connection = new Connection(this, socket, socketOptions, this)
+    this.connections.add(connection)
+    connection.init()
+  }
+
+  /** Without a PROXY header to wait for there is nothing to wait for, and our session ids are cheap. */
+  override _handleProxy(...[socket, callback]: Parameters<SMTPServer['_handleProxy']>): void {
+    if (!this._expectsProxyHeader(socket)) {
+      callback(null, { id: this.#sessionIds() })
+      return
+    }
+    super._handleProxy(socket, callback)
+  }
+
+  /** Of all that smtp-server would do here, only this must never happen: serving its own published key. */
+  override updateSecureContext(options?: Parameters<SMTPServer['updateSecureContext']>[0]): void {
+    if (options !== undefined && options !== null) Object.assign(this.options, options)
+    if (this.options.key === undefined || this.options.cert === undefined) this.secureContext = new Map()
+    else super.updateSecureContext()
+  }
+
+  override onSecure(...[, , callback]: Parameters<SMTPServer['onSecure']>): void {
+    callback()
+  }
+
+  /** Of the listening socket after it has listened, or of a TLS handshake. Neither may end the process. */
+  override _onError(error: Error): void {
+    this.#environment.log.write('warn', 'smtpd.error', { error: errorText(error) })
+  }
+
+  async #stopNow(): Promise<void> {
+    clearInterval(this.#deadlines)
+    const closed = Promise.withResolvers<undefined>()
+    this.server.close(() => closed.resolve(undefined))
+    for (const socket of this._pendingSockets.values()) socket.destroy()
+    for (const connection of this.#connections()) connection.stop()
+    const grace = setTimeout(() => {
+      for (const connection of this.#connections()) connection.cut()
+    }, this.#environment.settings.stopGraceMs)
+    await closed.promise
+    clearTimeout(grace)
+  }
+
+  #watchDeadlines(): void {
+    clearInterval(this.#deadlines)
+    this.#deadlines = undefined
+    if (!this.#environment.settings.requestDeadline || this.#stopping !== undefined) return
+    this.#deadlines = setInterval(() => {
+      const nowMs = this.#environment.clock.monotonicMs()
+      for (const connection of this.#connections()) connection.checkDeadline(nowMs)
+    }, DEADLINE_CHECK_MS).unref()
+  }
+
+  #connections(): Connection[] {
+    return [...this.connections].filter((connection) => connection instanceof Connection)
+  }
+}
+
+function toolsOf(environment: SmtpEnvironment): ReceptionTools {
+  const { queue, scanners, judge, log } = environment
+  return { queue, scanners, judge, log, blocks: new BlockPool(), scratch: newScratch() }
+}
+
+/**
+ * Ids that tell the sessions of all processes apart without asking for chance each time: when the process began
+ * to listen, something random, and a number.
+ */
+function sessionIds(): () => string {
+  const prefix = `${Date.now().toString(36)}${randomInt(36 ** 3)
+    .toString(36)
+    .padStart(3, '0')}`
+  let next = 0
+  return () => {
+    next += 1
+    return `${prefix}.${next.toString(36)}`
+  }
+}

@@ -1,0 +1,28 @@
+import { Server } from '#src/smtp/server.ts'
+import type { Certificate } from '#src/smtp/server.ts'
+import type { SmtpSettings } from '#src/smtp/settings.ts'
+import { fakes } from './fakes.ts'
+import type { Fakes } from './fakes.ts'
+
+export interface Serving extends Fakes, AsyncDisposable {
+  readonly port: number
+  readonly server: Server
+}
+
+/** A listener on a free port of loopback, with fakes behind it. */
+export async function serve(
+  settings: Partial<SmtpSettings> = {},
+  certificate?: Certificate,
+): Promise<Serving> {
+  const all = fakes({ stopGraceMs: 200, ...settings })
+  const server = new Server({ environment: all.environment, service: 'smtp', certificate })
+  const port = await server.start({ host: '127.0.0.1', port: 0, reusePort: false })
+  return {
+    ...all,
+    server,
+    port,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop()
+    },
+  }
+}
