@@ -1,0 +1,30 @@
+import type { Settings } from '#src/config/settings.ts'
+import type { LogBoot } from './ipc.ts'
+
+/**
+ * What master tells an smtpd process at its start and at each new generation; plain data, so that it can travel
+ * over IPC. At a new generation all but `slot`, `listeners`, `queueSocket`, `spoolFolder`, `directoryFile` and `log`
+ * is taken over for sessions that begin from then on.
+ */
+export interface SmtpdBoot {
+  /** Which of the smtpd processes this is, from 0; two that run at once never have the same (queue ids rest on it). */
+  readonly slot: number
+  /** Number of the generation. */
+  readonly generation: number
+  /** Opened by each smtpd with SO_REUSEPORT. */
+  readonly listeners: readonly { readonly address: string; readonly port: number }[]
+  /** `myHostname` is filled in. */
+  readonly settings: Settings
+  /** Where mail to `<postmaster>` goes: an address of ours, `postmaster@` and the default domain. */
+  readonly postmaster: string
+  /** PEM files. They are read anew at each generation; a pair that cannot be used leaves the old one. */
+  readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
+  /** Files of signatures, and the folder where what is compiled of them is kept. */
+  readonly signatureFolder: string
+  readonly signatureCache: string
+  /** Absolute paths: the socket of the queue manager, its spool folder, the embedded directory. */
+  readonly queueSocket: string
+  readonly spoolFolder: string
+  readonly directoryFile: string
+  readonly log: LogBoot
+}
