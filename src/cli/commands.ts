@@ -1,0 +1,43 @@
+import { VERSION } from '#src/base/version.ts'
+import { HELP, UsageError } from '#src/cli/usage.ts'
+
+type Command = (args: readonly string[]) => Promise<number>
+
+/** Each command is loaded when it is wanted: `postern status` need not load the directory. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['start', async () => (await import('#src/cli/start.ts')).start],
+  ['status', async () => (await import('#src/cli/status.ts')).status],
+  ['stop', async () => (await import('#src/cli/running.ts')).stop],
+  ['reload', async () => (await import('#src/cli/running.ts')).reload],
+  ['directory', async () => (await import('#src/cli/directory.ts')).directory],
+  ['settings', async () => (await import('#src/cli/settings.ts')).settings],
+  ['version', async () => version],
+  ['help', async () => help],
+])
+
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['--version', 'version'],
+  ['-V', 'version'],
+  ['--help', 'help'],
+  ['-h', 'help'],
+])
+
+/** Runs the command that the words name; resolves to its exit code. */
+export async function runCommand(words: readonly string[]): Promise<number> {
+  const [given, ...args] = words
+  if (given === undefined) throw new UsageError(`say what to do.\n\n${HELP}`)
+  const load = COMMANDS.get(ALIASES.get(given) ?? given)
+  if (load === undefined) throw new UsageError(`there is no command "${given}".\n\n${HELP}`)
+  const command = await load()
+  return command(args)
+}
+
+async function version(): Promise<number> {
+  process.stdout.write(`postern ${VERSION}\n`)
+  return 0
+}
+
+async function help(): Promise<number> {
+  process.stdout.write(HELP)
+  return 0
+}

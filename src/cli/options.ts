@@ -1,0 +1,40 @@
+import { parseArgs } from 'node:util'
+import type { ParseArgsConfig } from 'node:util'
+import { errorText } from '#src/base/fault.ts'
+import type { Config } from '#src/config/config.ts'
+import { loadConfig } from '#src/config/config.ts'
+import { problemText } from '#src/config/reader.ts'
+import { CommandError, UsageError } from '#src/cli/usage.ts'
+
+export interface Options {
+  readonly config: string | undefined
+  /** Flags that were given, without their dashes. */
+  readonly flags: ReadonlySet<string>
+  readonly words: readonly string[]
+}
+
+/** Reads `--config FILE`, the flags that the command knows, and the words that remain. */
+export function readOptions(args: readonly string[], known: readonly string[] = []): Options {
+  const options: ParseArgsConfig['options'] = { config: { type: 'string' } }
+  for (const flag of known) options[flag] = { type: 'boolean' }
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
+    const flags = new Set(Object.keys(values).filter((name) => values[name] === true))
+    const { config } = values
+    return { config: typeof config === 'string' ? config : undefined, flags, words: positionals }
+  } catch (error) {
+    throw new UsageError(`${errorText(error)}\n"postern help" lists the commands.`)
+  }
+}
+
+/** The configuration that a command works with; a CommandError that lists every mistake in it. */
+export function configOf(options: Options): Config {
+  const loaded = loadConfig(options.config, process.cwd())
+  if (loaded.kind === 'config') return loaded.config
+  throw new CommandError(`the configuration has mistakes:\n${loaded.problems.map((one) => `  ${problemText(one)}`).join('\n')}`)
+}
+
+export function noWords(options: Options): void {
+  const [word] = options.words
+  if (word !== undefined) throw new UsageError(`"${word}" is one word too many; "postern help" lists the commands`)
+}

@@ -1,0 +1,67 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { askMaster } from '#src/cli/control-client.ts'
+import { configOf, noWords, readOptions } from '#src/cli/options.ts'
+import { CommandError } from '#src/cli/usage.ts'
+import type { Config } from '#src/config/config.ts'
+
+/** Exit code of `status`, `stop` and `reload` where nothing runs, as in `systemctl status`. */
+export const NOT_RUNNING = 3
+
+/** All graces of master together, and some. */
+const STOP_MS = 60_000
+const POLL_MS = 25
+
+export function controlSocketOf(config: Config): string {
+  return join(config.dataFolder, 'run', 'control.sock')
+}
+
+export function tellNotRunning(config: Config): number {
+  process.stderr.write(`Postern does not run with the data folder ${config.dataFolder}.\n`)
+  return NOT_RUNNING
+}
+
+/** `postern stop`: asks for the end and waits for it. */
+export async function stop(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  noWords(options)
+  const config = configOf(options)
+  const socket = controlSocketOf(config)
+  const status = await askMaster(socket, 'status')
+  if (status === undefined || (await askMaster(socket, 'stop')) === undefined) return tellNotRunning(config)
+  const pids = pidsOf(status)
+  for (let waitedMs = 0; pids.some(isAlive); waitedMs += POLL_MS) {
+    if (waitedMs > STOP_MS) throw new CommandError(`it has not ended after ${STOP_MS / 1000} s: processes ${pids.filter(isAlive).join(', ')}`)
+    await sleep(POLL_MS)
+  }
+  process.stdout.write('Postern has stopped.\n')
+  return 0
+}
+
+/** Master and all its processes. */
+function pidsOf(status: Readonly<Record<string, unknown>>): readonly number[] {
+  const processes = Array.isArray(status['processes']) ? status['processes'] : []
+  return [status['pid'], ...processes.map((one: { readonly pid: unknown }) => one.pid)].filter((pid) => typeof pid === 'number')
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: it is there and belongs to somebody else, so it is not the one that we asked.
+    return error instanceof Error && 'code' in error && error.code !== 'ESRCH' && error.code !== 'EPERM'
+  }
+}
+
+/** `postern reload`: settings, certificate and signatures anew. */
+export async function reload(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  noWords(options)
+  const config = configOf(options)
+  const reply = await askMaster(controlSocketOf(config), 'reload')
+  if (reply === undefined) return tellNotRunning(config)
+  process.stdout.write(`Generation ${String(reply['generation'])} of the settings is in force.\n`)
+  for (const note of Array.isArray(reply['notes']) ? reply['notes'] : []) process.stdout.write(`Note: ${String(note)}\n`)
+  return 0
+}

@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { configOf, noWords, readOptions } from '#src/cli/options.ts'
+
+const MASTER = join(import.meta.dirname, '..', 'main', 'master.ts')
+
+/**
+ * `postern start`: this process becomes master, so that whoever started it (a terminal, systemd, a container) has
+ * master itself before it. With --detach a process of its own becomes master, and this one ends when mail is taken.
+ */
+export async function start(args: readonly string[]): Promise<number> {
+  const options = readOptions(args, ['detach'])
+  noWords(options)
+  // Mistakes are told before anything is started, and the cache of compiled modules lies in the data folder.
+  const { dataFolder } = configOf(options)
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(dataFolder, 'cache', 'compile') }
+  const words = [MASTER, ...(options.config === undefined ? [] : ['--config', options.config])]
+  if (options.flags.has('detach')) return startDetached([...words, '--detached'], env, join(dataFolder, 'log'))
+  process.execve?.(process.execPath, [process.execPath, ...words], env)
+  throw new Error('this Node cannot replace its process (process.execve); Node 26 is needed')
+}
+
+/** What the processes print despite their log, such as the last words of a crash, goes to a file. */
+async function startDetached(words: readonly string[], env: NodeJS.ProcessEnv, logFolder: string): Promise<number> {
+  mkdirSync(logFolder, { recursive: true, mode: 0o700 })
+  const output = openSync(join(logFolder, 'output.log'), 'a', 0o600)
+  const master = spawn(process.execPath, words, { detached: true, stdio: ['ignore', output, output, 'ipc'], env })
+  closeSync(output)
+  const told = Promise.withResolvers<{ readonly code: number; readonly text: string }>()
+  master.once('message', (message) => {
+    const { kind, text } = message as { kind: 'ready' | 'refused'; text: string }
+    told.resolve({ code: kind === 'ready' ? 0 : 1, text })
+  })
+  master.once('exit', (code, signal) => {
+    told.resolve({ code: 1, text: `Postern has ended at its start (${signal ?? `code ${code}`}); ${join(logFolder, 'output.log')} says why.\n` })
+  })
+  master.once('error', (error) => {
+    told.resolve({ code: 1, text: `Postern cannot be started: ${error.message}\n` })
+  })
+  const { code, text } = await told.promise
+  master.removeAllListeners()
+  if (master.connected) master.disconnect()
+  master.unref()
+  ;(code === 0 ? process.stdout : process.stderr).write(text)
+  return code
+}

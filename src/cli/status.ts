@@ -1,0 +1,87 @@
+import { askMaster } from '#src/cli/control-client.ts'
+import type { ControlReply } from '#src/cli/control-client.ts'
+import { configOf, noWords, readOptions } from '#src/cli/options.ts'
+import { controlSocketOf, NOT_RUNNING, tellNotRunning } from '#src/cli/running.ts'
+
+/** `postern status [--json]`: what runs. */
+export async function status(args: readonly string[]): Promise<number> {
+  const options = readOptions(args, ['json'])
+  noWords(options)
+  const config = configOf(options)
+  const reply = await askMaster(controlSocketOf(config), 'status')
+  if (options.flags.has('json')) {
+    const running = reply === undefined ? { running: false, dataFolder: config.dataFolder } : { running: true, ...reply }
+    process.stdout.write(`${JSON.stringify(running, undefined, 2)}\n`)
+    return reply === undefined ? NOT_RUNNING : 0
+  }
+  if (reply === undefined) return tellNotRunning(config)
+  process.stdout.write(statusText(reply))
+  return 0
+}
+
+interface ProcessStatus {
+  readonly name: string
+  readonly state: string
+  readonly pid: number | null
+  readonly uptimeMs: number | null
+  readonly restarts: number
+  readonly reason: string
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+/** The answer of master for a person. */
+export function statusText(reply: ControlReply): string {
+  const processes = (Array.isArray(reply['processes']) ? reply['processes'] : []) as readonly ProcessStatus[]
+  const listeners = (Array.isArray(reply['listeners']) ? reply['listeners'] : []) as readonly { address: string; port: number }[]
+  const lines = [
+    `Postern ${String(reply['version'])} on ${String(reply['hostname'])}, running for ${duration(Number(reply['uptimeMs']))}`,
+    `  data      ${String(reply['dataFolder'])}`,
+    `  settings  ${reply['configFile'] === '' ? 'all defaults' : String(reply['configFile'])}, generation ${String(reply['generation'])}`,
+    `  SMTP      ${listeners.map((one) => `${one.address} port ${one.port}`).join(', ')}`,
+    `  clients   ${String(reply['clients'])} counted`,
+    '',
+    table(['process', 'pid', 'state', 'for', 'restarts', ''], [
+      ['master', String(reply['pid']), 'ready', duration(Number(reply['uptimeMs'])), '', ''],
+      ...processes.map((one) => [
+        one.name,
+        one.pid === null ? '-' : String(one.pid),
+        one.state,
+        one.uptimeMs === null ? '-' : duration(one.uptimeMs),
+        String(one.restarts),
+        one.reason === '' ? facts(one.facts) : one.reason,
+      ]),
+    ]),
+  ]
+  const problems = Array.isArray(reply['problems']) ? reply['problems'] : []
+  return `${[...lines, ...problems.map((problem) => `Attention: ${String(problem)}`)].join('\n')}\n`
+}
+
+function facts(values: Readonly<Record<string, unknown>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${String(value)}`)
+    .join(', ')
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)))
+  return [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n')
+}
+
+const STEPS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const
+
+/** The two largest units that count: "2 d 3 h", "4 min 10 s". */
+export function duration(ms: number): string {
+  const parts: string[] = []
+  let left = ms
+  for (const [unit, size] of STEPS) {
+    const count = Math.floor(left / size)
+    if (count > 0) parts.push(`${count} ${unit}`)
+    left -= count * size
+  }
+  return parts.length === 0 ? 'less than 1 s' : parts.slice(0, 2).join(' ')
+}

@@ -1,0 +1,243 @@
+import { rmSync } from 'node:fs'
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import type { Clock } from '#src/base/clock.ts'
+import { errorText } from '#src/base/fault.ts'
+import type { Log } from '#src/base/log.ts'
+import { VERSION } from '#src/base/version.ts'
+import type { Directory } from '#src/directory/directory.ts'
+import { AnvilCounts } from '#src/main/anvil.ts'
+import { mailboxBoot, qmgrBoot, smtpdBoot } from '#src/main/boots.ts'
+import type { BootContext } from '#src/main/boots.ts'
+import { Child } from '#src/main/child.ts'
+import type { ChildDeps, ChildKind } from '#src/main/child.ts'
+import type { ControlAnswer } from '#src/main/control.ts'
+import { openControl } from '#src/main/control.ts'
+import type { Generation } from '#src/main/generation.ts'
+import { directoryGeneration, nextGeneration } from '#src/main/generation.ts'
+import type { FromChild } from '#src/main/ipc.ts'
+import { rememberProcesses } from '#src/main/leftovers.ts'
+import type { Paths } from '#src/main/paths.ts'
+import { StartRefused } from '#src/main/refusal.ts'
+
+export interface MasterOptions {
+  readonly paths: Paths
+  readonly generation: Generation
+  readonly directory: Directory
+  readonly clock: Clock
+  readonly log: Log
+  /** smtpd processes. */
+  readonly workers: number
+  /** Environment of the children. */
+  readonly env: NodeJS.ProcessEnv
+  /** Whether the readable log goes to standard output. */
+  readonly echo: boolean
+  /** Told when `postern stop` has asked for the end. */
+  readonly onStop: () => void
+}
+
+/** How often the directory is looked at for changed settings (Zimbra's own poll is a minute, `zmconfigd_interval`). */
+const DIRECTORY_POLL_MS = 2000
+/** How long each kind of process may take to finish: sessions under way, deliveries under way, one Maildir write. */
+const GRACE_MS: Readonly<Record<ChildKind, number>> = { smtpd: 15_000, qmgr: 20_000, mailbox: 10_000 }
+/** In this order: nothing new comes in, then what there is goes out, then its destination closes. */
+const STOP_ORDER: readonly ChildKind[] = ['smtpd', 'qmgr', 'mailbox']
+/** A start that takes longer has gone wrong; qmgr alone may wait 15 s for the lock of one that is just ending. */
+const START_MS = 60_000
+
+/** The processes of one appliance, run by its master: see ARCHITECTURE.md. */
+export class Master {
+  readonly #options: MasterOptions
+  readonly #anvil = new AnvilCounts()
+  readonly #children: readonly Child[]
+  readonly #startedMs: number
+  #generation: Generation
+  #control: Server | undefined
+  #poll: NodeJS.Timeout | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(options: MasterOptions) {
+    this.#options = options
+    this.#generation = options.generation
+    this.#startedMs = options.clock.monotonicMs()
+    this.#children = this.#specs()
+  }
+
+  #specs(): readonly Child[] {
+    const { clock, log, env, workers } = this.#options
+    const deps: ChildDeps = {
+      clock,
+      log,
+      env,
+      onMessage: (child, message) => {
+        this.#heard(child, message)
+      },
+      onExit: (_child, pid) => {
+        this.#anvil.forget(pid)
+      },
+      onChange: () => {
+        this.#remember()
+      },
+    }
+    const make = (kind: ChildKind, n: number, boot: (context: BootContext) => unknown) =>
+      new Child({ kind, n, script: join(import.meta.dirname, `${kind}.ts`), boot: () => boot(this.#context()) }, deps)
+    const isEmbedded = this.#generation.config.lmtpServer === undefined
+    return [
+      ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
+      make('qmgr', 1, qmgrBoot),
+      ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i + 1))),
+    ]
+  }
+
+  #context(): BootContext {
+    return { generation: this.#generation, paths: this.#options.paths, echo: this.#options.echo, workers: this.#options.workers }
+  }
+
+  /** Starts everything; throws StartRefused with what a process says it lacks, and then nothing is left running. */
+  async start(): Promise<void> {
+    const { paths, clock, log, workers } = this.#options
+    this.#control = await openControl(paths.controlSocket, (command) => this.#command(command))
+    const patience = new AbortController()
+    const tooLate = clock.sleep(START_MS, patience.signal).then(
+      () => ({ kind: 'failed', reason: `not all processes were ready after ${START_MS / 1000} s; the log says why` }) as const,
+      () => ({ kind: 'ready' }) as const,
+    )
+    const outcomes = this.#children.map((child) => child.start())
+    // The first failure decides; with none, all of them are awaited.
+    const failure = await Promise.race([
+      Promise.all(outcomes).then((all) => all.find((one) => one.kind === 'failed')),
+      ...outcomes.map(async (outcome) => failedOnly(await outcome)),
+      tooLate,
+    ])
+    patience.abort()
+    if (failure?.kind === 'failed') {
+      await this.stop()
+      throw new StartRefused(failure.reason)
+    }
+    this.#poll = setInterval(() => {
+      this.#lookAtDirectory()
+    }, DIRECTORY_POLL_MS)
+    this.#tellProblems()
+    log.write('info', 'master.start', { version: VERSION, dataFolder: paths.data, workers, generation: this.#generation.number })
+  }
+
+  /** Ends everything in order; can be called twice. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll()
+    return this.#stopping
+  }
+
+  async #stopAll(): Promise<void> {
+    clearInterval(this.#poll)
+    for (const kind of STOP_ORDER) {
+      await Promise.all(this.#children.filter((child) => child.spec.kind === kind).map((child) => child.stop(GRACE_MS[kind])))
+    }
+    this.#options.log.write('info', 'master.stop', { dataFolder: this.#options.paths.data })
+    rmSync(this.#options.paths.processes, { force: true })
+    this.#control?.close()
+  }
+
+  #heard(child: Child, message: FromChild): void {
+    const { pid } = child
+    if (pid === undefined) return
+    if (message.kind === 'anvil') {
+      const admitted = this.#anvil.admit(pid, message.address, this.#generation.settings.clientConnectionCountLimit)
+      child.send({ kind: 'anvil', n: message.n, admitted })
+    } else if (message.kind === 'gone') {
+      this.#anvil.leave(pid, message.address)
+    }
+  }
+
+  #remember(): void {
+    const pids = this.#children.flatMap((child) => child.pid ?? [])
+    try {
+      rememberProcesses(this.#options.paths.processes, pids)
+    } catch (error) {
+      // A full disk: the next master then waits for its locks instead.
+      this.#options.log.write('warn', 'master.settings', { reason: `processes.json: ${errorText(error)}` })
+    }
+  }
+
+  /** Reads file, directory, certificate and signatures anew. */
+  reload(): ControlAnswer {
+    const next = nextGeneration(this.#generation, this.#options.directory)
+    if (next.kind === 'refused') {
+      this.#options.log.write('error', 'master.settings', { generation: this.#generation.number, refused: next.reason })
+      return { ok: false, error: `${next.reason}\nNothing was changed.` }
+    }
+    this.#publish(next.generation)
+    return { ok: true, generation: next.generation.number, notes: [...next.notes, ...next.generation.problems.map(problemNote)] }
+  }
+
+  #lookAtDirectory(): void {
+    const next = directoryGeneration(this.#generation, this.#options.directory)
+    if (next !== undefined) this.#publish(next)
+  }
+
+  #publish(generation: Generation): void {
+    this.#generation = generation
+    for (const child of this.#children) child.update()
+    this.#options.log.write('info', 'master.settings', { generation: generation.number })
+    this.#tellProblems()
+  }
+
+  #tellProblems(): void {
+    for (const { attribute, value, reason } of this.#generation.problems) {
+      this.#options.log.write('error', 'master.settings', { generation: this.#generation.number, attribute, value, refused: reason })
+    }
+  }
+
+  async #command(command: string): Promise<ControlAnswer> {
+    switch (command) {
+      case 'status':
+        return this.#status()
+      case 'reload':
+        return this.reload()
+      case 'stop':
+        this.#options.onStop()
+        return { ok: true }
+      default:
+        return { ok: false, error: `the command ${JSON.stringify(command)} is not known` }
+    }
+  }
+
+  #status(): ControlAnswer {
+    const { clock, paths, workers } = this.#options
+    const { config, number, settings, problems } = this.#generation
+    const nowMs = clock.monotonicMs()
+    return {
+      ok: true,
+      version: VERSION,
+      pid: process.pid,
+      uptimeMs: Math.round(nowMs - this.#startedMs),
+      hostname: settings.myHostname,
+      dataFolder: paths.data,
+      configFile: config.file,
+      generation: number,
+      problems: problems.map(problemNote),
+      listeners: config.listeners,
+      lmtpServer: config.lmtpServer ?? null,
+      mailbox: config.lmtpServer === undefined ? config.mailbox : null,
+      workers,
+      clients: this.#anvil.clients,
+      processes: this.#children.map((child) => ({
+        name: child.name,
+        state: child.state.at,
+        pid: child.pid ?? null,
+        uptimeMs: 'sinceMs' in child.state ? Math.round(nowMs - child.state.sinceMs) : null,
+        restarts: child.restarts,
+        facts: 'facts' in child.state ? child.state.facts : {},
+        reason: child.state.at === 'waiting' ? child.state.reason : '',
+      })),
+    }
+  }
+}
+
+function problemNote(problem: { readonly attribute: string; readonly value: string; readonly reason: string }): string {
+  return `${problem.attribute}: ${problem.reason}; its value ${JSON.stringify(problem.value)} is not used`
+}
+
+/** Never resolves for what is ready: in a race only a failure may win early. */
+function failedOnly<T extends { readonly kind: string }>(outcome: T): Promise<T> | T {
+  return outcome.kind === 'failed' ? outcome : Promise.withResolvers<T>().promise
+}

@@ -1,0 +1,159 @@
+import { flushCompileCache } from 'node:module'
+import { isatty } from 'node:tty'
+import { parseArgs } from 'node:util'
+import { systemClock } from '#src/base/clock.ts'
+import { errorText, Fault } from '#src/base/fault.ts'
+import { openLog } from '#src/base/log.ts'
+import type { Log } from '#src/base/log.ts'
+import { VERSION } from '#src/base/version.ts'
+import type { Config } from '#src/config/config.ts'
+import { loadConfig } from '#src/config/config.ts'
+import { problemText } from '#src/config/reader.ts'
+import { Directory } from '#src/directory/directory.ts'
+import { firstGeneration } from '#src/main/generation.ts'
+import { awaitLeftovers } from '#src/main/leftovers.ts'
+import { Master } from '#src/main/master-server.ts'
+import { logTargets } from '#src/main/open-log.ts'
+import { pathsOf } from '#src/main/paths.ts'
+import type { Paths } from '#src/main/paths.ts'
+import { checkPorts, lockDataFolder, prepareDirectory, prepareFolders } from '#src/main/prepare.ts'
+import { StartRefused } from '#src/main/refusal.ts'
+import { welcomeText } from '#src/main/welcome.ts'
+import { ensureCertificate } from '#src/net/certificate.ts'
+import { readMachine } from '#src/workers/machine.ts'
+import { smtpdCount } from '#src/workers/size.ts'
+
+/**
+ * The master process: reads the settings, makes what a first start needs, starts and watches the others.
+ *
+ *     master.ts [--config FILE] [--detached]
+ *
+ * With --detached nothing but faults is printed, and whoever started it is told over IPC when everything runs.
+ */
+
+interface Arguments {
+  readonly config: string | undefined
+  readonly detached: boolean
+}
+
+/** What whoever started a detached master hears. */
+export type MasterReport = { readonly kind: 'ready' | 'refused'; readonly text: string }
+
+process.title = 'postern: master'
+const stopAsked = new AbortController()
+await main(readArguments())
+
+function readArguments(): Arguments {
+  const { values } = parseArgs({ options: { config: { type: 'string' }, detached: { type: 'boolean', default: false } } })
+  return { config: values.config, detached: values.detached }
+}
+
+async function main(args: Arguments): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopAsked.abort())
+  // Until there is something to reload, a hang-up must not end us half way.
+  process.on('SIGHUP', () => {})
+  try {
+    await run(args)
+  } catch (error) {
+    process.exitCode = 1
+    if (stopAsked.signal.aborted && !(error instanceof StartRefused)) return
+    report(args, { kind: 'refused', text: refusalText(error) })
+  }
+}
+
+function refusalText(error: unknown): string {
+  if (error instanceof StartRefused || error instanceof Fault) return `Postern does not start. ${error.message}\n`
+  return `Postern does not start: ${error instanceof Error ? (error.stack ?? error.message) : errorText(error)}\n`
+}
+
+function report(args: Arguments, message: MasterReport): void {
+  if (args.detached && process.connected) {
+    process.send?.(message, () => {
+      process.disconnect()
+    })
+  } else {
+    const stream = message.kind === 'ready' ? process.stdout : process.stderr
+    stream.write(message.text)
+  }
+}
+
+async function run(args: Arguments): Promise<void> {
+  const config = readConfiguration(args.config)
+  const paths = pathsOf(config.dataFolder)
+  prepareFolders(paths, config)
+  using lock = await lockDataFolder(paths)
+  await awaitLeftovers(paths.processes, systemClock, stopAsked.signal)
+  await checkPorts([
+    ...config.listeners.map((listener) => ({ listener, setting: '[[listener]] port' })),
+    ...(config.lmtpServer === undefined ? [{ listener: config.mailbox, setting: '[mailbox] port' }] : []),
+  ])
+  prepareDirectory(paths, config)
+  const log = openLog({ ...logTargets('master', logBoot(config, args)) })
+  try {
+    await serve(args, { config, paths, log })
+  } finally {
+    log.flush()
+    void lock
+  }
+}
+
+function readConfiguration(file: string | undefined): Config {
+  const loaded = loadConfig(file, process.cwd())
+  if (loaded.kind === 'config') return loaded.config
+  throw new StartRefused(`The configuration has mistakes:\n${loaded.problems.map((problem) => `  ${problemText(problem)}`).join('\n')}`)
+}
+
+function logBoot(config: Config, args: Arguments) {
+  return { ...config.log, stdout: config.log.stdout && !args.detached }
+}
+
+async function serve(args: Arguments, { config, paths, log }: { config: Config; paths: Paths; log: Log }): Promise<void> {
+  using directory = openDirectory(paths)
+  const generation = firstGeneration(config, directory)
+  ensureCertificate(config.tls, generation.settings.myHostname, systemClock.nowMs())
+  const workers = config.workers === 0 ? smtpdCount(await readMachine()) : config.workers
+  const master = new Master({
+    paths,
+    generation,
+    directory,
+    clock: systemClock,
+    log,
+    workers,
+    env: { ...process.env, NODE_COMPILE_CACHE: paths.compileCache },
+    echo: logBoot(config, args).stdout,
+    onStop: () => {
+      stopAsked.abort()
+    },
+  })
+  await master.start()
+  // Written now, because a process that is killed would leave nothing for the next start to be quick with.
+  flushCompileCache()
+  const foreground = !args.detached
+  report(args, { kind: 'ready', text: welcomeText({ config, paths, workers, version: VERSION, foreground }) })
+  onHangUp(master)
+  await aborted(stopAsked.signal)
+  await master.stop()
+  if (foreground) process.stdout.write('Postern has stopped.\n')
+}
+
+/** Only globalConfig is looked up here; recipients are for smtpd. */
+function openDirectory(paths: Paths): Directory {
+  return new Directory({ path: paths.directory, recipientDelimiter: '', expansionLimit: 1 })
+}
+
+/** SIGHUP means reload, but for a terminal that was closed it means the end. */
+function onHangUp(master: Master): void {
+  const hadTerminal = isatty(0)
+  process.removeAllListeners('SIGHUP')
+  process.on('SIGHUP', () => {
+    if (hadTerminal && !isatty(0)) stopAsked.abort()
+    else master.reload()
+  })
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
