@@ -81,7 +81,7 @@ export class BodyStore {
     if (!this.#large) this.#makeRoom(this.#filled + bytes.length)
     this.#filling.set(bytes, this.#filled)
     this.#filled += bytes.length
-    if (this.#large && this.#filled >= BLOCK_BYTES && this.#busy === undefined) this.#writeBlock()
+    if (this.#large && this.#filled >= BLOCK_BYTES && this.#busy === undefined) void this.#writeBlock()
   }
 
   /**
@@ -161,13 +161,13 @@ export class BodyStore {
       return
     }
     this.#spool = spool
-    if (this.#filled >= BLOCK_BYTES && !this.#closed) this.#writeBlock()
+    if (this.#filled >= BLOCK_BYTES && !this.#closed) void this.#writeBlock()
   }
 
   /** Starts the write of the block that was filled, and goes on in another. */
-  #writeBlock(): void {
+  #writeBlock(): Promise<void> | undefined {
     const spool = this.#spool
-    if (spool === undefined) return
+    if (spool === undefined) return undefined
     const block = this.#filling
     const bytes = block.subarray(0, this.#filled)
     this.#filling = this.#blocks.take()
@@ -179,12 +179,13 @@ export class BodyStore {
         this.#failed(error)
       },
     )
+    return this.#busy
   }
 
   #written(block: Buffer): void {
     this.#busy = undefined
     this.#blocks.give(block)
-    if (this.#filled >= BLOCK_BYTES && !this.#closed) this.#writeBlock()
+    if (this.#filled >= BLOCK_BYTES && !this.#closed) void this.#writeBlock()
   }
 
   #failed(error: unknown): void {
@@ -194,10 +195,7 @@ export class BodyStore {
 
   async #completeFile(): Promise<Body | StoreFailure> {
     while (this.#busy !== undefined) await this.#busy
-    if (this.#filled > 0 && this.#failure === undefined) {
-      this.#writeBlock()
-      while (this.#busy !== undefined) await this.#busy
-    }
+    if (this.#filled > 0 && this.#failure === undefined) await this.#writeBlock()
     const spool = this.#spool
     if (spool !== undefined && this.#failure === undefined) {
       await spool.sync().catch((error: unknown) => this.#failed(error))

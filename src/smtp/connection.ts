@@ -1,3 +1,4 @@
+// oxlint-disable no-underscore-dangle -- smtp-server's members are named so
 import type { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'

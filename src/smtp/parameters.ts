@@ -45,7 +45,7 @@ const NO_MAIL_PARAMETERS: Parsed<MailParameters> = {
 const NO_RCPT_PARAMETERS: Parsed<RcptParameters> = { ok: true, value: { notify: [], orcpt: '' } }
 
 /** A keyword's reader writes into the draft, or says what is wrong. */
-type Reader<Draft> = (draft: Draft, value: string | undefined, option: string) => Reply | undefined
+type Reader<D> = (draft: D, value: string | undefined, option: string) => Reply | undefined
 type Draft<T> = { -readonly [K in keyof T]: T[K] }
 
 const MAIL_READERS: ReadonlyMap<string, Reader<Draft<MailParameters>>> = new Map([

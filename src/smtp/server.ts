@@ -1,3 +1,4 @@
+// oxlint-disable no-underscore-dangle -- smtp-server's members are named so
 import { randomInt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'

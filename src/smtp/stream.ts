@@ -1,3 +1,4 @@
+// oxlint-disable no-underscore-dangle -- smtp-server's members are named so
 import { Buffer } from 'node:buffer'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 
