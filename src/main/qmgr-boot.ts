@@ -1,0 +1,27 @@
+import type { DeliverySettings } from '#src/delivery/settings.ts'
+import type { RetryTimes } from '#src/queue/schedule.ts'
+import type { LogBoot } from './ipc.ts'
+
+/** What master tells the queue manager at its start, and again with each generation of settings. */
+export interface QmgrBoot {
+  /** myhostname. */
+  readonly hostname: string
+  /** Absolute paths. `spoolDir` lies on the file system of `queueDir`; both are made where they are missing. */
+  readonly queueDir: string
+  readonly spoolDir: string
+  readonly runDir: string
+  /** Free octets below which no mail is taken (queue_minfree; 1.5 times message_size_limit where that is 0). */
+  readonly minFreeBytes: number
+  /** qmgr_message_active_limit: recipients in memory. */
+  readonly activeRecipientsMax: number
+  /** Takes hold with the next attempt. */
+  readonly times: RetryTimes
+  /** bounce_size_limit. */
+  readonly bounceSizeLimitBytes: number
+  /** Where all mail goes as long as there are no other routes. */
+  readonly lmtp: { readonly host: string; readonly port: number }
+  readonly delivery: DeliverySettings
+  /** Number of the settings generation, recorded in the store with the time it came into force. */
+  readonly generation: number
+  readonly log: LogBoot
+}
