@@ -2,6 +2,7 @@ import type { Generation } from '#src/main/generation.ts'
 import type { LogBoot } from '#src/main/ipc.ts'
 import type { MailboxBoot } from '#src/main/mailbox-boot.ts'
 import type { Paths } from '#src/main/paths.ts'
+import type { SmtpdBoot } from '#src/main/smtpd-boot.ts'
 
 /** What the settings messages of the processes are made of. */
 export interface BootContext {
@@ -37,6 +38,21 @@ export function qmgrBoot(context: BootContext): unknown {
   return { ...context, log: logOf(context) }
 }
 
-export function smtpdBoot(context: BootContext, n: number): unknown {
-  return { ...context, n, log: logOf(context) }
+export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {
+  const { config, settings, number, defaultDomain } = context.generation
+  const { paths } = context
+  return {
+    slot,
+    generation: number,
+    listeners: config.listeners,
+    settings,
+    postmaster: `postmaster@${defaultDomain}`,
+    certificate: config.tls,
+    signatureFolder: config.signatureFolder,
+    signatureCache: paths.signatureCache,
+    queueSocket: paths.queueSocket,
+    spoolFolder: paths.spool,
+    directoryFile: paths.directory,
+    log: logOf(context),
+  }
 }

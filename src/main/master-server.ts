@@ -85,7 +85,7 @@ export class Master {
     return [
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
       make('qmgr', 1, qmgrBoot),
-      ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i + 1))),
+      ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i))),
     ]
   }
 

@@ -9,8 +9,10 @@ export interface Paths {
   readonly queueSocket: string
   /** Which processes there are, for the next master should this one be killed. */
   readonly processes: string
-  /** queue.db and spool/. */
+  /** queue.db and its lock. */
   readonly queue: string
+  /** Bodies of large messages; on the file system of queue.db. */
+  readonly spool: string
   readonly mailboxes: string
   readonly directory: string
   readonly compileCache: string
@@ -26,6 +28,7 @@ export function pathsOf(data: string): Paths {
     queueSocket: join(run, 'qmgr.sock'),
     processes: join(run, 'processes.json'),
     queue: join(data, 'queue'),
+    spool: join(data, 'spool'),
     mailboxes: join(data, 'mailboxes'),
     directory: join(data, 'directory', 'directory.db'),
     compileCache: join(data, 'cache', 'compile'),

@@ -23,7 +23,7 @@ export function prepareFolders(paths: Paths, config: Config): void {
     throw new StartRefused(`The path of the data folder is too long for the sockets in it: ${paths.data}\nChoose a shorter one with data = "…" in postern.toml.`)
   }
   const logs = [config.log.jsonFile, config.log.textFile].filter((file) => file !== '').map((file) => dirname(file))
-  const folders = [paths.data, paths.run, paths.queue, paths.mailboxes, dirname(paths.directory), paths.compileCache, paths.signatureCache, ...logs]
+  const folders = [paths.data, paths.run, paths.queue, paths.spool, paths.mailboxes, dirname(paths.directory), paths.compileCache, paths.signatureCache, ...logs]
   for (const folder of folders) {
     try {
       // Mail is nobody else's business: only this user may look in.
