@@ -1,0 +1,206 @@
+#include "scanner.h"
+
+#include <algorithm>
+
+#include "charset.h"
+#include "encoded_words.h"
+#include "parameters.h"
+
+namespace postern {
+
+namespace {
+
+/// Stream 0 is the raw message, those of parts follow.
+constexpr std::size_t kRawStream = 0;
+
+/// What is reported of a field's text; the whole of it is in the message.
+constexpr std::size_t kFieldTextMax = 1024;
+
+/// libhs counts a block in an unsigned int.
+constexpr std::size_t kBlockMax = std::size_t{1} << 30;
+
+std::string FieldText(std::string_view value) {
+  std::string text = DecodeWords(Trim(Unfold(value))).front();
+  if (text.size() <= kFieldTextMax) return text;
+  std::size_t cut = kFieldTextMax;
+  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xc0) == 0x80) --cut;  // not inside of a character
+  text.resize(cut);
+  return text;
+}
+
+/// The h= tag of a DKIM-Signature (RFC 6376 section 3.5).
+void ReadDkimSigned(std::string_view value, std::set<std::string>& out) {
+  constexpr std::size_t kNamesMax = 200;
+  std::string text;
+  for (const char c : value) {
+    if (!IsBlank(c) && c != '\r' && c != '\n') text.push_back(LowerAscii(c));
+  }
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find(';');
+    std::string_view tag = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    if (!tag.starts_with("h=")) continue;
+    tag.remove_prefix(2);
+    while (!tag.empty() && out.size() < kNamesMax) {
+      const std::size_t colon = tag.find(':');
+      const std::string_view name = tag.substr(0, colon);
+      if (!name.empty() && IsUtf8(name)) out.emplace(name);
+      tag = colon == std::string_view::npos ? std::string_view() : tag.substr(colon + 1);
+    }
+  }
+}
+
+}  // namespace
+
+Scanner::Scanner(std::shared_ptr<const SignatureDatabase> database, MimeLimits limits)
+    : database_(std::move(database)), limits_(limits), streams_(database_->engine()->Open()) {}
+
+Scanner::~Scanner() = default;
+
+void Scanner::Begin(Framer::Mode mode) {
+  framer_.Begin(mode);
+  second_.reset();
+  parser_.reset();
+  report_ = ScanReport();
+  literals_seen_.clear();
+  free_.clear();
+  for (Handle handle = open_.size(); handle-- > 0;) free_.push_back(handle);
+  context_.emplace(MimeContext{*this, limits_});
+  parser_.emplace(*context_, 0, "");
+  if (!streams_->Begin(kRawStream)) Failed();
+}
+
+Framer::Step Scanner::Write(Bytes in, std::uint8_t* out) {
+  const Framer::Step step = framer_.Write(in, out);
+  const Bytes produced(out, step.produced);
+  if (produced.empty()) return step;
+  for (std::size_t from = 0; from < produced.size(); from += kBlockMax) {
+    const Bytes block = produced.subspan(from, std::min(kBlockMax, produced.size() - from));
+    if (!streams_->Scan(kRawStream, block, OnLiteral, this)) Failed();
+  }
+  parser_->Write(produced);
+  return step;
+}
+
+const ScanReport& Scanner::Finish() {
+  framer_.Finish();
+  parser_->Finish();
+  report_.bare_lf = framer_.bare_lf();
+  report_.bare_cr = framer_.bare_cr();
+  report_.nul = framer_.nul();
+  report_.eight_bit = framer_.eight_bit();
+  report_.longest_line = framer_.longest_line();
+  report_.bytes = framer_.bytes();
+  report_.needs_recheck = !literals_seen_.empty();
+  return report_;
+}
+
+void Scanner::BeginRecheck() {
+  std::vector<std::uint32_t> candidates;
+  for (const std::uint32_t literal : literals_seen_) {
+    const auto& owners = database_->SignaturesOf(literal);
+    candidates.insert(candidates.end(), owners.begin(), owners.end());
+  }
+  second_.emplace(*database_, limits_, report_, std::move(candidates));
+}
+
+void Scanner::Recheck(Bytes stored) { second_->Write(stored); }
+
+const ScanReport& Scanner::FinishRecheck() {
+  second_->Finish();
+  second_.reset();
+  report_.needs_recheck = false;
+  return report_;
+}
+
+PartSink::Handle Scanner::PartBegin(PartInfo info) {
+  if (free_.empty()) {
+    free_.push_back(open_.size());
+    open_.push_back(std::make_unique<Open>());
+    open_.back()->stream = open_.size();
+  }
+  const Handle handle = free_.back();
+  free_.pop_back();
+  Open& part = *open_[handle];
+  part.report = report_.parts.size();
+  part.encoded = info.encoded;
+  part.head.clear();
+  PartReport report;
+  report.path = std::move(info.path);
+  report.type = GuessToUtf8(info.type);
+  report.names = std::move(info.names);
+  report_.parts.push_back(std::move(report));
+  bool good = part.sha256.Begin(database_->sha256());
+  if (database_->wants_sha1()) good = part.sha1.Begin(database_->sha1()) && good;
+  if (database_->wants_md5()) good = part.md5.Begin(database_->md5()) && good;
+  if (part.encoded) good = streams_->Begin(part.stream) && good;
+  if (!good) Failed();
+  return handle;
+}
+
+void Scanner::PartData(Handle handle, Bytes decoded) {
+  Open& part = *open_[handle];
+  report_.parts[part.report].size += decoded.size();
+  if (part.head.size() < kMagicBytes) {
+    part.head.append(AsText(decoded.first(std::min(decoded.size(), kMagicBytes - part.head.size()))));
+  }
+  bool good = part.sha256.Update(decoded);
+  if (database_->wants_sha1()) good = part.sha1.Update(decoded) && good;
+  if (database_->wants_md5()) good = part.md5.Update(decoded) && good;
+  if (part.encoded) good = streams_->Scan(part.stream, decoded, OnLiteral, this) && good;
+  if (!good) Failed();
+}
+
+void Scanner::PartName(Handle handle, std::string name) {
+  auto& names = report_.parts[open_[handle]->report].names;
+  for (std::string& reading : DecodeWords(name)) {
+    if (names.size() < Readings::kMax) names.push_back(std::move(reading));
+  }
+}
+
+void Scanner::PartEnd(Handle handle) {
+  Open& part = *open_[handle];
+  PartReport& report = report_.parts[part.report];
+  report.magic = MagicType(AsBytes(part.head));
+  const std::string sha256 = part.sha256.Finish();
+  if (sha256.empty()) Failed();
+  report.sha256 = HexOf(sha256);
+  if (database_->wants_sha256()) LookUp(sha256, report);
+  if (database_->wants_sha1()) LookUp(part.sha1.Finish(), report);
+  if (database_->wants_md5()) LookUp(part.md5.Finish(), report);
+  free_.push_back(handle);
+}
+
+void Scanner::LookUp(const std::string& digest, const PartReport& part) {
+  const std::string_view name = database_->FindHash(digest, part.size);
+  if (!name.empty()) report_.hits.insert({std::string(name), part.path});
+}
+
+void Scanner::HeaderField(std::string_view name, std::string_view value) {
+  HeaderReport& header = report_.header;
+  if (name == "received") {
+    ++header.received_count;
+  } else if (name == "from") {
+    header.has_from = true;
+  } else if (name == "date") {
+    header.has_date = true;
+  } else if (name == "message-id") {
+    header.has_message_id = true;
+    header.message_id = FieldText(value);
+  } else if (name == "to" || name == "cc" || name == "bcc") {
+    header.has_recipient = true;
+  } else if (name == "subject") {
+    header.subject = FieldText(value);
+  } else if (name == "dkim-signature") {
+    ReadDkimSigned(value, header.dkim_signed);
+  }
+}
+
+void Scanner::HeaderEnd(std::uint64_t bytes) { report_.header.bytes = bytes; }
+
+void Scanner::OnLiteral(void* self, std::uint32_t literal, std::uint64_t) {
+  static_cast<Scanner*>(self)->literals_seen_.insert(literal);
+}
+
+}  // namespace postern

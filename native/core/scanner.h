@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "database.h"
+#include "framer.h"
+#include "magic.h"
+#include "mime.h"
+#include "recheck.h"
+#include "report.h"
+
+namespace postern {
+
+/// Scans one message after the other, each in one pass over its wire octets, in constant memory. Used by one
+/// thread at a time.
+class Scanner : private PartSink {
+ public:
+  Scanner(std::shared_ptr<const SignatureDatabase> database, MimeLimits limits);
+  ~Scanner() override;
+
+  void Begin(Framer::Mode mode);
+  /// `out` has room for Framer::OutputMax(in.size()) octets.
+  Framer::Step Write(Bytes in, std::uint8_t* out);
+  bool ended() const { return framer_.ended(); }
+  const Framer& framer() const { return framer_; }
+  const ScanReport& Finish();
+
+  /// The second look: the stored octets once more, from the first to the last.
+  void BeginRecheck();
+  void Recheck(Bytes stored);
+  const ScanReport& FinishRecheck();
+
+ private:
+  /// A part that is open.
+  struct Open {
+    std::size_t report = 0;
+    bool encoded = false;
+    std::string head;
+    Digest sha256;
+    Digest sha1;
+    Digest md5;
+    std::size_t stream = 0;
+  };
+
+  Handle PartBegin(PartInfo info) override;
+  void PartData(Handle part, Bytes decoded) override;
+  void PartName(Handle part, std::string name) override;
+  void PartEnd(Handle part) override;
+  void HeaderField(std::string_view name, std::string_view value) override;
+  void HeaderEnd(std::uint64_t bytes) override;
+  void Defect(std::string_view what) override { report_.defects.emplace(what); }
+  void Limit(std::string_view what) override { report_.limits.emplace(what); }
+
+  static void OnLiteral(void* self, std::uint32_t literal, std::uint64_t end);
+  void Failed() { report_.limits.emplace("error"); }
+  void LookUp(const std::string& digest, const PartReport& part);
+
+  const std::shared_ptr<const SignatureDatabase> database_;
+  const MimeLimits limits_;
+  const std::unique_ptr<EngineStreams> streams_;
+  Framer framer_;
+  std::optional<MimeContext> context_;
+  std::optional<MimeParser> parser_;
+  ScanReport report_;
+  std::vector<std::unique_ptr<Open>> open_;
+  std::vector<Handle> free_;
+  std::unordered_set<std::uint32_t> literals_seen_;
+  std::optional<SecondLook> second_;
+};
+
+}  // namespace postern
