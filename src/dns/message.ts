@@ -15,6 +15,7 @@ import {
 } from 'dns-packet'
 import type { Decoding } from 'dns-packet'
 import { HEADER_OCTETS, nameAt, recordPlaces } from './frame.ts'
+import { addressSpelling } from './records.ts'
 import type { Place } from './frame.ts'
 import type { MxRecord, RecordData, RecordType, SoaRecord, TlsaRecord } from './records.ts'
 
@@ -225,7 +226,7 @@ function dataOf(bytes: Buffer, place: Place, type: RecordType): RecordData[Recor
     case 'A':
       return decoded(bytes, place, a)
     case 'AAAA':
-      return decoded(bytes, place, aaaa)
+      return addressSpelling(decoded(bytes, place, aaaa))
     case 'PTR':
     case 'CNAME':
       return hasPlainName(bytes, place, 0) ? decoded(bytes, place, ptr).toLowerCase() : undefined

@@ -1,3 +1,6 @@
+import { SocketAddress, isIP } from 'node:net'
+import { plainAddress } from '#src/net/addresses.ts'
+
 /**
  * What a question to the DNS can be and what can come back. No I/O, no packet: those who decide by DNS (mx.ts,
  * delivery, policy) need only this file and a `NameLookup`.
@@ -28,7 +31,7 @@ export interface SoaRecord {
   readonly minimumSeconds: number
 }
 
-/** What each type's data is here. Addresses are as Node writes them, names in lower case without the last dot. */
+/** What each type's data is here. Addresses are as `addressSpelling` has them, names in lower case without the last dot. */
 export interface RecordData {
   readonly A: string
   readonly AAAA: string
@@ -123,4 +126,12 @@ export function dnsName(text: string): string | undefined {
 export function isHostName(name: string): boolean {
   if (name === '' || name.length > NAME_MAX) return false
   return name.split('.').every((label) => label.length <= LABEL_MAX && HOST_LABEL.test(label))
+}
+
+/**
+ * The one spelling of an IP address, that of sockets and of `os.networkInterfaces()`, so that two can be compared:
+ * an IPv6 address can be written in many ways, and an IPv4 one as IPv6 (`::ffff:192.0.2.1`).
+ */
+export function addressSpelling(address: string): string {
+  return isIP(address) === 6 ? plainAddress(new SocketAddress({ address, family: 'ipv6' }).address) : address
 }
