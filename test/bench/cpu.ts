@@ -153,8 +153,8 @@ export function cpuTotal(cpu: CpuSeconds): number {
 const REST_SHARE = 0.02
 /** …over this long… */
 const REST_WINDOW_MS = 200
-/** …and is given this long at least, because a server may put off its tidying by a timer. */
-const REST_LEAST_MS = 800
+/** …and is given this long at least, because a server may put off its tidying by a timer (Postern: a second). */
+const REST_LEAST_MS = 1300
 const REST_MOST_MS = 10_000
 
 /**

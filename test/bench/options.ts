@@ -68,7 +68,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     loads: plan(values, quick || cpuProf),
     servers: cpuProf ? ['postern'] : (words(values.only, SERVERS, '--only') ?? SERVERS),
     rounds: number(values.rounds, cpuProf ? 1 : quick ? 2 : 3, '--rounds'),
-    seconds: number(values.seconds, cpuProf ? 10 : quick ? 1.5 : 2, '--seconds'),
+    seconds: number(values.seconds, cpuProf ? 10 : quick ? 1.2 : 2, '--seconds'),
     dir: values.dir ?? '/var/tmp',
     out: values.out,
     cpuProf,
