@@ -17,3 +17,14 @@ export const systemClock: Clock = {
     await sleepFor(ms, undefined, signal === undefined ? {} : { signal })
   },
 }
+
+/** Waits, and tells whether the time has passed (true) or the signal cut the wait short (false). */
+export async function elapsed(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal)
+    return true
+  } catch (error) {
+    if (signal.aborted) return false
+    throw error
+  }
+}

@@ -7,6 +7,7 @@ export type EventName =
   | 'master.stop'
   | 'master.child.start'
   | 'master.child.exit'
+  | 'master.child.killed'
   | 'master.settings'
   | 'smtpd.start'
   | 'smtpd.connect'
