@@ -15,7 +15,8 @@ export async function askMaster(socketPath: string, command: string): Promise<Co
   const reply: unknown = JSON.parse(line)
   if (typeof reply !== 'object' || reply === null) throw new CommandError(`master answered with ${line}`)
   const fields = { ...reply } as Record<string, unknown>
-  if (fields['ok'] !== true) throw new CommandError(String(fields['error'] ?? 'master could not do it'))
+  if (fields['ok'] !== true)
+    throw new CommandError(typeof fields['error'] === 'string' ? fields['error'] : line)
   return fields
 }
 
@@ -40,7 +41,8 @@ function exchange(socketPath: string, request: string): Promise<string | undefin
     })
     socket.once('error', (error) => {
       if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(errorCode(error))) resolve(undefined)
-      else reject(error instanceof CommandError ? error : new CommandError(`${socketPath}: ${errorText(error)}`))
+      else
+        reject(error instanceof CommandError ? error : new CommandError(`${socketPath}: ${errorText(error)}`))
     })
   })
 }

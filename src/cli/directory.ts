@@ -11,12 +11,15 @@ import { LDIF_BYTES_MAX, parseLdif } from '#src/directory/ldif.ts'
 
 /** `postern directory import FILE|-` and `postern directory export`. */
 export async function directory(args: readonly string[]): Promise<number> {
+  process.umask(0o077)
   const options = readOptions(args)
   const config = configOf(options)
   const [action, ...words] = options.words
   if (action === 'export' && words.length === 0) return exportAll(config)
   if (action === 'import' && words.length === 1) return importFile(config, words[0] ?? '-')
-  throw new UsageError('say "postern directory import FILE" (or - for standard input) or "postern directory export"')
+  throw new UsageError(
+    'say "postern directory import FILE" (or - for standard input) or "postern directory export"',
+  )
 }
 
 function directoryFile(config: Config): string {
@@ -25,7 +28,8 @@ function directoryFile(config: Config): string {
 
 async function exportAll(config: Config): Promise<number> {
   const path = directoryFile(config)
-  if (!existsSync(path)) throw new CommandError(`there is no directory yet in ${config.dataFolder}; the first start makes one`)
+  if (!existsSync(path))
+    throw new CommandError(`there is no directory yet in ${config.dataFolder}; the first start makes one`)
   using entries = openEntries(path)
   process.stdout.write('version: 1\n\n')
   for (const entry of entries.export()) {
@@ -44,9 +48,12 @@ async function importFile(config: Config, file: string): Promise<number> {
   try {
     const done = entries.import(parsed.records)
     for (const warning of done.warnings) process.stderr.write(`${name}: ${warning}\n`)
-    process.stdout.write(`${done.added} added, ${done.replaced} replaced, ${done.modified} modified, ${done.deleted} deleted\n`)
+    process.stdout.write(
+      `${done.added} added, ${done.replaced} replaced, ${done.modified} modified, ${done.deleted} deleted\n`,
+    )
   } catch (error) {
-    if (error instanceof ImportError) throw new CommandError(`${name}:${error.line}: ${error.message}\nNothing was imported.`)
+    if (error instanceof ImportError)
+      throw new CommandError(`${name}:${error.line}: ${error.message}\nNothing was imported.`)
     throw error
   }
   // Running processes see entries at once; settings in globalConfig become a generation when master looks.
@@ -60,6 +67,8 @@ function readLdif(file: string): string {
     if (size > LDIF_BYTES_MAX) throw new CommandError(`${file} is larger than ${LDIF_BYTES_MAX} bytes`)
     return readFileSync(file === '-' ? 0 : file, 'utf8')
   } catch (error) {
-    throw error instanceof CommandError ? error : new CommandError(`${file} cannot be read: ${errorText(error)}`)
+    throw error instanceof CommandError
+      ? error
+      : new CommandError(`${file} cannot be read: ${errorText(error)}`)
   }
 }

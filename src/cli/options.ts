@@ -31,10 +31,13 @@ export function readOptions(args: readonly string[], known: readonly string[] = 
 export function configOf(options: Options): Config {
   const loaded = loadConfig(options.config, process.cwd())
   if (loaded.kind === 'config') return loaded.config
-  throw new CommandError(`the configuration has mistakes:\n${loaded.problems.map((one) => `  ${problemText(one)}`).join('\n')}`)
+  throw new CommandError(
+    `the configuration has mistakes:\n${loaded.problems.map((one) => `  ${problemText(one)}`).join('\n')}`,
+  )
 }
 
 export function noWords(options: Options): void {
   const [word] = options.words
-  if (word !== undefined) throw new UsageError(`"${word}" is one word too many; "postern help" lists the commands`)
+  if (word !== undefined)
+    throw new UsageError(`"${word}" is one word too many; "postern help" lists the commands`)
 }

@@ -12,5 +12,7 @@ try {
 
 function textOf(error: unknown): string {
   if (error instanceof UsageError || error instanceof Fault) return error.message
-  return error instanceof Error && process.env['POSTERN_DEBUG'] !== undefined ? (error.stack ?? error.message) : errorText(error)
+  return error instanceof Error && process.env['POSTERN_DEBUG'] !== undefined
+    ? (error.stack ?? error.message)
+    : errorText(error)
 }

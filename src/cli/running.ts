@@ -31,7 +31,10 @@ export async function stop(args: readonly string[]): Promise<number> {
   if (status === undefined || (await askMaster(socket, 'stop')) === undefined) return tellNotRunning(config)
   const pids = pidsOf(status)
   for (let waitedMs = 0; pids.some(isAlive); waitedMs += POLL_MS) {
-    if (waitedMs > STOP_MS) throw new CommandError(`it has not ended after ${STOP_MS / 1000} s: processes ${pids.filter(isAlive).join(', ')}`)
+    if (waitedMs > STOP_MS)
+      throw new CommandError(
+        `it has not ended after ${STOP_MS / 1000} s: processes ${pids.filter(isAlive).join(', ')}`,
+      )
     await sleep(POLL_MS)
   }
   process.stdout.write('Postern has stopped.\n')
@@ -41,7 +44,9 @@ export async function stop(args: readonly string[]): Promise<number> {
 /** Master and all its processes. */
 function pidsOf(status: Readonly<Record<string, unknown>>): readonly number[] {
   const processes = Array.isArray(status['processes']) ? status['processes'] : []
-  return [status['pid'], ...processes.map((one: { readonly pid: unknown }) => one.pid)].filter((pid) => typeof pid === 'number')
+  return [status['pid'], ...processes.map((one: { readonly pid: unknown }) => one.pid)].filter(
+    (pid) => typeof pid === 'number',
+  )
 }
 
 function isAlive(pid: number): boolean {
@@ -62,6 +67,7 @@ export async function reload(args: readonly string[]): Promise<number> {
   const reply = await askMaster(controlSocketOf(config), 'reload')
   if (reply === undefined) return tellNotRunning(config)
   process.stdout.write(`Generation ${String(reply['generation'])} of the settings is in force.\n`)
-  for (const note of Array.isArray(reply['notes']) ? reply['notes'] : []) process.stdout.write(`Note: ${String(note)}\n`)
+  for (const note of Array.isArray(reply['notes']) ? reply['notes'] : [])
+    process.stdout.write(`Note: ${String(note)}\n`)
   return 0
 }

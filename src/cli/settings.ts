@@ -15,7 +15,10 @@ export async function settings(args: readonly string[]): Promise<number> {
     return 0
   }
   const config = configOf(options)
-  const { settings: values, problems } = resolveSettings(config.overrides, globalConfig(join(config.dataFolder, 'directory', 'directory.db')))
+  const { settings: values, problems } = resolveSettings(
+    config.overrides,
+    globalConfig(join(config.dataFolder, 'directory', 'directory.db')),
+  )
   for (const [key, setting] of SETTING_LIST) {
     const name = setting.postfix === '' ? setting.zimbra : setting.postfix
     process.stdout.write(`${name} = ${shownValue(setting, values[key])}\n`.replace(' \n', '\n'))

@@ -12,28 +12,45 @@ const MASTER = join(import.meta.dirname, '..', 'main', 'master.ts')
 export async function start(args: readonly string[]): Promise<number> {
   const options = readOptions(args, ['detach'])
   noWords(options)
+  // As in master; Node makes the folder of its cache before master's first line runs.
+  process.umask(0o077)
   // Mistakes are told before anything is started, and the cache of compiled modules lies in the data folder.
   const { dataFolder } = configOf(options)
   const env = { ...process.env, NODE_COMPILE_CACHE: join(dataFolder, 'cache', 'compile') }
   const words = [MASTER, ...(options.config === undefined ? [] : ['--config', options.config])]
-  if (options.flags.has('detach')) return startDetached([...words, '--detached'], env, join(dataFolder, 'log'))
+  if (options.flags.has('detach'))
+    return startDetached([...words, '--detached'], env, join(dataFolder, 'log'))
   process.execve?.(process.execPath, [process.execPath, ...words], env)
   throw new Error('this Node cannot replace its process (process.execve); Node 26 is needed')
 }
 
 /** What the processes print despite their log, such as the last words of a crash, goes to a file. */
-async function startDetached(words: readonly string[], env: NodeJS.ProcessEnv, logFolder: string): Promise<number> {
+async function startDetached(
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+  logFolder: string,
+): Promise<number> {
   mkdirSync(logFolder, { recursive: true, mode: 0o700 })
   const output = openSync(join(logFolder, 'output.log'), 'a', 0o600)
-  const master = spawn(process.execPath, words, { detached: true, stdio: ['ignore', output, output, 'ipc'], env })
+  const master = spawn(process.execPath, words, {
+    detached: true,
+    stdio: ['ignore', output, output, 'ipc'],
+    env,
+  })
   closeSync(output)
   const told = Promise.withResolvers<{ readonly code: number; readonly text: string }>()
-  master.once('message', (message) => {
-    const { kind, text } = message as { kind: 'ready' | 'refused'; text: string }
-    told.resolve({ code: kind === 'ready' ? 0 : 1, text })
+  master.once('message', (message: unknown) => {
+    const isReady =
+      typeof message === 'object' && message !== null && 'kind' in message && message.kind === 'ready'
+    const text =
+      typeof message === 'object' && message !== null && 'text' in message ? String(message.text) : ''
+    told.resolve({ code: isReady ? 0 : 1, text })
   })
   master.once('exit', (code, signal) => {
-    told.resolve({ code: 1, text: `Postern has ended at its start (${signal ?? `code ${code}`}); ${join(logFolder, 'output.log')} says why.\n` })
+    told.resolve({
+      code: 1,
+      text: `Postern has ended at its start (${signal ?? `code ${code}`}); ${join(logFolder, 'output.log')} says why.\n`,
+    })
   })
   master.once('error', (error) => {
     told.resolve({ code: 1, text: `Postern cannot be started: ${error.message}\n` })

@@ -10,7 +10,8 @@ export async function status(args: readonly string[]): Promise<number> {
   const config = configOf(options)
   const reply = await askMaster(controlSocketOf(config), 'status')
   if (options.flags.has('json')) {
-    const running = reply === undefined ? { running: false, dataFolder: config.dataFolder } : { running: true, ...reply }
+    const running =
+      reply === undefined ? { running: false, dataFolder: config.dataFolder } : { running: true, ...reply }
     process.stdout.write(`${JSON.stringify(running, undefined, 2)}\n`)
     return reply === undefined ? NOT_RUNNING : 0
   }
@@ -32,7 +33,10 @@ interface ProcessStatus {
 /** The answer of master for a person. */
 export function statusText(reply: ControlReply): string {
   const processes = (Array.isArray(reply['processes']) ? reply['processes'] : []) as readonly ProcessStatus[]
-  const listeners = (Array.isArray(reply['listeners']) ? reply['listeners'] : []) as readonly { address: string; port: number }[]
+  const listeners = (Array.isArray(reply['listeners']) ? reply['listeners'] : []) as readonly {
+    address: string
+    port: number
+  }[]
   const lines = [
     `Postern ${String(reply['version'])} on ${String(reply['hostname'])}, running for ${duration(Number(reply['uptimeMs']))}`,
     `  data      ${String(reply['dataFolder'])}`,
@@ -40,17 +44,20 @@ export function statusText(reply: ControlReply): string {
     `  SMTP      ${listeners.map((one) => `${one.address} port ${one.port}`).join(', ')}`,
     `  clients   ${String(reply['clients'])} counted`,
     '',
-    table(['process', 'pid', 'state', 'for', 'restarts', ''], [
-      ['master', String(reply['pid']), 'ready', duration(Number(reply['uptimeMs'])), '', ''],
-      ...processes.map((one) => [
-        one.name,
-        one.pid === null ? '-' : String(one.pid),
-        one.state,
-        one.uptimeMs === null ? '-' : duration(one.uptimeMs),
-        String(one.restarts),
-        one.reason === '' ? facts(one.facts) : one.reason,
-      ]),
-    ]),
+    table(
+      ['process', 'pid', 'state', 'for', 'restarts', ''],
+      [
+        ['master', String(reply['pid']), 'ready', duration(Number(reply['uptimeMs'])), '', ''],
+        ...processes.map((one) => [
+          one.name,
+          one.pid === null ? '-' : String(one.pid),
+          one.state,
+          one.uptimeMs === null ? '-' : duration(one.uptimeMs),
+          String(one.restarts),
+          one.reason === '' ? facts(one.facts) : one.reason,
+        ]),
+      ],
+    ),
   ]
   const problems = Array.isArray(reply['problems']) ? reply['problems'] : []
   return `${[...lines, ...problems.map((problem) => `Attention: ${String(problem)}`)].join('\n')}\n`
@@ -64,7 +71,14 @@ function facts(values: Readonly<Record<string, unknown>>): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)))
-  return [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n')
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 const STEPS = [

@@ -24,9 +24,8 @@ ${SETTING_LIST.map(([, setting]) => section(setting)).join('\n')}`
 }
 
 function section(setting: Setting): string {
-  const names = [setting.postfix, setting.zimbra].filter((name) => name !== '')
   const aliases = setting.zimbraAliases ?? []
-  return `## ${names[0] ?? ''}
+  return `## ${setting.postfix === '' ? setting.zimbra : setting.postfix}
 
 ${setting.text}
 

@@ -27,6 +27,7 @@ export function defaultOf(setting: Setting): SettingValue {
 
 /** All defaults. */
 export function defaultSettings(): Settings {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the table that makes the type is the one that is mapped
   return Object.fromEntries(SETTING_LIST.map(([key, setting]) => [key, defaultOf(setting)])) as Settings
 }
 
@@ -52,6 +53,7 @@ export function resolveSettings(
     if (parsed.kind === 'wrong') problems.push({ attribute, value: texts.join(', '), reason: parsed.reason })
     values[key] = parsed.kind === 'value' ? parsed.value : before[key]
   }
+  // oxlint-disable-next-line no-unsafe-type-assertion -- each value was read by its own entry of the table
   const settings = { ...defaultSettings(), ...values, ...overrides } as Settings
   return { settings, problems }
 }

@@ -44,7 +44,7 @@ export type Setting =
 /** What the words of a list are, which decides how each is checked. */
 export type ListItems = 'networks' | 'extensions' | 'words'
 
-export type DurationUnit = 's' | 'm' | 'h' | 'd' | 'w'
+export type DurationUnit = (typeof UNITS)[number]
 
 /** The value that a setting has in a running process: durations in milliseconds. */
 export type ValueOf<S extends Setting> = S extends { readonly type: 'integer' | 'bytes' | 'duration' }
@@ -58,6 +58,8 @@ export type ValueOf<S extends Setting> = S extends { readonly type: 'integer' | 
         : string
 
 export type SettingValue = number | boolean | string | readonly string[]
+
+const UNITS = ['s', 'm', 'h', 'd', 'w'] as const
 
 const UNIT_MS: Readonly<Record<DurationUnit, number>> = {
   s: 1000,
@@ -74,7 +76,7 @@ const UNIT_MS: Readonly<Record<DurationUnit, number>> = {
 export function parseDurationMs(text: string, bareUnit: DurationUnit): number | undefined {
   const match = /^(\d{1,12})([smhdw]?)$/.exec(text.trim())
   if (match === null) return undefined
-  const unit = match[2] === '' ? bareUnit : (match[2] as DurationUnit)
+  const unit = UNITS.find((one) => one === match[2]) ?? bareUnit
   const ms = Number(match[1]) * UNIT_MS[unit]
   return Number.isSafeInteger(ms) ? ms : undefined
 }

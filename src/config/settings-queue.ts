@@ -156,5 +156,24 @@ export const DELIVERY_SETTINGS = {
     600,
     'The longest wait for each answer after the final dot.',
   ),
-  lmtpQuitTimeoutMs: lmtpTimeout('lmtp_quit_timeout', 300, 'The longest wait for the answer to QUIT.'),
+  lmtpRsetTimeoutMs: lmtpTimeout('lmtp_rset_timeout', 20, 'The longest wait for the answer to RSET.'),
+  lmtpQuitTimeoutMs: lmtpTimeout(
+    'lmtp_quit_timeout',
+    10,
+    'How long a mailbox server may keep the connection open after QUIT. Postfix waits 300s.',
+  ),
+  lmtpStarttlsTimeoutMs: lmtpTimeout(
+    'lmtp_starttls_timeout',
+    300,
+    'The longest wait for the answer to STARTTLS, and for the handshake.',
+  ),
+  lmtpTlsSecurityLevel: {
+    postfix: 'lmtp_tls_security_level',
+    zimbra: 'zimbraMtaLmtpTlsSecurityLevel',
+    type: 'enum',
+    values: ['may', 'none', 'encrypt'],
+    default: 'may',
+    takesHold: 'next attempt',
+    text: '`may` uses STARTTLS where the mailbox server offers it, `encrypt` insists on it, `none` never uses it. Over loopback none is used.',
+  },
 } as const satisfies Readonly<Record<string, Setting>>

@@ -14,10 +14,8 @@ export type SettingKey = keyof typeof SETTINGS
 export type Settings = { readonly [K in SettingKey]: ValueOf<(typeof SETTINGS)[K]> }
 
 /** The table as a list, in its own order. */
-export const SETTING_LIST: readonly (readonly [SettingKey, Setting])[] = Object.entries(SETTINGS) as [
-  SettingKey,
-  Setting,
-][]
+// oxlint-disable-next-line no-unsafe-type-assertion -- Object.entries forgets which keys an object literal has
+export const SETTING_LIST = Object.entries(SETTINGS) as readonly (readonly [SettingKey, Setting])[]
 
 /** By the name that `[limits]` takes: Postfix's. */
 export const BY_POSTFIX: ReadonlyMap<string, SettingKey> = new Map(

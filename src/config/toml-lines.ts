@@ -171,7 +171,7 @@ class Walker {
     }
     this.#at += end.length
     // Up to two quotes may stand right before the closing three.
-    while (triple && this.#peek() === quote) this.#next()
+    if (triple) while (this.#peek() === quote) this.#next()
     return text
   }
 }

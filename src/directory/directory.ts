@@ -87,8 +87,8 @@ export class Directory implements Disposable {
         [ATTR.deliveryAddress, key],
         [ATTR.domainName, domain],
       ] as const) {
-        for (const entry of byValue.all(value, name) as number[]) {
-          const text = attribute.get(entry, ATTR.transport) as string | undefined
+        for (const entry of byValue.all(value, name)) {
+          const text = attribute.get(entry, ATTR.transport)
           if (text !== undefined) return parseTransport(text)
         }
       }
@@ -106,7 +106,7 @@ export class Directory implements Disposable {
     try {
       const { global } = this.#fresh()
       const found = new Map<string, string[]>()
-      for (const row of global.all() as { name: string; value: string }[]) {
+      for (const row of global.all()) {
         const values = found.get(row.name)
         if (values === undefined) found.set(row.name, [row.value])
         else values.push(row.value)
@@ -132,7 +132,7 @@ export class Directory implements Disposable {
       this.#version = -1
     }
     const { queries } = this.#open
-    const version = queries.version.get() as number
+    const version = queries.version.get() ?? 0
     if (version !== this.#version) {
       this.#recipients.clear()
       this.#domains.clear()
@@ -157,26 +157,32 @@ export class Directory implements Disposable {
 }
 
 interface Queries {
-  readonly version: Statement
+  readonly version: Statement<[], number>
   /** Entries (their numbers) that have this value in this attribute. */
-  readonly byValue: Statement
+  readonly byValue: Statement<[string, string], number>
   /** The first value of one attribute of an entry. */
-  readonly attribute: Statement
-  readonly attributes: Statement
-  readonly global: Statement
+  readonly attribute: Statement<[number, string], string>
+  readonly attributes: Statement<[number], Row>
+  readonly global: Statement<[], { name: string; value: string }>
 }
 
 function prepare(store: Store): Queries {
   return {
-    version: store.prepare('PRAGMA data_version').pluck(),
+    version: store.prepare<[], number>('PRAGMA data_version').pluck(),
     byValue: store
-      .prepare('SELECT entry FROM attribute WHERE value_key = ? AND name_key = ? ORDER BY entry, n')
+      .prepare<[string, string], number>(
+        'SELECT entry FROM attribute WHERE value_key = ? AND name_key = ? ORDER BY entry, n',
+      )
       .pluck(),
     attribute: store
-      .prepare('SELECT value FROM attribute WHERE entry = ? AND name_key = ? ORDER BY n')
+      .prepare<[number, string], string>(
+        'SELECT value FROM attribute WHERE entry = ? AND name_key = ? ORDER BY n',
+      )
       .pluck(),
-    attributes: store.prepare('SELECT entry, name_key, value FROM attribute WHERE entry = ? ORDER BY n'),
-    global: store.prepare(
+    attributes: store.prepare<[number], Row>(
+      'SELECT entry, name_key, value FROM attribute WHERE entry = ? ORDER BY n',
+    ),
+    global: store.prepare<[], { name: string; value: string }>(
       "SELECT a.name, a.value FROM attribute a JOIN entry e ON e.id = a.entry WHERE e.dn_key = 'cn=config,cn=zimbra' ORDER BY a.n",
     ),
   }
@@ -184,8 +190,9 @@ function prepare(store: Store): Queries {
 
 /** The entries with that value which are in use: every map of Zimbra's asks for zimbraMailStatus=enabled. */
 function enabledEntries(queries: Queries, name: string, value: string): Row[][] {
-  return (queries.byValue.all(value, name) as number[])
-    .map((entry) => queries.attributes.all(entry) as Row[])
+  return queries.byValue
+    .all(value, name)
+    .map((entry) => queries.attributes.all(entry))
     .filter((rows) => rows.some((row) => row.name_key === ATTR.status && fold(row.value) === 'enabled'))
 }
 

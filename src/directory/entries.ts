@@ -73,19 +73,19 @@ export function openEntries(path: string): Entries {
 /** The writing side of the embedded directory: import, export, and what is made at first start. */
 export class Entries implements Disposable {
   readonly #store: Store
-  readonly #find: Statement
+  readonly #find: Statement<[string], number>
   readonly #insert: Statement
   readonly #remove: Statement
-  readonly #attributes: Statement
+  readonly #attributes: Statement<[number], AttributeRow>
   readonly #clear: Statement
   readonly #add: Statement
 
   constructor(store: Store) {
     this.#store = store
-    this.#find = store.prepare('SELECT id FROM entry WHERE dn_key = ?').pluck()
+    this.#find = store.prepare<[string], number>('SELECT id FROM entry WHERE dn_key = ?').pluck()
     this.#insert = store.prepare('INSERT INTO entry (dn, dn_key) VALUES (?, ?)')
     this.#remove = store.prepare('DELETE FROM entry WHERE id = ?')
-    this.#attributes = store.prepare(
+    this.#attributes = store.prepare<[number], AttributeRow>(
       'SELECT name, value, is_binary FROM attribute WHERE entry = ? ORDER BY n',
     )
     this.#clear = store.prepare('DELETE FROM attribute WHERE entry = ?')
@@ -117,7 +117,7 @@ export class Entries implements Disposable {
   }
 
   #apply(record: LdifRecord): 'added' | 'replaced' | 'modified' | 'deleted' {
-    const id = this.#find.get(dnKey(record.dn)) as number | undefined
+    const id = this.#find.get(dnKey(record.dn))
     switch (record.kind) {
       case 'entry': {
         if (record.attributes.length === 0) throw new ImportError(record.line, 'the entry has no attributes')
@@ -141,7 +141,7 @@ export class Entries implements Disposable {
   }
 
   #read(id: number): LdifAttribute[] {
-    return (this.#attributes.all(id) as AttributeRow[]).map((row) => ({
+    return this.#attributes.all(id).map((row) => ({
       name: row.name,
       value: { text: row.value, binary: row.is_binary === 1 },
     }))
@@ -160,10 +160,10 @@ export class Entries implements Disposable {
 
   /** All entries as LDIF, in the order in which they came. */
   *export(): Generator<string> {
-    for (const row of this.#store.prepare('SELECT id, dn FROM entry ORDER BY id').all() as {
-      id: number
-      dn: string
-    }[]) {
+    const all = this.#store
+      .prepare<[], { id: number; dn: string }>('SELECT id, dn FROM entry ORDER BY id')
+      .all()
+    for (const row of all) {
       yield formatLdif(row.dn, this.#read(row.id))
     }
   }

@@ -44,10 +44,10 @@ export const LDIF_BYTES_MAX = 512 * 1024 * 1024
 const VALUE_CHARS_MAX = 16 * 1024 * 1024
 
 class LdifError extends Error {
-  readonly line: number
-  constructor(line: number, reason: string) {
+  readonly at: number
+  constructor(at: number, reason: string) {
     super(reason)
-    this.line = line
+    this.at = at
   }
 }
 
@@ -65,21 +65,21 @@ export function parseLdif(text: string): ParsedLdif {
     return { kind: 'records', records }
   } catch (error) {
     if (!(error instanceof LdifError)) throw error
-    return { kind: 'wrong', line: error.line, reason: error.message }
+    return { kind: 'wrong', line: error.at, reason: error.message }
   }
 }
 
 /** The lines of each record, unfolded; `-` lines (which part modifications) have the name '-'. */
 function* groups(text: string): Generator<Line[]> {
   let group: Line[] = []
-  for (const { at, line } of unfolded(text)) {
-    if (line === '') {
+  for (const { at, text: logical } of unfolded(text)) {
+    if (logical === '') {
       if (group.length > 0) yield group
       group = []
-    } else if (line === '-') {
+    } else if (logical === '-') {
       group.push({ at, name: '-', value: { text: '', binary: false } })
     } else {
-      const parsed = parseLine(at, line)
+      const parsed = parseLine(at, logical)
       if (parsed.name.toLowerCase() !== 'version' || group.length > 0) group.push(parsed)
       else if (parsed.value.text !== '1') throw new LdifError(at, 'only version 1 of LDIF is known')
     }
@@ -88,29 +88,29 @@ function* groups(text: string): Generator<Line[]> {
 }
 
 /** Logical lines: a line that begins with a blank goes on with the one above (RFC 2849 note 2); comments fall away. */
-function* unfolded(text: string): Generator<{ at: number; line: string }> {
-  let held: { at: number; line: string } | undefined
+function* unfolded(text: string): Generator<{ at: number; text: string }> {
+  let held: { at: number; text: string } | undefined
   let at = 0
   for (const raw of text.split('\n')) {
     at += 1
-    const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
-    if (line.startsWith(' ')) {
-      if (held === undefined || held.line === '')
+    const bare = raw.endsWith('\r') ? raw.slice(0, -1) : raw
+    if (bare.startsWith(' ')) {
+      if (held === undefined || held.text === '')
         throw new LdifError(at, 'a line that begins with a blank has nothing to go on from')
-      held = { at: held.at, line: held.line + line.slice(1) }
+      held = { at: held.at, text: held.text + bare.slice(1) }
     } else {
-      if (held !== undefined && !held.line.startsWith('#')) yield held
-      held = { at, line }
+      if (held !== undefined && !held.text.startsWith('#')) yield held
+      held = { at, text: bare }
     }
   }
-  if (held !== undefined && !held.line.startsWith('#')) yield held
+  if (held !== undefined && !held.text.startsWith('#')) yield held
 }
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
-function parseLine(at: number, line: string): Line {
-  const match = /^([A-Za-z][A-Za-z0-9.;-]{0,127}):(:|<)? *(.*)$/su.exec(line)
-  if (match === null) throw new LdifError(at, `not "attribute: value": ${JSON.stringify(line.slice(0, 60))}`)
+function parseLine(at: number, text: string): Line {
+  const match = /^([A-Za-z][A-Za-z0-9.;-]{0,127}):(:|<)? *(.*)$/su.exec(text)
+  if (match === null) throw new LdifError(at, `not "attribute: value": ${JSON.stringify(text.slice(0, 60))}`)
   const [, name = '', form, rest = ''] = match
   if (rest.length > VALUE_CHARS_MAX)
     throw new LdifError(at, `${name} is longer than ${VALUE_CHARS_MAX} characters`)
@@ -129,12 +129,12 @@ function record(lines: readonly Line[]): LdifRecord {
     throw new LdifError(first?.at ?? 1, 'a record begins with its dn')
   }
   const head = { dn: first.value.text, line: first.at }
-  const change = rest[0]?.name.toLowerCase() === 'changetype' ? rest[0] : undefined
-  const body = change === undefined ? rest : rest.slice(1)
-  switch (change?.value.text.toLowerCase()) {
-    case undefined:
+  const [change, ...body] = rest
+  if (change?.name.toLowerCase() !== 'changetype')
+    return { kind: 'entry', ...head, attributes: rest.map(attribute) }
+  switch (change.value.text.toLowerCase()) {
     case 'add':
-      return { kind: 'entry', ...head, attributes: body.map((line) => attribute(line)) }
+      return { kind: 'entry', ...head, attributes: body.map(attribute) }
     case 'delete':
       if (body[0] !== undefined) throw new LdifError(body[0].at, 'a record that deletes has no attributes')
       return { kind: 'delete', ...head }
@@ -142,15 +142,15 @@ function record(lines: readonly Line[]): LdifRecord {
       return { kind: 'modify', ...head, changes: modifications(body) }
     default:
       throw new LdifError(
-        change?.at ?? first.at,
-        `changetype ${change?.value.text ?? ''} is not known; known are add, delete, modify`,
+        change.at,
+        `changetype ${change.value.text} is not known; known are add, delete, modify`,
       )
   }
 }
 
-function attribute(line: Line): LdifAttribute {
-  if (line.name === '-') throw new LdifError(line.at, '"-" belongs into a record with changetype: modify')
-  return { name: line.name, value: line.value }
+function attribute(given: Line): LdifAttribute {
+  if (given.name === '-') throw new LdifError(given.at, '"-" belongs into a record with changetype: modify')
+  return { name: given.name, value: given.value }
 }
 
 function modifications(lines: readonly Line[]): LdifModification[] {
@@ -179,21 +179,22 @@ function modifications(lines: readonly Line[]): LdifModification[] {
 }
 
 /** RFC 2849: what may stand as it is; anything else is written in base64. */
-// oxlint-disable-next-line no-control-regex -- the characters that RFC 2849 excludes
+// oxlint-disable no-control-regex -- the characters that RFC 2849 excludes
 const SAFE =
   /^(?:[\u0001-\u0009\u000b\u000c\u000e-\u001f\u0021-\u0039\u003b\u003d-\u007f][\u0001-\u0009\u000b\u000c\u000e-\u007f]*)?$/
+// oxlint-enable no-control-regex
 const FOLD_AT = 76
 
 /** One entry as LDIF, its lines folded, with an empty line behind it. */
 export function formatLdif(dn: string, attributes: readonly LdifAttribute[]): string {
   const lines = [
-    line('dn', { text: dn, binary: false }),
-    ...attributes.map((one) => line(one.name, one.value)),
+    folded('dn', { text: dn, binary: false }),
+    ...attributes.map((one) => folded(one.name, one.value)),
   ]
   return `${lines.join('\n')}\n\n`
 }
 
-function line(name: string, value: LdifValue): string {
+function folded(name: string, value: LdifValue): string {
   const plain = !value.binary && SAFE.test(value.text) && !value.text.endsWith(' ')
   const base64 = value.binary ? value.text : Buffer.from(value.text, 'utf8').toString('base64')
   const whole = plain ? `${name}: ${value.text}` : `${name}:: ${base64}`

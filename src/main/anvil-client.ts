@@ -1,4 +1,5 @@
 import type { Clock } from '#src/base/clock.ts'
+import { elapsed } from '#src/base/clock.ts'
 import type { FromChild } from '#src/main/ipc.ts'
 
 /** Longer than any answer of a master that lives. Counting protects us; without it mail goes on. */
@@ -24,10 +25,7 @@ export class AnvilClient {
     })
     this.#send({ kind: 'anvil', n, address })
     const patience = new AbortController()
-    const late = this.#clock.sleep(ANSWER_MS, patience.signal).then(
-      () => true,
-      () => true,
-    )
+    const late = elapsed(this.#clock, ANSWER_MS, patience.signal)
     try {
       return await Promise.race([answer, late])
     } finally {

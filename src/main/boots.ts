@@ -1,7 +1,11 @@
+import type { Settings } from '#src/config/settings.ts'
+import { DEFAULT_DELIVERY } from '#src/delivery/settings.ts'
+import type { DeliverySettings } from '#src/delivery/settings.ts'
 import type { Generation } from '#src/main/generation.ts'
 import type { LogBoot } from '#src/main/ipc.ts'
 import type { MailboxBoot } from '#src/main/mailbox-boot.ts'
 import type { Paths } from '#src/main/paths.ts'
+import type { QmgrBoot } from '#src/main/qmgr-boot.ts'
 import type { SmtpdBoot } from '#src/main/smtpd-boot.ts'
 
 /** What the settings messages of the processes are made of. */
@@ -34,8 +38,64 @@ export function mailboxBoot(context: BootContext): MailboxBoot {
   }
 }
 
-export function qmgrBoot(context: BootContext): unknown {
-  return { ...context, log: logOf(context) }
+/** Where `message_size_limit` sets no bound to what one message may need. */
+const UNBOUNDED_MESSAGE_BYTES = 100_000_000
+
+export function qmgrBoot(context: BootContext): QmgrBoot {
+  const { settings, config, number } = context.generation
+  const { paths } = context
+  const message =
+    settings.messageSizeLimitBytes === 0 ? UNBOUNDED_MESSAGE_BYTES : settings.messageSizeLimitBytes
+  return {
+    hostname: settings.myHostname,
+    queueDir: paths.queue,
+    spoolDir: paths.spool,
+    runDir: paths.run,
+    // Postfix's own rule of thumb: room for the message, and half as much again for what the store needs.
+    minFreeBytes: settings.queueMinfreeBytes === 0 ? Math.ceil(1.5 * message) : settings.queueMinfreeBytes,
+    activeRecipientsMax: settings.activeLimit,
+    times: {
+      minimalBackoffMs: settings.minimalBackoffTimeMs,
+      maximalBackoffMs: Math.max(settings.maximalBackoffTimeMs, settings.minimalBackoffTimeMs),
+      maximalQueueLifetimeMs: settings.maximalQueueLifetimeMs,
+      bounceQueueLifetimeMs: settings.bounceQueueLifetimeMs,
+    },
+    bounceSizeLimitBytes: settings.bounceSizeLimitBytes,
+    lmtp: config.lmtpServer ?? { host: reachableAddress(config.mailbox.address), port: config.mailbox.port },
+    delivery: deliverySettings(settings),
+    generation: number,
+    log: logOf(context),
+  }
+}
+
+/** A mailbox store that listens on all addresses is reached on loopback. */
+function reachableAddress(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
+}
+
+function deliverySettings(settings: Settings): DeliverySettings {
+  return {
+    ...DEFAULT_DELIVERY,
+    helloName: settings.myHostname,
+    concurrencyMax: settings.lmtpDestinationConcurrencyLimit,
+    recipientsMax: settings.lmtpDestinationRecipientLimit,
+    idleMs: settings.lmtpConnectionCacheTimeLimitMs,
+    restMs: Math.min(DEFAULT_DELIVERY.restMs, settings.minimalBackoffTimeMs),
+    tls: { ...DEFAULT_DELIVERY.tls, lmtp: settings.lmtpTlsSecurityLevel },
+    timeouts: {
+      connectMs: settings.lmtpConnectTimeoutMs,
+      helloMs: settings.lmtpLhloTimeoutMs,
+      startTlsMs: settings.lmtpStarttlsTimeoutMs,
+      mailMs: settings.lmtpMailTimeoutMs,
+      rcptMs: settings.lmtpRcptTimeoutMs,
+      dataInitMs: settings.lmtpDataInitTimeoutMs,
+      dataXferMs: settings.lmtpDataXferTimeoutMs,
+      dataDoneMs: settings.lmtpDataDoneTimeoutMs,
+      rsetMs: settings.lmtpRsetTimeoutMs,
+      quitMs: settings.lmtpQuitTimeoutMs,
+    },
+  }
 }
 
 export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {

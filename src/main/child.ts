@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import type { Clock } from '#src/base/clock.ts'
+import { elapsed } from '#src/base/clock.ts'
 import type { Facts } from '#src/base/fault.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
@@ -32,7 +33,12 @@ export interface ChildDeps {
 
 /** What a child is doing; `waiting`: it has crashed so often that the next start is put off. */
 export type ChildState =
-  | { readonly at: 'starting' | 'ready' | 'stopping'; readonly process: ChildProcess; readonly sinceMs: number; readonly facts: Facts }
+  | {
+      readonly at: 'starting' | 'ready' | 'stopping'
+      readonly process: ChildProcess
+      readonly sinceMs: number
+      readonly facts: Facts
+    }
   | { readonly at: 'waiting'; readonly reason: string }
   | { readonly at: 'stopped' }
 
@@ -40,6 +46,8 @@ export type ChildState =
 const QUICK_MS = 5000
 /** So many quick crashes in a row are restarted at once; then pauses begin, so that a broken box does not spin. */
 const QUICK_FREE = 3
+/** A process that is not ready by then hangs; qmgr alone may wait 15 s for the lock of one that is just ending. */
+const START_MS = 45_000
 const PAUSE_MIN_MS = 500
 const PAUSE_MAX_MS = 30_000
 
@@ -52,6 +60,8 @@ export class Child {
   #quick = 0
   #stopping = false
   #pause: AbortController | undefined
+  /** Ends the watch over a start. */
+  #started: AbortController | undefined
   readonly #waiters = new Set<(outcome: StartOutcome) => void>()
   #reason = ''
 
@@ -88,11 +98,15 @@ export class Child {
   #spawn(): void {
     const { spec, env, clock, log } = { ...this.#deps, spec: this.spec }
     // No shell, no words from outside; a process group of its own, so that Ctrl-C reaches master alone.
-    const child = spawn(process.execPath, [spec.script], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env, detached: true })
+    const child = spawn(process.execPath, [spec.script], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env,
+      detached: true,
+    })
     this.#reason = ''
     this.#state = { at: 'starting', process: child, sinceMs: clock.monotonicMs(), facts: {} }
-    child.on('message', (message) => {
-      this.#heard(child, message as FromChild)
+    child.on('message', (message: unknown) => {
+      if (isFromChild(message)) this.#heard(child, message)
     })
     child.once('error', (error) => {
       // It could not even be started (no memory, no processes left): 'exit' does not follow then.
@@ -102,7 +116,17 @@ export class Child {
     child.once('exit', (code, signal) => {
       this.#ended(child, signal ?? `code ${code}`)
     })
-    log.write('info', 'master.child.start', { child: this.name, childPid: child.pid, restarts: this.#restarts })
+    const started = new AbortController()
+    child.once('exit', () => {
+      started.abort()
+    })
+    this.#started = started
+    void this.#killAfter(child, START_MS, started.signal)
+    log.write('info', 'master.child.start', {
+      child: this.name,
+      childPid: child.pid,
+      restarts: this.#restarts,
+    })
     this.send({ kind: 'boot', boot: spec.boot() })
     this.#deps.onChange()
   }
@@ -111,6 +135,7 @@ export class Child {
     if (message.kind === 'ready') {
       if (this.#state.at !== 'starting' || this.#state.process !== child) return
       this.#state = { ...this.#state, at: 'ready', facts: message.facts ?? {} }
+      this.#started?.abort()
       this.#settle({ kind: 'ready' })
       this.#deps.onChange()
     } else if (message.kind === 'failed') {
@@ -148,9 +173,17 @@ export class Child {
     this.#restarts += 1
     const hopeless = this.#reason !== '' || this.#quick >= QUICK_FREE
     if (hopeless) {
-      this.#settle({ kind: 'failed', reason: this.#reason === '' ? `${this.name} ended again and again (${how}); the log says why` : this.#reason })
+      this.#settle({
+        kind: 'failed',
+        reason:
+          this.#reason === ''
+            ? `${this.name} ended again and again (${how}); the log says why`
+            : this.#reason,
+      })
     }
-    const pauseMs = hopeless ? Math.min(PAUSE_MIN_MS * 2 ** Math.max(0, this.#quick - QUICK_FREE), PAUSE_MAX_MS) : 0
+    const pauseMs = hopeless
+      ? Math.min(PAUSE_MIN_MS * 2 ** Math.max(0, this.#quick - QUICK_FREE), PAUSE_MAX_MS)
+      : 0
     if (pauseMs === 0) {
       this.#spawn()
       return
@@ -158,15 +191,12 @@ export class Child {
     this.#state = { at: 'waiting', reason: this.#reason === '' ? how : this.#reason }
     this.#deps.onChange()
     this.#pause = new AbortController()
-    this.#deps.clock.sleep(pauseMs, this.#pause.signal).then(
-      () => {
-        if (!this.#stopping) this.#spawn()
-      },
-      () => {
-        // Told to stop while it waited.
-        this.#state = { at: 'stopped' }
-      },
-    )
+    void this.#spawnAfter(pauseMs, this.#pause.signal)
+  }
+
+  async #spawnAfter(pauseMs: number, signal: AbortSignal): Promise<void> {
+    if (await elapsed(this.#deps.clock, pauseMs, signal)) this.#spawn()
+    else this.#state = { at: 'stopped' }
   }
 
   #settle(outcome: StartOutcome): void {
@@ -182,7 +212,18 @@ export class Child {
 
   /** Sends the settings of this moment to a running process. */
   update(): void {
-    if (this.#state.at === 'ready' || this.#state.at === 'starting') this.send({ kind: 'settings', boot: this.spec.boot() })
+    if (this.#state.at === 'ready' || this.#state.at === 'starting')
+      this.send({ kind: 'settings', boot: this.spec.boot() })
+  }
+
+  async #killAfter(child: ChildProcess, ms: number, signal: AbortSignal): Promise<void> {
+    if (!(await elapsed(this.#deps.clock, ms, signal))) return
+    this.#deps.log.write('warn', 'master.child.killed', {
+      child: this.name,
+      childPid: child.pid,
+      afterMs: ms,
+    })
+    child.kill('SIGKILL')
   }
 
   /** Tells the process to finish, waits for `graceMs`, then kills it. Resolves when it is gone. */
@@ -201,19 +242,23 @@ export class Child {
     this.send({ kind: 'stop' })
     this.#state = { ...state, at: 'stopping' }
     const patience = new AbortController()
-    const tooLate = this.#deps.clock.sleep(graceMs, patience.signal).then(
-      () => {
-        this.#deps.log.write('warn', 'master.child.exit', { child: this.name, how: `did not end in ${graceMs} ms and is killed` })
-        state.process.kill('SIGKILL')
-      },
-      () => {
-        // It ended in time.
-      },
-    )
+    const killed = this.#killAfter(state.process, graceMs, patience.signal)
     await gone.promise
     patience.abort()
-    await tooLate
+    await killed
   }
+}
+
+const KINDS: readonly string[] = ['ready', 'failed', 'anvil', 'gone'] satisfies readonly FromChild['kind'][]
+
+/** What our own programs send has the right fields; anything else (a debugger's words) is left alone. */
+function isFromChild(message: unknown): message is FromChild {
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    'kind' in message &&
+    KINDS.includes(String(message.kind))
+  )
 }
 
 export type StartOutcome = { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly reason: string }

@@ -63,7 +63,12 @@ function serve(socket: Socket, handler: ControlHandler): void {
 async function answer(line: string, handler: ControlHandler): Promise<ControlAnswer> {
   try {
     const request: unknown = JSON.parse(line)
-    if (typeof request !== 'object' || request === null || !('command' in request) || typeof request.command !== 'string') {
+    if (
+      typeof request !== 'object' ||
+      request === null ||
+      !('command' in request) ||
+      typeof request.command !== 'string'
+    ) {
       return { ok: false, error: 'a request is {"command":"…"}' }
     }
     return await handler(request.command)

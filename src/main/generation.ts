@@ -41,12 +41,15 @@ const FIXED = [
 /** Reads file and directory anew. A file with mistakes changes nothing. */
 export function nextGeneration(before: Generation, directory: Directory): Reloaded {
   const { file, dataFolder } = before.config
-  if (file === '') return { kind: 'generation', generation: generationOf(before.config, directory, before), notes: [] }
+  if (file === '')
+    return { kind: 'generation', generation: generationOf(before.config, directory, before), notes: [] }
   const loaded = loadConfig(file, dataFolder)
-  if (loaded.kind === 'invalid') return { kind: 'refused', reason: loaded.problems.map(problemText).join('\n') }
+  if (loaded.kind === 'invalid')
+    return { kind: 'refused', reason: loaded.problems.map(problemText).join('\n') }
   const notes: string[] = []
   for (const [name, value] of FIXED) {
-    if (value(loaded.config) !== value(before.config)) notes.push(`${name} has changed; that takes hold at the next start`)
+    if (value(loaded.config) !== value(before.config))
+      notes.push(`${name} has changed; that takes hold at the next start`)
   }
   const { listeners, mailbox, lmtpServer, workers, log } = before.config
   const config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log }

@@ -48,8 +48,13 @@ function read(path: string): readonly KnownProcess[] {
 
 function isKnown(value: unknown): value is KnownProcess {
   return (
-    typeof value === 'object' && value !== null && 'pid' in value && Number.isInteger(value.pid) && Number(value.pid) > 1 &&
-    'started' in value && typeof value.started === 'string'
+    typeof value === 'object' &&
+    value !== null &&
+    'pid' in value &&
+    Number.isInteger(value.pid) &&
+    Number(value.pid) > 1 &&
+    'started' in value &&
+    typeof value.started === 'string'
   )
 }
 

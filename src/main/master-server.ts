@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
+import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
@@ -42,7 +43,7 @@ const DIRECTORY_POLL_MS = 2000
 const GRACE_MS: Readonly<Record<ChildKind, number>> = { smtpd: 15_000, qmgr: 20_000, mailbox: 10_000 }
 /** In this order: nothing new comes in, then what there is goes out, then its destination closes. */
 const STOP_ORDER: readonly ChildKind[] = ['smtpd', 'qmgr', 'mailbox']
-/** A start that takes longer has gone wrong; qmgr alone may wait 15 s for the lock of one that is just ending. */
+/** All of them together; each has a bound of its own. */
 const START_MS = 60_000
 
 /** The processes of one appliance, run by its master: see ARCHITECTURE.md. */
@@ -80,7 +81,10 @@ export class Master {
       },
     }
     const make = (kind: ChildKind, n: number, boot: (context: BootContext) => unknown) =>
-      new Child({ kind, n, script: join(import.meta.dirname, `${kind}.ts`), boot: () => boot(this.#context()) }, deps)
+      new Child(
+        { kind, n, script: join(import.meta.dirname, `${kind}.ts`), boot: () => boot(this.#context()) },
+        deps,
+      )
     const isEmbedded = this.#generation.config.lmtpServer === undefined
     return [
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
@@ -90,7 +94,12 @@ export class Master {
   }
 
   #context(): BootContext {
-    return { generation: this.#generation, paths: this.#options.paths, echo: this.#options.echo, workers: this.#options.workers }
+    return {
+      generation: this.#generation,
+      paths: this.#options.paths,
+      echo: this.#options.echo,
+      workers: this.#options.workers,
+    }
   }
 
   /** Starts everything; throws StartRefused with what a process says it lacks, and then nothing is left running. */
@@ -98,9 +107,13 @@ export class Master {
     const { paths, clock, log, workers } = this.#options
     this.#control = await openControl(paths.controlSocket, (command) => this.#command(command))
     const patience = new AbortController()
-    const tooLate = clock.sleep(START_MS, patience.signal).then(
-      () => ({ kind: 'failed', reason: `not all processes were ready after ${START_MS / 1000} s; the log says why` }) as const,
-      () => ({ kind: 'ready' }) as const,
+    const tooLate = elapsed(clock, START_MS, patience.signal).then((isLate) =>
+      isLate
+        ? {
+            kind: 'failed' as const,
+            reason: `not everything was ready after ${START_MS / 1000} s; the log says why`,
+          }
+        : undefined,
     )
     const outcomes = this.#children.map((child) => child.start())
     // The first failure decides; with none, all of them are awaited.
@@ -110,7 +123,7 @@ export class Master {
       tooLate,
     ])
     patience.abort()
-    if (failure?.kind === 'failed') {
+    if (failure !== undefined && failure.kind === 'failed') {
       await this.stop()
       throw new StartRefused(failure.reason)
     }
@@ -118,7 +131,12 @@ export class Master {
       this.#lookAtDirectory()
     }, DIRECTORY_POLL_MS)
     this.#tellProblems()
-    log.write('info', 'master.start', { version: VERSION, dataFolder: paths.data, workers, generation: this.#generation.number })
+    log.write('info', 'master.start', {
+      version: VERSION,
+      dataFolder: paths.data,
+      workers,
+      generation: this.#generation.number,
+    })
   }
 
   /** Ends everything in order; can be called twice. */
@@ -130,7 +148,9 @@ export class Master {
   async #stopAll(): Promise<void> {
     clearInterval(this.#poll)
     for (const kind of STOP_ORDER) {
-      await Promise.all(this.#children.filter((child) => child.spec.kind === kind).map((child) => child.stop(GRACE_MS[kind])))
+      await Promise.all(
+        this.#children.filter((child) => child.spec.kind === kind).map((child) => child.stop(GRACE_MS[kind])),
+      )
     }
     this.#options.log.write('info', 'master.stop', { dataFolder: this.#options.paths.data })
     rmSync(this.#options.paths.processes, { force: true })
@@ -141,7 +161,11 @@ export class Master {
     const { pid } = child
     if (pid === undefined) return
     if (message.kind === 'anvil') {
-      const admitted = this.#anvil.admit(pid, message.address, this.#generation.settings.clientConnectionCountLimit)
+      const admitted = this.#anvil.admit(
+        pid,
+        message.address,
+        this.#generation.settings.clientConnectionCountLimit,
+      )
       child.send({ kind: 'anvil', n: message.n, admitted })
     } else if (message.kind === 'gone') {
       this.#anvil.leave(pid, message.address)
@@ -162,11 +186,18 @@ export class Master {
   reload(): ControlAnswer {
     const next = nextGeneration(this.#generation, this.#options.directory)
     if (next.kind === 'refused') {
-      this.#options.log.write('error', 'master.settings', { generation: this.#generation.number, refused: next.reason })
+      this.#options.log.write('error', 'master.settings', {
+        generation: this.#generation.number,
+        refused: next.reason,
+      })
       return { ok: false, error: `${next.reason}\nNothing was changed.` }
     }
     this.#publish(next.generation)
-    return { ok: true, generation: next.generation.number, notes: [...next.notes, ...next.generation.problems.map(problemNote)] }
+    return {
+      ok: true,
+      generation: next.generation.number,
+      notes: [...next.notes, ...next.generation.problems.map(problemNote)],
+    }
   }
 
   #lookAtDirectory(): void {
@@ -183,7 +214,12 @@ export class Master {
 
   #tellProblems(): void {
     for (const { attribute, value, reason } of this.#generation.problems) {
-      this.#options.log.write('error', 'master.settings', { generation: this.#generation.number, attribute, value, refused: reason })
+      this.#options.log.write('error', 'master.settings', {
+        generation: this.#generation.number,
+        attribute,
+        value,
+        refused: reason,
+      })
     }
   }
 
@@ -233,7 +269,11 @@ export class Master {
   }
 }
 
-function problemNote(problem: { readonly attribute: string; readonly value: string; readonly reason: string }): string {
+function problemNote(problem: {
+  readonly attribute: string
+  readonly value: string
+  readonly reason: string
+}): string {
   return `${problem.attribute}: ${problem.reason}; its value ${JSON.stringify(problem.value)} is not used`
 }
 

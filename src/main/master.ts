@@ -40,11 +40,15 @@ interface Arguments {
 export type MasterReport = { readonly kind: 'ready' | 'refused'; readonly text: string }
 
 process.title = 'postern: master'
+// Mail is nobody else's business: no file that any of our processes makes is for other users.
+process.umask(0o077)
 const stopAsked = new AbortController()
 await main(readArguments())
 
 function readArguments(): Arguments {
-  const { values } = parseArgs({ options: { config: { type: 'string' }, detached: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    options: { config: { type: 'string' }, detached: { type: 'boolean', default: false } },
+  })
   return { config: values.config, detached: values.detached }
 }
 
@@ -62,14 +66,15 @@ async function main(args: Arguments): Promise<void> {
 }
 
 function refusalText(error: unknown): string {
-  if (error instanceof StartRefused || error instanceof Fault) return `Postern does not start. ${error.message}\n`
+  if (error instanceof StartRefused || error instanceof Fault)
+    return `Postern does not start. ${error.message}\n`
   return `Postern does not start: ${error instanceof Error ? (error.stack ?? error.message) : errorText(error)}\n`
 }
 
 function report(args: Arguments, message: MasterReport): void {
   if (args.detached && process.connected) {
     process.send?.(message, () => {
-      process.disconnect()
+      process.disconnect?.()
     })
   } else {
     const stream = message.kind === 'ready' ? process.stdout : process.stderr
@@ -100,14 +105,19 @@ async function run(args: Arguments): Promise<void> {
 function readConfiguration(file: string | undefined): Config {
   const loaded = loadConfig(file, process.cwd())
   if (loaded.kind === 'config') return loaded.config
-  throw new StartRefused(`The configuration has mistakes:\n${loaded.problems.map((problem) => `  ${problemText(problem)}`).join('\n')}`)
+  throw new StartRefused(
+    `The configuration has mistakes:\n${loaded.problems.map((problem) => `  ${problemText(problem)}`).join('\n')}`,
+  )
 }
 
 function logBoot(config: Config, args: Arguments) {
   return { ...config.log, stdout: config.log.stdout && !args.detached }
 }
 
-async function serve(args: Arguments, { config, paths, log }: { config: Config; paths: Paths; log: Log }): Promise<void> {
+async function serve(
+  args: Arguments,
+  { config, paths, log }: { config: Config; paths: Paths; log: Log },
+): Promise<void> {
   using directory = openDirectory(paths)
   const generation = firstGeneration(config, directory)
   ensureCertificate(config.tls, generation.settings.myHostname, systemClock.nowMs())

@@ -20,10 +20,24 @@ const LOCK_WAIT_MS = 1000
 /** Makes the folders. Throws StartRefused with a sentence that names the folder. */
 export function prepareFolders(paths: Paths, config: Config): void {
   if (Buffer.byteLength(`${paths.run}/qmgr-control.sock`) > SOCKET_PATH_BYTES_MAX) {
-    throw new StartRefused(`The path of the data folder is too long for the sockets in it: ${paths.data}\nChoose a shorter one with data = "…" in postern.toml.`)
+    throw new StartRefused(
+      `The path of the data folder is too long for the sockets in it: ${paths.data}\nChoose a shorter one with data = "…" in postern.toml.`,
+    )
   }
-  const logs = [config.log.jsonFile, config.log.textFile].filter((file) => file !== '').map((file) => dirname(file))
-  const folders = [paths.data, paths.run, paths.queue, paths.spool, paths.mailboxes, dirname(paths.directory), paths.compileCache, paths.signatureCache, ...logs]
+  const logs = [config.log.jsonFile, config.log.textFile]
+    .filter((file) => file !== '')
+    .map((file) => dirname(file))
+  const folders = [
+    paths.data,
+    paths.run,
+    paths.queue,
+    paths.spool,
+    paths.mailboxes,
+    dirname(paths.directory),
+    paths.compileCache,
+    paths.signatureCache,
+    ...logs,
+  ]
   for (const folder of folders) {
     try {
       // Mail is nobody else's business: only this user may look in.
@@ -40,7 +54,13 @@ export function prepareFolders(paths: Paths, config: Config): void {
 /** Takes the data folder for this process; two masters on one folder would fight over everything in it. */
 export async function lockDataFolder(paths: Paths): Promise<StoreLock> {
   try {
-    return await acquireLock({ dir: paths.run, name: 'master', purpose: 'postern start', waitMs: LOCK_WAIT_MS, clock: systemClock })
+    return await acquireLock({
+      dir: paths.run,
+      name: 'master',
+      purpose: 'postern start',
+      waitMs: LOCK_WAIT_MS,
+      clock: systemClock,
+    })
   } catch (error) {
     if (error instanceof Fault && error.code === 'STORE_LOCKED') {
       const pid = /process (\d+)/.exec(String(error.facts['holder']))?.[1]
@@ -65,7 +85,9 @@ export function prepareDirectory(paths: Paths, config: Config): void {
  * Looks whether the ports are free, which only master can tell: smtpd processes share a port with SO_REUSEPORT, and so
  * would those of another Postern of the same user, in silence.
  */
-export async function checkPorts(listeners: readonly { readonly listener: Listener; readonly setting: string }[]): Promise<void> {
+export async function checkPorts(
+  listeners: readonly { readonly listener: Listener; readonly setting: string }[],
+): Promise<void> {
   for (const { listener, setting } of listeners) {
     const code = await tryListen(listener)
     if (code !== '') throw new StartRefused(portRefusal(code, listener, setting))

@@ -72,7 +72,7 @@ function checkPair(files: CertificateFiles, key: KeyObject): void {
 
 function newKeyPem(): string {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return privateKey.export({ type: 'pkcs8', format: 'pem' })
 }
 
 /** Never overwrites, and is on the disk when it returns. */

@@ -4,14 +4,12 @@ export interface BlockedName {
   readonly extension: string
 }
 
-// What a file system, a mail program or a person does not see. Format characters (soft hyphen, zero-width
-// characters, direction marks) may stand anywhere in a name; Windows drops dots and blanks from its end.
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-const INVISIBLE =
-  /[\u0001-\u001f\u007f-\u009f\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffd]|\p{Cs}|\u{e0000}[\u{e0001}-\u{e007f}]?/gu
-// Junk behind the extension that no program takes for a part of it: dots, blanks of any script, quotes, separators.
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-const TRAILING = /[\s\u0000-\u0020\u0085\u00a0."'`´‘’“”«»;:,/\\|<>?*]+$/u
+// What a file system, a mail program or a person does not see: control and format characters (soft hyphen, zero-width
+// characters, direction marks), halves of characters, and what stands for bytes that could not be read.
+const INVISIBLE = /(?!\0)[\p{Cc}\p{Cf}\p{Cs}\p{Default_Ignorable_Code_Point}\ufffd]/gu
+// Junk behind the extension that no program takes for a part of it: Windows drops dots and blanks, the rest is quotes
+// and separators that a careless parser left there.
+const JUNK = /[\s\p{Cc}\p{Z}."'`´‘’“”«»;:,/\\|<>?*]/u
 
 /**
  * The first blocked extension in any of the names; undefined if there is none. `blocked` is in lower case and
@@ -50,8 +48,10 @@ function* readings(name: string): Generator<string> {
 
 /** What stands behind the last dot, once the junk at the end is off. */
 function ending(name: string): string | undefined {
-  const end = /[A-Za-z0-9]$/.test(name) ? name : name.replace(TRAILING, '')
-  const dot = end.lastIndexOf('.')
+  let end = name.length
+  // From the end, and not by a pattern: that would take n² steps for n dots which do not stand at the end.
+  while (end > 0 && JUNK.test(name.charAt(end - 1))) end -= 1
+  const dot = name.lastIndexOf('.', end - 1)
   // Zimbra's own pattern wants a character before the dot; a file that is called ".exe" runs all the same.
-  return dot < 0 || dot === end.length - 1 ? undefined : end.slice(dot + 1)
+  return end === 0 || dot < 0 ? undefined : name.slice(dot + 1, end)
 }

@@ -75,6 +75,5 @@ function refuse(value: Reply, facts: Readonly<Record<string, unknown>>): ScanVer
 
 /** Printable ASCII: a reply to a client that did not say SMTPUTF8 holds nothing else (RFC 6531 section 3.5). */
 function printable(text: string): string {
-  const short = [...text].slice(0, QUOTED_CHARS_MAX).join('')
-  return short.replaceAll(/[^ !#-~]/gu, '?')
+  return text.slice(0, QUOTED_CHARS_MAX).replaceAll(/[^ !#-~]/gu, '?')
 }

@@ -27,7 +27,7 @@ export function loadSignatureFolder(folder: string): LoadedFolder {
     return { sources, problems }
   }
   let room = FOLDER_BYTES_MAX
-  for (const name of names.filter((one) => kindOf(one) !== undefined).sort()) {
+  for (const name of names.filter((one) => kindOf(one) !== undefined).toSorted()) {
     const kind = kindOf(name)
     if (kind === undefined) continue
     if (sources.length >= FILES_MAX) {
@@ -45,9 +45,12 @@ export function loadSignatureFolder(folder: string): LoadedFolder {
   return { sources, problems }
 }
 
+const KINDS = ['ndb', 'hdb', 'hsb'] as const
+
 function kindOf(name: string): SignatureSource['kind'] | undefined {
   const match = /^[^.].*\.(ndb|hdb|hsb)$/i.exec(name)
-  return match?.[1]?.toLowerCase() as SignatureSource['kind'] | undefined
+  const extension = match?.[1]?.toLowerCase()
+  return KINDS.find((kind) => kind === extension)
 }
 
 /** The bytes of a file, or why it cannot be used. */

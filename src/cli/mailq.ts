@@ -1,0 +1,28 @@
+import type { QueueAccess } from '#src/cli/queue-access.ts'
+import { configOf, noWords, readOptions } from '#src/cli/options.ts'
+import { print } from '#src/cli/output.ts'
+import { openQueue } from '#src/cli/queue-access.ts'
+import { MAILQ_HEADER, mailqEntry, mailqSummary } from '#src/cli/queue-format.ts'
+import { queuePathsOf } from '#src/cli/queue-paths.ts'
+
+/** `postern mailq`: the queue as `mailq` and `postqueue -p` of Postfix show it. */
+export async function mailq(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  noWords(options)
+  await using queue = await openQueue(queuePathsOf(configOf(options)))
+  await print(mailqText(queue))
+  return 0
+}
+
+/** The whole listing, in pieces. */
+export async function* mailqText(queue: Pick<QueueAccess, 'list'>): AsyncGenerator<string> {
+  let messages = 0
+  let bytes = 0
+  for await (const message of queue.list()) {
+    if (messages === 0) yield `${MAILQ_HEADER}\n`
+    messages++
+    bytes += message.sizeBytes
+    yield mailqEntry(message)
+  }
+  yield mailqSummary(messages, bytes)
+}
