@@ -21,8 +21,18 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
       `${word(f['id'])}: from=<${word(f['from'])}>, size=${word(f['size'])}, nrcpt=${word(f['nrcpt'])} (queue active)`,
     ],
   ],
-  ['smtpd.reject', (f: Facts) => [`${word(f['id'] ?? 'NOQUEUE')}: reject: ${word(f['command'])} from ${peer(f)}: ${word(f['reply'])}; ${envelope(f)}`]],
-  ['smtpd.message_refused', (f: Facts) => [`${word(f['id'])}: reject: END-OF-MESSAGE from ${peer(f)}: ${word(f['reply'])}; ${envelope(f)}`]],
+  [
+    'smtpd.reject',
+    (f: Facts) => [
+      `${word(f['id'] ?? 'NOQUEUE')}: reject: ${word(f['command'])} from ${peer(f)}: ${word(f['reply'])}; ${envelope(f)}`,
+    ],
+  ],
+  [
+    'smtpd.message_refused',
+    (f: Facts) => [
+      `${word(f['id'])}: reject: END-OF-MESSAGE from ${peer(f)}: ${word(f['reply'])}; ${envelope(f)}`,
+    ],
+  ],
   [
     'delivery.recipient',
     (f: Facts) => [
