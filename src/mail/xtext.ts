@@ -25,7 +25,8 @@ export function encodeXtext(text: string): string {
 
 /** The address that an ORCPT of type utf-8 stands for; undefined as in `decodeXtext`. */
 export function decodeUnicodeXtext(text: string): string | undefined {
-  let valid = true
+  // A backslash that begins no escape is malformed, and would change its meaning at the next reader.
+  let valid = !text.replaceAll(UNICODE_ESCAPE, '').includes('\\')
   const plain = text.replaceAll(UNICODE_ESCAPE, (_, hex: string) => {
     const code = Number.parseInt(hex, 16)
     valid &&= code <= 0x10_ff_ff && (code < 0xd8_00 || code > 0xdf_ff)

@@ -235,23 +235,27 @@ function bdat(session: Session, args: string, about: Circumstances): Step {
   const next: Session = last
     ? withoutTransaction(session)
     : { at: 'discard', greeting: greetingOf(session), octets: all }
-  if (octets === 0 && !last) return { kind: 'skip', octets, reply: REPLY.nullBdat, next }
+  const envelope = bdatEnvelope(session, octets, last)
+  if ('code' in envelope) return { kind: 'skip', octets, reply: envelope, next }
+  if (max > 0 && all > max) return { kind: 'skip', octets, reply: REPLY.tooBigChunk, next }
+  return { kind: 'chunk', envelope, octets, last }
+}
+
+/** The envelope that a chunk belongs to, or why it belongs to none. */
+function bdatEnvelope(session: Session, octets: number, last: boolean): Envelope | Reply {
+  // As Postfix: a million empty chunks would cost us and not the client.
+  if (octets === 0 && !last) return REPLY.nullBdat
   switch (session.at) {
     case 'start':
     case 'greeted':
-      return { kind: 'skip', octets, reply: REPLY.needRcpt, next }
+      return REPLY.needRcpt
     case 'discard':
-      return { kind: 'skip', octets, reply: discarded(octets), next }
+      return discarded(octets)
     case 'mail':
-      if (session.envelope.accepted === 0) {
-        return { kind: 'skip', octets, reply: REPLY.noValidRecipients, next }
-      }
-      break
+      return session.envelope.accepted === 0 ? REPLY.noValidRecipients : session.envelope
     case 'bdat':
-      break
+      return session.envelope
   }
-  if (max > 0 && all > max) return { kind: 'skip', octets, reply: REPLY.tooBigChunk, next }
-  return { kind: 'chunk', envelope: session.envelope, octets, last }
 }
 
 function rset(session: Session, args: string): Step {
