@@ -1,10 +1,7 @@
 import { submissionJson } from './submission.ts'
-import { ACTIVE_BODY_BYTES_MAX, ACTIVE_RECIPIENTS_MAX } from './limits.ts'
+import { ACTIVE_BODY_BYTES_MAX } from './limits.ts'
 import type { FromWriter } from './thread-messages.ts'
 import type { Accepted } from './writer.ts'
-
-/** Half the active set is for new mail that is handed over as it comes, half for what is read back. */
-const RECIPIENTS_MAX = ACTIVE_RECIPIENTS_MAX / 2
 
 interface Handed {
   readonly recipients: number
@@ -18,12 +15,18 @@ interface Handed {
  */
 export class HandOver {
   readonly #post: (message: FromWriter, move: readonly ArrayBuffer[]) => void
+  /** Half the active set is for new mail that is handed over as it comes, half for what is read back. */
+  readonly #recipientsMax: number
   readonly #handed = new Map<number, Handed>()
   #recipients = 0
   #bytes = 0
   #leaving = false
 
-  constructor(post: (message: FromWriter, move: readonly ArrayBuffer[]) => void) {
+  constructor(
+    activeRecipientsMax: number,
+    post: (message: FromWriter, move: readonly ArrayBuffer[]) => void,
+  ) {
+    this.#recipientsMax = Math.max(1, activeRecipientsMax / 2)
     this.#post = post
   }
 
@@ -34,7 +37,7 @@ export class HandOver {
     let left = false
     for (const accepted of messages) {
       const { seq, dueMs, message, head } = accepted
-      this.#leaving ||= this.#recipients + message.recipients.length > RECIPIENTS_MAX
+      this.#leaving ||= this.#recipients >= this.#recipientsMax
       if (this.#leaving) {
         left = true
         continue
@@ -67,6 +70,6 @@ export class HandOver {
     this.#handed.delete(seq)
     this.#recipients -= handed.recipients
     this.#bytes -= handed.bytes
-    if (this.#recipients <= RECIPIENTS_MAX / 2) this.#leaving = false
+    if (this.#recipients <= this.#recipientsMax / 2) this.#leaving = false
   }
 }

@@ -45,7 +45,7 @@ export const WAL_QUIET_MS = 1000
 /** A log that a burst left longer than this is cut when it is quiet. */
 export const WAL_KEEP_BYTES = 64 * 1024 * 1024
 
-/** Recipients in memory, as Postfix's qmgr_message_active_limit. Half for new mail, half for what is read back. */
+/** Postfix's qmgr_message_active_limit. */
 export const ACTIVE_RECIPIENTS_MAX = 20_000
 /** Bodies that wait in memory for their delivery; what comes beyond is read back from its row. */
 export const ACTIVE_BODY_BYTES_MAX = 64 * 1024 * 1024

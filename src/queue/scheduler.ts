@@ -5,10 +5,10 @@ import { Active } from './active.ts'
 import type { Job } from './active.ts'
 import { bodySource } from './body-source.ts'
 import type { Action, DeferredRecipient, DoneRecipient, MessageChange } from './changes.ts'
-import { deliveryFacts } from './delivery-facts.ts'
+import { localFacts } from './delivery-facts.ts'
 import { Destinations } from './destinations.ts'
 import { DuePuller } from './due-puller.ts'
-import { ACTIVE_RECIPIENTS_MAX, CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
+import { CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
 import { deferredRecipient, doneRecipient, localDeferral, sortOutcomes } from './outcomes.ts'
 import type { BodySource, BounceComposer, Deliverer, RecipientOutcome, Route, Router } from './ports.ts'
 import type { DueKey, QueueReader } from './queue-reader.ts'
@@ -25,15 +25,15 @@ export interface SchedulerOptions {
   readonly deliverer: Deliverer
   readonly router: Router
   readonly composeBounce: BounceComposer
-  readonly times: RetryTimes
+  /** In force at each attempt: a new generation of settings may have changed them. */
+  readonly times: () => RetryTimes
+  /** qmgr_message_active_limit: recipients in memory at most, and one message more. */
+  readonly activeRecipientsMax: number
   readonly clock: Clock
   readonly log: Log
   /** Reading queue.db failed: the process must end. */
   readonly onStoreError: (error: unknown) => void
 }
-
-/** Half of the active set is for what is read back, half for new mail (hand-over.ts). */
-const PULLED_MAX = ACTIVE_RECIPIENTS_MAX / 2
 
 /**
  * Decides what is tried when. It lives in qmgr's main thread, holds a bounded number of recipients in memory, and
@@ -49,6 +49,8 @@ export class Scheduler implements WriterListener {
   readonly #puller: DuePuller
   readonly #leaps: LeapGuard
   readonly #abort = new AbortController()
+  /** Half of the active set is for what is read back, half for new mail (hand-over.ts). */
+  readonly #pulledMax: number
   #recipients = 0
   #pulled = 0
   #unsettled = 0
@@ -61,14 +63,15 @@ export class Scheduler implements WriterListener {
   constructor(options: SchedulerOptions) {
     this.#o = options
     const { clock, reader, onStoreError } = options
+    this.#pulledMax = Math.max(1, options.activeRecipientsMax / 2)
     this.#leaps = new LeapGuard(clock.nowMs(), clock.monotonicMs())
     this.#puller = new DuePuller({
       reader,
       clock,
-      hasRoom: () => this.#pulled < PULLED_MAX && !this.#stopping,
+      hasRoom: () => this.#pulled < this.#pulledMax && !this.#stopping,
       take: (key) => this.#take(key),
       onRound: () => {
-        if (this.#pulled >= PULLED_MAX) this.#postponeStalled()
+        if (this.#pulled >= this.#pulledMax) this.#postponeStalled()
         this.#pump()
       },
       onError: onStoreError,
@@ -232,9 +235,9 @@ export class Scheduler implements WriterListener {
     this.#active.delete(seq)
     this.#recipients -= entry.recipients.size
     if (entry.pulled) {
-      const wasFull = this.#pulled >= PULLED_MAX / 2
+      const wasFull = this.#pulled >= this.#pulledMax / 2
       this.#pulled -= entry.recipients.size
-      if (wasFull && this.#pulled < PULLED_MAX / 2) this.#puller.wake()
+      if (wasFull && this.#pulled < this.#pulledMax / 2) this.#puller.wake()
     }
     // Something of it fell due, or was moved, while it was in memory and could not be taken.
     if (entry.again && !this.#stopping) {
@@ -249,9 +252,11 @@ export class Scheduler implements WriterListener {
   async #route(entry: Active, recipients: readonly StoredRecipient[]): Promise<void> {
     this.#begin(entry)
     const groups = new Map<string, { destination: Job['destination']; recipients: StoredRecipient[] }>()
+    let asked = false
     const unroutable: { recipient: StoredRecipient; outcome: RecipientOutcome }[] = []
     for (const recipient of recipients) {
       const answer = this.#askRouter(recipient.address)
+      asked ||= answer instanceof Promise
       const route = answer instanceof Promise ? await answer : answer
       if (route.kind !== 'destination') {
         const { kind, dsn, reason } = route
@@ -275,12 +280,24 @@ export class Scheduler implements WriterListener {
       entry.waiting++
       this.#waiting.add(group.destination, { entry, ...group }, this.#o.clock.monotonicMs())
     }
-    const local = { recipients: unroutable.map((each) => each.recipient), startedMs: this.#o.clock.nowMs() }
+    const local = unroutable.map((each) => each.outcome)
+    this.#logLocal(entry, local)
     this.#ended(
       entry,
+      unroutable.map((each) => each.recipient),
       local,
-      unroutable.map((each) => each.outcome),
     )
+    if (groups.size > 0 && asked) this.#pumpSoon()
+  }
+
+  /** The line of recipients that no deliverer has seen. */
+  #logLocal(entry: Active, outcomes: readonly RecipientOutcome[]): void {
+    const nowMs = this.#o.clock.nowMs()
+    for (const outcome of outcomes) {
+      const recipient = entry.recipients.get(outcome.n)
+      if (recipient === undefined) continue
+      this.#o.log.write('info', 'delivery.recipient', localFacts(entry, recipient, outcome, nowMs))
+    }
   }
 
   #askRouter(address: string): Route | Promise<Route> {
@@ -312,12 +329,12 @@ export class Scheduler implements WriterListener {
 
   async #deliver(job: Job): Promise<void> {
     const { entry, recipients, destination } = job
-    const startedMs = this.#o.clock.nowMs()
     entry.waiting--
     this.#begin(entry)
     const { message } = entry
     let outcomes: readonly RecipientOutcome[]
     try {
+      // Logs each recipient, for it alone knows how long each part took.
       const body = this.#body(entry)
       outcomes = await this.#o.deliverer.deliver(
         { message, recipients, body, destination },
@@ -327,9 +344,10 @@ export class Scheduler implements WriterListener {
       // It never should; whatever happened, these recipients are tried again.
       const reply = `delivery failed: ${errorText(error)}`
       outcomes = recipients.map(({ n }) => localDeferral(n, '4.3.0', reply))
+      this.#logLocal(entry, outcomes)
     }
     this.#waiting.alive(destination, this.#o.clock.monotonicMs())
-    this.#ended(entry, { recipients, startedMs }, outcomes)
+    this.#ended(entry, recipients, outcomes)
   }
 
   #body(entry: Active): BodySource {
@@ -349,30 +367,17 @@ export class Scheduler implements WriterListener {
     if (this.#running === 0 && this.#stopping) this.#idle.resolve()
   }
 
-  /** An attempt is over: what became of each recipient is logged and written. */
-  #ended(
-    entry: Active,
-    attempt: { readonly recipients: readonly StoredRecipient[]; readonly startedMs: number },
-    outcomes: readonly RecipientOutcome[],
-  ): void {
-    const { clock, times, log } = this.#o
+  /** An attempt is over: what became of each recipient is written. */
+  #ended(entry: Active, recipients: readonly StoredRecipient[], outcomes: readonly RecipientOutcome[]): void {
+    const { clock } = this.#o
+    const times = this.#o.times()
     const nowMs = clock.nowMs()
     const { message } = entry
     const ageMs = Math.max(0, nowMs - message.arrivedMs)
     const delayMs =
       retryDelayMs(ageMs, message.sender === '', times) ??
       (this.#leaps.mayExpire(nowMs, clock.monotonicMs()) ? undefined : times.maximalBackoffMs)
-    const sorted = sortOutcomes(attempt.recipients, outcomes, nowMs, delayMs)
-    for (const outcome of outcomes) {
-      const recipient = entry.recipients.get(outcome.n)
-      if (recipient !== undefined) {
-        log.write(
-          'info',
-          'delivery.recipient',
-          deliveryFacts(entry, recipient, outcome, [attempt.startedMs, nowMs]),
-        )
-      }
-    }
+    const sorted = sortOutcomes(recipients, outcomes, nowMs, delayMs)
     // Of a body that cannot be trusted nothing was delivered and nothing is sent back.
     const { done, deferred } = entry.damage === '' ? sorted : { done: sorted.done, deferred: [] }
     if (entry.damage === '') entry.failures.push(...sorted.failures)
@@ -407,7 +412,7 @@ export class Scheduler implements WriterListener {
         )
       } catch (error) {
         // The sender must be told some day: tried again later, unless the message itself is damaged.
-        const dueMs = this.#o.clock.nowMs() + this.#o.times.minimalBackoffMs
+        const dueMs = this.#o.clock.nowMs() + this.#o.times().minimalBackoffMs
         if (entry.damage === '')
           retried = failures.map((each) => deferredRecipient(each.recipient, each.outcome, dueMs))
         this.#puller.expect(dueMs)
@@ -451,8 +456,8 @@ export class Scheduler implements WriterListener {
 
   /** With the active set full, what waits for destinations that do not move goes back to the disk for a while. */
   #postponeStalled(): void {
-    const { clock, times } = this.#o
-    const dueMs = clock.nowMs() + times.minimalBackoffMs
+    const { clock } = this.#o
+    const dueMs = clock.nowMs() + this.#o.times().minimalBackoffMs
     this.#waiting.removeStalled(clock.monotonicMs() - STALLED_MS, ({ entry, recipients }) => {
       entry.waiting--
       const later = recipients.map(({ n, attempts, lastReply, lastDsn }) => {

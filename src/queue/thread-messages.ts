@@ -13,6 +13,7 @@ export interface WriterStart {
   /** The Unix socket for smtpd. */
   readonly socketPath: string
   readonly minFreeBytes: number
+  readonly activeRecipientsMax: number
   readonly log: {
     readonly level: Level
     readonly jsonFd: number | undefined

@@ -55,7 +55,9 @@ class WriterThread {
       () => this.#spool.flushed(),
       (error) => this.#failed(error),
     )
-    this.#handOver = new HandOver((message, move) => this.#port.postMessage(message, [...move]))
+    this.#handOver = new HandOver(start.activeRecipientsMax, (message, move) =>
+      this.#port.postMessage(message, [...move]),
+    )
     this.#writer = new Writer({
       db: this.#db,
       spool: this.#spool,

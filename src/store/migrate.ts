@@ -13,10 +13,12 @@ export function migrate(store: Store, migrations: readonly string[]): void {
   }
   for (const [i, sql] of migrations.entries()) {
     if (i < version) continue
-    store.transaction(() => {
-      store.exec(sql)
-      store.pragma(`user_version = ${i + 1}`)
-    }).immediate()
+    store
+      .transaction(() => {
+        store.exec(sql)
+        store.pragma(`user_version = ${i + 1}`)
+      })
+      .immediate()
   }
 }
 

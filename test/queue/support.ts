@@ -6,11 +6,13 @@ import { systemClock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import { memoryLog } from '#src/base/log.ts'
 import { QueueClient } from '#src/queue/client.ts'
+import { ACTIVE_RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { databasePath, submitSocketPath } from '#src/queue/paths.ts'
 import type { Deliverer, DeliveryRequest, Destination, RecipientOutcome } from '#src/queue/ports.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { POSTFIX_TIMES } from '#src/queue/schedule.ts'
+import type { RetryTimes } from '#src/queue/schedule.ts'
 import { Scheduler } from '#src/queue/scheduler.ts'
 import type { SchedulerOptions } from '#src/queue/scheduler.ts'
 import type { NewMessage, NewRecipient } from '#src/queue/types.ts'
@@ -112,8 +114,8 @@ export class FakeDeliverer implements Deliverer {
           ...told,
         })
       }
-      const sent = outcomes.filter(({ kind }) => kind === 'sent').map(({ n }) => n)
-      const addresses = request.recipients.filter(({ n }) => sent.includes(n)).map(({ address }) => address)
+      const sent = new Set(outcomes.filter(({ kind }) => kind === 'sent').map(({ n }) => n))
+      const addresses = request.recipients.filter(({ n }) => sent.has(n)).map(({ address }) => address)
       this.deliveries.push({ id: request.message.id, addresses, bytes: Buffer.concat(blocks) })
       return outcomes
     } catch (error) {
@@ -158,9 +160,11 @@ export interface Queue extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-export interface QueueChoice extends Partial<Pick<SchedulerOptions, 'router' | 'composeBounce' | 'times'>> {
+export interface QueueChoice extends Partial<Pick<SchedulerOptions, 'router' | 'composeBounce'>> {
   readonly deliverer?: FakeDeliverer
+  readonly times?: RetryTimes
   readonly minFreeBytes?: number
+  readonly activeRecipientsMax?: number
   readonly pagesMax?: number
   /** Leaves mail where it is. */
   readonly idle?: boolean
@@ -175,6 +179,7 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
       spoolDir: paths.spoolDir,
       socketPath: submitSocketPath(paths.runDir),
       minFreeBytes: choice.minFreeBytes ?? 1,
+      activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
       log: { level: 'error', jsonFd: undefined, textFd: undefined },
       ...(choice.pagesMax === undefined ? {} : { pagesMax: choice.pagesMax }),
     },
@@ -189,7 +194,8 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
     deliverer,
     router: choice.router ?? (() => ({ kind: 'destination', destination: DESTINATION })),
     composeBounce: choice.composeBounce ?? (() => Promise.resolve(undefined)),
-    times: choice.times ?? POSTFIX_TIMES,
+    times: () => choice.times ?? POSTFIX_TIMES,
+    activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
     clock: systemClock,
     log,
     onStoreError: (error) => fatal.resolve({ reason: String(error), damaged: true }),

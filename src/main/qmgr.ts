@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { systemClock } from '#src/base/clock.ts'
+import { Fault, errorText } from '#src/base/fault.ts'
+import { openLog } from '#src/base/log.ts'
+import type { Log } from '#src/base/log.ts'
+import { createBounceComposer } from '#src/delivery/bounce.ts'
+import { createDeliverer } from '#src/delivery/deliverer.ts'
+import { BodyEncoder } from '#src/match/encoder.ts'
+import { ControlServer } from '#src/queue/control-server.ts'
+import { QUEUE_LOCK, controlSocketPath, databasePath, submitSocketPath } from '#src/queue/paths.ts'
+import type { Deliverer, Route } from '#src/queue/ports.ts'
+import { createQueueIds } from '#src/queue/queue-id.ts'
+import { QueueReader } from '#src/queue/queue-reader.ts'
+import { markDamaged, rescueQueue } from '#src/queue/rescue.ts'
+import { Scheduler } from '#src/queue/scheduler.ts'
+import { WriterHandle } from '#src/queue/writer-handle.ts'
+import { acquireLock } from '#src/store/lock.ts'
+import type { StoreLock } from '#src/store/lock.ts'
+import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
+import type { FromChild, ToChild } from './ipc.ts'
+import { logTargets } from './open-log.ts'
+import type { QmgrBoot } from './qmgr-boot.ts'
+
+/**
+ * The queue manager as a process: the one that writes the queue, decides what is tried when, and delivers it. It
+ * ends whenever the store may not be what it believes; master starts a new one, which opens the store afresh.
+ */
+
+/** A predecessor that is just ending: a killed one frees the lock at once, a stopped one within its grace. */
+const LOCK_WAIT_MS = 10_000
+/** How long deliveries may run on after a stop, and as long again once they are told to break off. */
+const STOP_MS = 5000
+/** Time for the last answers to reach smtpd before the process is gone. */
+const LAST_WORDS_MS = 50
+
+interface Running {
+  readonly lock: StoreLock
+  readonly writer: WriterHandle
+  readonly reader: QueueReader
+  readonly deliverer: Deliverer
+  readonly scheduler: Scheduler
+  readonly control: ControlServer
+}
+
+let boot: QmgrBoot | undefined
+let log: Log | undefined
+let running: Running | undefined
+let starting: Promise<void> | undefined
+let stopping = false
+
+process.title = 'postern: qmgr'
+// Ctrl-C reaches the whole foreground group; master says when to stop.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => void stop())
+process.on('disconnect', () => void stop())
+process.on('message', (message: ToChild<QmgrBoot>) => {
+  switch (message.kind) {
+    case 'boot':
+      boot = message.boot
+      starting = start(message.boot)
+      break
+    case 'settings':
+      boot = message.boot
+      recordGeneration(message.boot)
+      break
+    case 'stop':
+      void stop()
+      break
+    case 'anvil':
+      // It counts no clients.
+      break
+  }
+})
+
+async function start(settings: QmgrBoot): Promise<void> {
+  try {
+    const targets = logTargets('qmgr', settings.log)
+    log = openLog(targets)
+    mkdirSync(settings.spoolDir, { recursive: true, mode: 0o700 })
+    const lock = await acquireLock({
+      dir: settings.queueDir,
+      name: QUEUE_LOCK,
+      purpose: 'qmgr',
+      waitMs: LOCK_WAIT_MS,
+      clock: systemClock,
+    })
+    rescueQueue(settings, systemClock.nowMs(), log)
+    const writer = await WriterHandle.start(
+      {
+        queueDir: settings.queueDir,
+        spoolDir: settings.spoolDir,
+        socketPath: submitSocketPath(settings.runDir),
+        minFreeBytes: settings.minFreeBytes,
+        activeRecipientsMax: settings.activeRecipientsMax,
+        log: targets,
+      },
+      die,
+    )
+    running = assemble(settings, lock, writer, log)
+    recordGeneration(settings)
+    writer.listen(running.scheduler)
+    running.scheduler.start()
+    await running.control.listen(controlSocketPath(settings.runDir))
+    log.write('info', 'qmgr.start', { queue: settings.queueDir, generation: settings.generation })
+    tell({ kind: 'ready', facts: { queue: settings.queueDir } })
+  } catch (error) {
+    log?.write('error', 'qmgr.store_error', { reason: errorText(error) })
+    log?.flush()
+    if (storeErrorKind(error) === 'damaged') markDamaged(settings.queueDir)
+    tell({ kind: 'failed', reason: `The queue manager cannot start: ${errorText(error)}` })
+    process.exit(1)
+  }
+}
+
+function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, log: Log): Running {
+  const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
+  const deliverer = createDeliverer({
+    settings: settings.delivery,
+    log,
+    createEncoder: () => new BodyEncoder(),
+  })
+  const makeId = createQueueIds(process.pid)
+  const route: Route = {
+    kind: 'destination',
+    destination: { protocol: 'lmtp', host: settings.lmtp.host, port: settings.lmtp.port },
+  }
+  const scheduler = new Scheduler({
+    writer,
+    reader,
+    spoolDir: settings.spoolDir,
+    activeRecipientsMax: settings.activeRecipientsMax,
+    deliverer,
+    router: () => route,
+    composeBounce: (message, failures, body) =>
+      createBounceComposer({
+        hostname: settings.hostname,
+        makeId: () => makeId(systemClock.nowMs()),
+        sizeLimit: (boot ?? settings).bounceSizeLimitBytes,
+        generation: (boot ?? settings).generation,
+      })(message, failures, body),
+    times: () => (boot ?? settings).times,
+    clock: systemClock,
+    log,
+    onStoreError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+  })
+  const control = new ControlServer({ reader, writer, isActive: (seq) => scheduler.isActive(seq), log })
+  return { lock, writer, reader, deliverer, scheduler, control }
+}
+
+/** When which settings came into force, beside the messages that they were applied to. */
+function recordGeneration(settings: QmgrBoot): void {
+  const hash = createHash('sha256').update(JSON.stringify(settings)).digest('hex')
+  running?.writer.recordGeneration(settings.generation, systemClock.nowMs(), hash)
+}
+
+/** Nothing that this process believes of the store can be trusted any more. */
+function die(error: unknown, damaged: boolean): void {
+  const reason = error instanceof Fault ? error.message : errorText(error)
+  log?.write('error', 'qmgr.store_error', { reason, end: true })
+  log?.flush()
+  if (damaged && boot !== undefined) markDamaged(boot.queueDir)
+  setTimeout(() => process.exit(1), LAST_WORDS_MS)
+}
+
+/** Takes nothing more, lets deliveries end, writes what is to be written, and goes. */
+async function stop(): Promise<void> {
+  if (stopping) return
+  stopping = true
+  await starting
+  if (running !== undefined) {
+    const { control, writer, scheduler, deliverer, reader, lock } = running
+    control.close()
+    writer.stop()
+    await scheduler.stop(STOP_MS)
+    await deliverer.close()
+    await writer.close()
+    reader[Symbol.dispose]()
+    lock[Symbol.dispose]()
+  }
+  log?.flush()
+  process.exit(0)
+}
+
+function tell(message: FromChild): void {
+  if (process.connected && process.send !== undefined) process.send(message)
+}
