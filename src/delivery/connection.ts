@@ -212,12 +212,8 @@ export class Connection {
       this.#bury()
       return
     }
-    const replies = this.#reader.push(bytes)
-    if (replies === 'garbage') {
-      this.#act(dialogue.broken('garbage'))
-      return
-    }
-    if (replies.length === 0) return
+    const { replies, garbage } = this.#reader.push(bytes)
+    if (replies.length === 0 && !garbage) return
     let step: Step | undefined
     for (const reply of replies) {
       // What one reply asks for must not be done before the rest of the packet was seen: an answer to what
@@ -226,8 +222,9 @@ export class Connection {
       else if (step.kind === 'body') step = keepBody(step, dialogue.reply(reply))
       else step = this.#surplus(dialogue, step)
     }
+    if (garbage && (step === undefined || step.kind === 'wait')) step = dialogue.broken('garbage')
     if (step === undefined) return
-    if (this.#reader.partial && step.kind !== 'wait') step = this.#surplus(dialogue, step)
+    if ((garbage || this.#reader.partial) && step.kind !== 'wait') step = this.#surplus(dialogue, step)
     this.#act(step)
   }
 

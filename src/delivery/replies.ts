@@ -24,6 +24,16 @@ const HYPHEN = 0x2d
 const SPACE = 0x20
 const ZERO = 0x30
 
+/** What a packet held: whole replies, and behind them perhaps something that is none. */
+export interface ReadReplies {
+  readonly replies: readonly PeerReply[]
+  /**
+   * What follows is no reply (RFC 5321 section 4.2) or goes over a limit; the reader is of no more use. The
+   * replies before it were given and stay given.
+   */
+  readonly garbage: boolean
+}
+
 /**
  * Cuts a peer's bytes into replies, at whichever offsets they arrive. It never holds more than one unfinished
  * line and REPLY_LINES_MAX finished ones: a peer that goes on for ever costs nothing.
@@ -39,11 +49,8 @@ export class ReplyReader {
     return this.#rest !== undefined || this.#lines.length > 0
   }
 
-  /**
-   * The replies that are complete with these bytes; 'garbage' when they are no replies (RFC 5321 section 4.2)
-   * or go over a limit, after which the reader is of no more use.
-   */
-  push(bytes: Buffer): readonly PeerReply[] | 'garbage' {
+  /** The replies that are complete with these bytes. */
+  push(bytes: Buffer): ReadReplies {
     const replies: PeerReply[] = []
     let input = bytes
     if (this.#rest !== undefined) {
@@ -55,14 +62,14 @@ export class ReplyReader {
       const end = input.indexOf(LF, at)
       if (end < 0) break
       const stop = end > at && input[end - 1] === CR ? end - 1 : end
-      if (!this.#line(input, at, stop, replies)) return 'garbage'
+      if (!this.#line(input, at, stop, replies)) return { replies, garbage: true }
       at = end + 1
     }
     if (at < input.length) {
-      if (input.length - at > REPLY_LINE_MAX + 1) return 'garbage'
+      if (input.length - at > REPLY_LINE_MAX + 1) return { replies, garbage: true }
       this.#rest = Buffer.from(input.subarray(at))
     }
-    return replies
+    return { replies, garbage: false }
   }
 
   /** Takes one line; false when it is no reply line. */

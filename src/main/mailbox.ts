@@ -74,7 +74,7 @@ async function stop(): Promise<void> {
   server = undefined
   await running?.stop()
   log?.flush()
-  if (process.connected) process.disconnect()
+  if (process.connected) process.disconnect?.()
 }
 
 function tell(message: FromChild): void {
