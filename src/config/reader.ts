@@ -25,6 +25,11 @@ export class Problems {
     this.#lines = lines
   }
 
+  /** In the order of their lines. */
+  get sorted(): readonly ConfigProblem[] {
+    return this.list.toSorted((a, b) => a.line - b.line)
+  }
+
   add(key: string, reason: string): void {
     this.list.push({ file: this.#file, line: this.#line(key), key, reason })
   }
