@@ -209,6 +209,8 @@ function partHead(
 
 /** One header field, folded at spaces; a word that fits no line is broken, which is better than an illegal line. */
 function field(name: string, value: string): string {
+  // A field that holds nothing says nothing, and some parsers take it for the end of the header.
+  if (value.trim() === '') return ''
   return `${wrap(`${name}: ${clean(value)}`, '    ')}\r\n`
 }
 
