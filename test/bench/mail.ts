@@ -8,7 +8,7 @@ export function mimeMessage(sizeBytes: number): string {
   const textBytes = Math.min(4096, sizeBytes >> 2)
   const head = [
     'From: Anne Weber <anne.weber@src.test>',
-    'To: =?UTF-8?Q?B=C3=A9la_Kov=C3=A1cs?= <b@example.test>',
+    'To: =?UTF-8?Q?Alice_Kov=C3=A1cs?= <alice@example.test>',
     'Subject: =?UTF-8?B?QW5nZWJvdCB1bmQgTGllZmVydGVybWlu?=',
     'Date: Mon, 02 Nov 2026 09:30:00 +0100',
     'Message-ID: <4f1c2d.2026110209@src.test>',

@@ -24,5 +24,5 @@ export interface Place {
 
 export const SENDER = 'a@src.test'
 export const RECIPIENT_DOMAIN = 'example.test'
-/** A mailbox that every server takes mail for. */
-export const RECIPIENT = `b@${RECIPIENT_DOMAIN}`
+/** A mailbox that every server takes mail for; a new Postern has it. */
+export const RECIPIENT = `alice@${RECIPIENT_DOMAIN}`
