@@ -9,6 +9,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['status', async () => (await import('#src/cli/status.ts')).status],
   ['stop', async () => (await import('#src/cli/running.ts')).stop],
   ['reload', async () => (await import('#src/cli/running.ts')).reload],
+  ['mailq', async () => (await import('#src/cli/mailq.ts')).mailq],
+  ['queue', async () => (await import('#src/cli/queue.ts')).queue],
   ['directory', async () => (await import('#src/cli/directory.ts')).directory],
   ['settings', async () => (await import('#src/cli/settings.ts')).settings],
   ['version', async () => version],

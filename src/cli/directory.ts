@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import { askMaster } from '#src/cli/control-client.ts'
 import { configOf, readOptions } from '#src/cli/options.ts'
 import { controlSocketOf } from '#src/cli/running.ts'
 import { CommandError, UsageError } from '#src/cli/usage.ts'
 import type { Config } from '#src/config/config.ts'
+import { pathsOf } from '#src/config/paths.ts'
 import { ImportError, openEntries } from '#src/directory/entries.ts'
 import { LDIF_BYTES_MAX, parseLdif } from '#src/directory/ldif.ts'
 
@@ -22,12 +23,8 @@ export async function directory(args: readonly string[]): Promise<number> {
   )
 }
 
-function directoryFile(config: Config): string {
-  return join(config.dataFolder, 'directory', 'directory.db')
-}
-
 async function exportAll(config: Config): Promise<number> {
-  const path = directoryFile(config)
+  const path = pathsOf(config.dataFolder).directory
   if (!existsSync(path))
     throw new CommandError(`there is no directory yet in ${config.dataFolder}; the first start makes one`)
   using entries = openEntries(path)
@@ -42,7 +39,7 @@ async function importFile(config: Config, file: string): Promise<number> {
   const parsed = parseLdif(readLdif(file))
   const name = file === '-' ? 'standard input' : file
   if (parsed.kind === 'wrong') throw new CommandError(`${name}:${parsed.line}: ${parsed.reason}`)
-  const path = directoryFile(config)
+  const path = pathsOf(config.dataFolder).directory
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using entries = openEntries(path)
   try {

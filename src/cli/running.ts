@@ -1,9 +1,9 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askMaster } from '#src/cli/control-client.ts'
 import { configOf, noWords, readOptions } from '#src/cli/options.ts'
 import { CommandError } from '#src/cli/usage.ts'
 import type { Config } from '#src/config/config.ts'
+import { pathsOf } from '#src/config/paths.ts'
 
 /** Exit code of `status`, `stop` and `reload` where nothing runs, as in `systemctl status`. */
 export const NOT_RUNNING = 3
@@ -13,7 +13,7 @@ const STOP_MS = 60_000
 const POLL_MS = 25
 
 export function controlSocketOf(config: Config): string {
-  return join(config.dataFolder, 'run', 'control.sock')
+  return pathsOf(config.dataFolder).controlSocket
 }
 
 export function tellNotRunning(config: Config): number {

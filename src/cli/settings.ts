@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { configOf, noWords, readOptions } from '#src/cli/options.ts'
 import { settingsDocument, shownValue } from '#src/config/document.ts'
+import { pathsOf } from '#src/config/paths.ts'
 import { resolveSettings } from '#src/config/resolve.ts'
 import { SETTING_LIST } from '#src/config/settings.ts'
 import { Directory } from '#src/directory/directory.ts'
@@ -17,7 +17,7 @@ export async function settings(args: readonly string[]): Promise<number> {
   const config = configOf(options)
   const { settings: values, problems } = resolveSettings(
     config.overrides,
-    globalConfig(join(config.dataFolder, 'directory', 'directory.db')),
+    globalConfig(pathsOf(config.dataFolder).directory),
   )
   for (const [key, setting] of SETTING_LIST) {
     const name = setting.postfix === '' ? setting.zimbra : setting.postfix

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathsOf } from '#src/config/paths.ts'
 import { configOf, noWords, readOptions } from '#src/cli/options.ts'
 
 const MASTER = join(import.meta.dirname, '..', 'main', 'master.ts')
@@ -16,7 +17,7 @@ export async function start(args: readonly string[]): Promise<number> {
   process.umask(0o077)
   // Mistakes are told before anything is started, and the cache of compiled modules lies in the data folder.
   const { dataFolder } = configOf(options)
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(dataFolder, 'cache', 'compile') }
+  const env = { ...process.env, NODE_COMPILE_CACHE: pathsOf(dataFolder).compileCache }
   const words = [MASTER, ...(options.config === undefined ? [] : ['--config', options.config])]
   if (options.flags.has('detach'))
     return startDetached([...words, '--detached'], env, join(dataFolder, 'log'))

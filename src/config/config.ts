@@ -109,7 +109,9 @@ export function readConfig(text: string, file: string, folder: string): LoadedCo
   }
   const problems = new Problems(file, keyLines(text))
   const config = readDocument(new Table('', document, problems), file, folder)
-  return problems.list.length > 0 ? { kind: 'invalid', problems: problems.sorted } : { kind: 'config', config }
+  return problems.list.length > 0
+    ? { kind: 'invalid', problems: problems.sorted }
+    : { kind: 'config', config }
 }
 
 function readDocument(top: Table, file: string, folder: string): Config {

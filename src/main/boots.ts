@@ -4,7 +4,7 @@ import type { DeliverySettings } from '#src/delivery/settings.ts'
 import type { Generation } from '#src/main/generation.ts'
 import type { LogBoot } from '#src/main/ipc.ts'
 import type { MailboxBoot } from '#src/main/mailbox-boot.ts'
-import type { Paths } from '#src/main/paths.ts'
+import type { Paths } from '#src/config/paths.ts'
 import type { QmgrBoot } from '#src/main/qmgr-boot.ts'
 import type { SmtpdBoot } from '#src/main/smtpd-boot.ts'
 

@@ -18,7 +18,7 @@ import type { Generation } from '#src/main/generation.ts'
 import { directoryGeneration, nextGeneration } from '#src/main/generation.ts'
 import type { FromChild } from '#src/main/ipc.ts'
 import { rememberProcesses } from '#src/main/leftovers.ts'
-import type { Paths } from '#src/main/paths.ts'
+import type { Paths } from '#src/config/paths.ts'
 import { StartRefused } from '#src/main/refusal.ts'
 
 export interface MasterOptions {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Config, Listener } from '#src/config/config.ts'
-import type { Paths } from '#src/main/paths.ts'
+import type { Paths } from '#src/config/paths.ts'
 
 export interface WelcomeFacts {
   readonly config: Config

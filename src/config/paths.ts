@@ -28,7 +28,7 @@ export function pathsOf(data: string): Paths {
     queueSocket: join(run, 'qmgr.sock'),
     processes: join(run, 'processes.json'),
     queue: join(data, 'queue'),
-    spool: join(data, 'spool'),
+    spool: join(data, 'queue', 'spool'),
     mailboxes: join(data, 'mailboxes'),
     directory: join(data, 'directory', 'directory.db'),
     compileCache: join(data, 'cache', 'compile'),
