@@ -6,8 +6,6 @@ SHELL := /bin/sh
 export SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-NATIVE_SOURCES := binding.gyp $(shell find native -name '*.cc' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' 2>/dev/null | sort)
-
 .PHONY: help
 help: ## what there is (this list)
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -16,7 +14,7 @@ help: ## what there is (this list)
 install: ## Debian's libraries where absent, the packages of package-lock.json, the native addon
 	@scripts/debian-packages.sh run
 	@scripts/once.sh node_modules/.postern-installed package.json package-lock.json .npmrc -- scripts/npm-ci.sh
-	@scripts/once.sh build/.postern-built package-lock.json $(NATIVE_SOURCES) -- scripts/build-native.sh
+	@native/build.sh
 
 .PHONY: run
 run: install ## start the appliance in the foreground with everything under ./var; Ctrl-C stops it
