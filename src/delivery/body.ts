@@ -4,10 +4,11 @@ import type { ContentFacts } from './envelope.ts'
 /**
  * Turns the message as it is stored into what goes over the wire: a dot put before each dot that starts a line
  * (RFC 5321 section 4.5.2), lines folded at 998 octets, no bare CR or LF, a last line that ends. One for each
- * connection, used again for each message. `match/encoder.ts` is the native one.
+ * connection, used again for each message. `match/encoder.ts` is it; delivery only needs to know this much of it.
  */
 export interface BodyEncoder {
   begin(): void
+  // oxlint-disable-next-line max-params -- as the native one, which makes no garbage
   /** Encodes `input` from `start` to `end` into `out` at `outStart`, where 2 * length + 8 octets must be free; octets written. */
   write(input: Uint8Array, start: number, end: number, out: Uint8Array, outStart: number): number
   /** Ends the last line and writes the final dot: 8 octets must be free. */

@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { sendBody } from './body.ts'
+import { WAIT } from './dialogue.ts'
 import { Handshake } from './handshake.ts'
 import { ReplyReader } from './replies.ts'
 import { Transaction } from './transaction.ts'
@@ -11,6 +12,7 @@ import type { BodyEncoder, Content } from './body.ts'
 import type { Dialogue, Step } from './dialogue.ts'
 import type { Break, Stage } from './failure.ts'
 import type { Capabilities } from './handshake.ts'
+import type { PeerReply } from './replies.ts'
 import type { DeliverySettings, DeliveryTimeouts, TlsLevel } from './settings.ts'
 
 /** One address of a destination. */
@@ -214,18 +216,25 @@ export class Connection {
     }
     const { replies, garbage } = this.#reader.push(bytes)
     if (replies.length === 0 && !garbage) return
-    let step: Step | undefined
+    const step = this.#decide(dialogue, replies)
+    const waits = step.kind === 'wait'
+    if (garbage && waits) this.#act(dialogue.broken('garbage'))
+    else if ((garbage || this.#reader.partial) && !waits) this.#act(this.#surplus(dialogue, step))
+    else this.#act(step)
+  }
+
+  /**
+   * Tells the dialogue every reply of a packet; what is to be done then. What one reply asks for is not done
+   * before the rest of the packet was seen: an answer to what was not yet said is no answer.
+   */
+  #decide(dialogue: Dialogue, replies: readonly PeerReply[]): Step {
+    let step: Step = WAIT
     for (const reply of replies) {
-      // What one reply asks for must not be done before the rest of the packet was seen: an answer to what
-      // was not yet said is no answer.
-      if (step === undefined || step.kind === 'wait') step = dialogue.reply(reply)
+      if (step.kind === 'wait') step = dialogue.reply(reply)
       else if (step.kind === 'body') step = keepBody(step, dialogue.reply(reply))
       else step = this.#surplus(dialogue, step)
     }
-    if (garbage && (step === undefined || step.kind === 'wait')) step = dialogue.broken('garbage')
-    if (step === undefined) return
-    if ((garbage || this.#reader.partial) && step.kind !== 'wait') step = this.#surplus(dialogue, step)
-    this.#act(step)
+    return step
   }
 
   /** There is more in the packet than the dialogue can have asked for. */

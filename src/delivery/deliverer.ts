@@ -1,5 +1,6 @@
 import { lookup as lookupName } from 'node:dns/promises'
 import { systemClock } from '#src/base/clock.ts'
+import { BodyEncoder as NativeEncoder } from '#src/match/encoder.ts'
 import { readContentFacts } from './body.ts'
 import { Connector } from './connector.ts'
 import { needsContentFacts, plan } from './envelope.ts'
@@ -28,7 +29,8 @@ import type { DeliverySettings } from './settings.ts'
 export interface DelivererOptions {
   readonly settings: DeliverySettings
   readonly log: Log
-  readonly createEncoder: () => BodyEncoder
+  /** The native encoder if not given. */
+  readonly createEncoder?: () => BodyEncoder
   readonly clock?: Clock
   /** Finds the addresses of a next hop's name; the system's resolver if not given. */
   readonly lookup?: Lookup
@@ -82,7 +84,7 @@ class PooledDeliverer implements Deliverer {
     this.#connector = new Connector({
       settings: options.settings,
       clock: this.#clock,
-      createEncoder: options.createEncoder,
+      createEncoder: options.createEncoder ?? (() => new NativeEncoder()),
       lookup: options.lookup ?? systemLookup,
     })
   }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import fc from 'fast-check'
+import { array, assert, asyncProperty, boolean, constantFrom, oneof, string } from 'fast-check'
 import test from 'ava'
 import { createBounceComposer } from '#src/delivery/bounce.ts'
 import { body, message, recipient } from './requests.ts'
@@ -213,29 +213,27 @@ test('a reply beyond ASCII leaves an ASCII report', async (t) => {
 })
 
 test('no text of a peer or a sender can make a header, a field, a line or a part', async (t) => {
-  const nasty = fc
-    .array(
-      fc.oneof(
-        fc.constantFrom(
-          '\r\n',
-          '\n',
-          '\r',
-          '\u0000',
-          '\u2028',
-          '\u0085',
-          '--',
-          ' ',
-          '\r\n\r\n',
-          'X-Evil: 1',
-          'x'.repeat(1200),
-        ),
-        fc.string({ unit: 'binary' }),
+  const nasty = array(
+    oneof(
+      constantFrom(
+        '\r\n',
+        '\n',
+        '\r',
+        '\u0000',
+        '\u2028',
+        '\u0085',
+        '--',
+        ' ',
+        '\r\n\r\n',
+        'X-Evil: 1',
+        'x'.repeat(1200),
       ),
-      { maxLength: 12 },
-    )
-    .map((parts) => parts.join(''))
-  await fc.assert(
-    fc.asyncProperty(nasty, nasty, nasty, fc.boolean(), async (reply, address, value, smtpUtf8) => {
+      string({ unit: 'binary' }),
+    ),
+    { maxLength: 12 },
+  ).map((parts) => parts.join(''))
+  await assert(
+    asyncProperty(nasty, nasty, nasty, boolean(), async (reply, address, value, smtpUtf8) => {
       const { report } = await bounce({
         message: { envid: value, smtpUtf8, sender: `s${address}@example.org` },
         recipient: { address: `r${address}@x.test`, original: value, orcpt: `rfc822;${value}` },

@@ -23,7 +23,8 @@ function envelope(change: Partial<Envelope> = {}, count = 3): Envelope {
   }
 }
 
-type Event = string | 'sent' | { readonly broken: Break }
+/** A reply, 'sent' for the body and its dot, or a break. */
+type Event = string | { readonly broken: Break }
 
 /** Plays replies (and 'sent' for the body) and tells the steps and each recipient's kind and status. */
 function play(

@@ -1,7 +1,6 @@
 import { memoryLog } from '#src/base/log.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { DEFAULT_DELIVERY } from '#src/delivery/settings.ts'
-import { PlainEncoder } from './plain-encoder.ts'
 import type { DelivererOptions } from '#src/delivery/deliverer.ts'
 import type { DeliverySettings, DeliveryTimeouts } from '#src/delivery/settings.ts'
 import type {
@@ -10,6 +9,7 @@ import type {
   DeliveryRequest,
   QueuedMessage,
   QueuedRecipient,
+  RecipientOutcome,
 } from '#src/queue/ports.ts'
 
 /** Long enough for a loopback answer on a busy machine, for what must not time out. */
@@ -40,7 +40,6 @@ export function deliverer(
   const made = createDeliverer({
     settings: settings(change),
     log,
-    createEncoder: () => new PlainEncoder(),
     ...options,
   })
   return Object.assign(made, { log, [Symbol.asyncDispose]: () => made.close() })
@@ -114,3 +113,10 @@ export function request(
 }
 
 export const never = new AbortController().signal
+
+/** `kind dsn reply` of each; PEER stands for the fake peer's name. */
+export function shown(outcomes: readonly RecipientOutcome[]): string[] {
+  return outcomes.map(({ kind, dsn, reply }) =>
+    `${kind} ${dsn} ${reply}`.replaceAll('127.0.0.1[127.0.0.1]', 'PEER'),
+  )
+}

@@ -62,7 +62,10 @@ test('the greeting says LMTP and the LHLO reply what it can do, and nothing more
   const heard = await talk(server.port, `${LHLO}QUIT\r\n`)
   t.regex(heard, /^220 store\.test LMTP\r\n/)
   const offered = [...heard.matchAll(/^250[- ](\S+)/gm)].map((match) => match[1]).slice(1)
-  t.deepEqual(offered.toSorted(), ['8BITMIME', 'ENHANCEDSTATUSCODES', 'PIPELINING', 'SIZE', 'SMTPUTF8'])
+  t.deepEqual(
+    new Set(offered),
+    new Set(['8BITMIME', 'ENHANCEDSTATUSCODES', 'PIPELINING', 'SIZE', 'SMTPUTF8']),
+  )
   t.regex(heard, /^221 2\.0\.0 /m)
 })
 
