@@ -113,11 +113,11 @@ async function start(settings: QmgrBoot): Promise<void> {
   }
 }
 
-function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, log: Log): Running {
+function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
   const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
   const deliverer = createDeliverer({
     settings: settings.delivery,
-    log,
+    log: opened,
     createEncoder: () => new BodyEncoder(),
   })
   const makeId = createQueueIds(process.pid)
@@ -141,10 +141,15 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, log
       })(message, failures, body),
     times: () => (boot ?? settings).times,
     clock: systemClock,
-    log,
+    log: opened,
     onStoreError: (error) => die(error, storeErrorKind(error) === 'damaged'),
   })
-  const control = new ControlServer({ reader, writer, isActive: (seq) => scheduler.isActive(seq), log })
+  const control = new ControlServer({
+    reader,
+    writer,
+    isActive: (seq) => scheduler.isActive(seq),
+    log: opened,
+  })
   return { lock, writer, reader, deliverer, scheduler, control }
 }
 

@@ -108,7 +108,14 @@ export function encodeFrame(head: string, tail: Uint8Array = NO_TAIL): Buffer {
 interface Sink {
   write(bytes: Uint8Array): boolean
   readonly destroyed: boolean
+  readonly writableLength: number
 }
+
+/** Frames of one turn up to this are gathered without an allocation. */
+const GATHER_BYTES = 256 * 1024
+
+/** UTF-8 needs three octets at most for each unit of a JavaScript string. */
+const UTF8_FACTOR = 3
 
 /**
  * Writes frames, all of one turn of the event loop in one piece: a system call costs more than the copy. The
@@ -116,28 +123,47 @@ interface Sink {
  */
 export class FrameWriter {
   readonly #sink: Sink
-  #waiting: Buffer[] = []
+  /** Used again as long as the kernel takes all of it at once, which is nearly always. */
+  #gathered = Buffer.allocUnsafeSlow(0)
+  #used = 0
   #scheduled = false
 
   constructor(sink: Sink) {
     this.#sink = sink
   }
 
-  write(frame: Buffer): void {
-    this.#waiting.push(frame)
+  write(head: string, tail: Uint8Array = NO_TAIL): void {
+    const bytesMax = LENGTHS_BYTES + head.length * UTF8_FACTOR + tail.length
+    if (this.#used + bytesMax > GATHER_BYTES) this.flush()
+    if (bytesMax > GATHER_BYTES) {
+      if (!this.#sink.destroyed) this.#sink.write(encodeFrame(head, tail))
+      return
+    }
+    if (this.#gathered.length === 0) this.#gathered = Buffer.allocUnsafeSlow(GATHER_BYTES)
+    const gathered = this.#gathered
+    const at = this.#used + LENGTHS_BYTES
+    const headBytes = gathered.write(head, at)
+    gathered.writeUInt32BE(headBytes, this.#used)
+    gathered.writeUInt32BE(tail.length, this.#used + 4)
+    gathered.set(tail, at + headBytes)
+    this.#used = at + headBytes + tail.length
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => this.flush())
+    setImmediate(() => {
+      this.#scheduled = false
+      this.flush()
+    })
   }
 
+  /** Hands over what is gathered, without waiting for the end of the turn. */
   flush(): void {
-    this.#scheduled = false
-    const frames = this.#waiting
-    if (frames.length === 0) return
-    this.#waiting = []
+    if (this.#used === 0) return
+    const bytes = this.#gathered.subarray(0, this.#used)
+    this.#used = 0
     if (this.#sink.destroyed) return
-    const [first] = frames
-    this.#sink.write(frames.length === 1 && first !== undefined ? first : Buffer.concat(frames))
+    this.#sink.write(bytes)
+    // What the kernel has not taken yet is still read from this memory.
+    if (this.#sink.writableLength > 0) this.#gathered = Buffer.allocUnsafeSlow(0)
   }
 }
 

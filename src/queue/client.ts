@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { FrameDecoder, FrameWriter, encodeFrame, parseHead } from '#src/net/frames.ts'
+import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import {
   HEAD_BYTES_MAX,
   LEASE_SPARES,
@@ -99,7 +99,7 @@ export class QueueClient implements QueueSubmitter {
     const { promise, resolve } = Promise.withResolvers<SubmitOutcome>()
     link.inFlight.set(n, { resolve, sentMs: this.#options.clock.monotonicMs() })
     const head = JSON.stringify({ t: 'submit', n, m: submissionJson(message) })
-    link.out.write(encodeFrame(head, body.kind === 'inline' ? body.bytes : NO_TAIL))
+    link.out.write(head, body.kind === 'inline' ? body.bytes : NO_TAIL)
     return promise
   }
 
@@ -125,7 +125,7 @@ export class QueueClient implements QueueSubmitter {
   async #openFile(link: Link, file: string): Promise<SpoolResult> {
     const giveBack: GiveBack = (_, bytes, damaged) => {
       if (this.#link !== link || !this.#handedOut.delete(file)) return
-      link.out.write(encodeFrame(JSON.stringify({ t: 'giveback', file, bytes, damaged })))
+      link.out.write(JSON.stringify({ t: 'giveback', file, bytes, damaged }))
     }
     try {
       const spoolFile = await SpoolFile.open(join(this.#options.spoolDir, file), file, giveBack)
@@ -256,7 +256,7 @@ export class QueueClient implements QueueSubmitter {
     for (let missing = LEASE_SPARES + this.#wanting.length - link.spares.length - asked; missing > 0;) {
       const count = Math.min(missing, LEASE_BATCH)
       link.asked.push(count)
-      link.out.write(encodeFrame(JSON.stringify({ t: 'lease', count })))
+      link.out.write(JSON.stringify({ t: 'lease', count }))
       missing -= count
     }
   }

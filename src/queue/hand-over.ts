@@ -3,9 +3,18 @@ import { ACTIVE_BODY_BYTES_MAX } from './limits.ts'
 import type { FromWriter } from './thread-messages.ts'
 import type { Accepted } from './writer.ts'
 
+/** Bodies are moved in pieces of about this size: one allocation, and one for the collector, for many messages. */
+const CHUNK_BYTES = 128 * 1024
+
+/** Memory that holds the bodies of some messages. It is free when the last of them has left. */
+interface Chunk {
+  readonly bytes: number
+  messages: number
+}
+
 interface Handed {
   readonly recipients: number
-  readonly bytes: number
+  readonly chunk: Chunk | undefined
 }
 
 /**
@@ -31,36 +40,29 @@ export class HandOver {
   }
 
   give(messages: readonly Accepted[]): void {
+    const chunks = new Chunks(ACTIVE_BODY_BYTES_MAX - this.#bytes)
     const parts: string[] = []
-    const bodies: (Uint8Array | null)[] = []
-    const move: ArrayBuffer[] = []
     let left = false
-    for (const accepted of messages) {
-      const { seq, dueMs, message, head } = accepted
+    for (const { seq, dueMs, message, head } of messages) {
       this.#leaving ||= this.#recipients >= this.#recipientsMax
       if (this.#leaving) {
         left = true
         continue
       }
-      const body = this.#bodyOf(accepted)
-      if (body !== null) move.push(body.buffer)
-      bodies.push(body)
-      const bytes = message.body.kind === 'inline' ? message.body.bytes.length : message.body.length
-      parts.push(
-        `[${seq},${dueMs},${bytes},${head === '' ? JSON.stringify({ m: submissionJson(message) }) : head}]`,
-      )
-      this.#recipients += message.recipients.length
-      this.#handed.set(seq, { recipients: message.recipients.length, bytes: body?.length ?? 0 })
+      const { body, recipients } = message
+      const place = body.kind === 'inline' ? chunks.put(body.bytes) : undefined
+      const bytes = body.kind === 'inline' ? body.bytes.length : body.length
+      const json = head === '' ? JSON.stringify({ m: submissionJson(message) }) : head
+      parts.push(`[${seq},${dueMs},${bytes},${place?.index ?? -1},${place?.at ?? 0},${json}]`)
+      this.#recipients += recipients.length
+      this.#handed.set(seq, { recipients: recipients.length, chunk: place?.chunk })
     }
-    if (parts.length > 0) this.#post({ t: 'accepted', json: `[${parts.join()}]`, bodies }, move)
+    if (parts.length > 0) {
+      const moved = chunks.finish()
+      for (const { byteLength } of moved) this.#bytes += byteLength
+      this.#post({ t: 'accepted', json: `[${parts.join()}]`, chunks: moved }, moved)
+    }
     if (left) this.#post({ t: 'left' }, [])
-  }
-
-  /** A copy with memory of its own, to be moved; null where it is read from the disk. */
-  #bodyOf({ message: { body } }: Accepted): Uint8Array<ArrayBuffer> | null {
-    if (body.kind === 'spool' || this.#bytes + body.bytes.length > ACTIVE_BODY_BYTES_MAX) return null
-    this.#bytes += body.bytes.length
-    return new Uint8Array(body.bytes)
   }
 
   /** The message has left memory. */
@@ -69,7 +71,44 @@ export class HandOver {
     if (handed === undefined) return
     this.#handed.delete(seq)
     this.#recipients -= handed.recipients
-    this.#bytes -= handed.bytes
+    const { chunk } = handed
+    if (chunk !== undefined && --chunk.messages === 0) this.#bytes -= chunk.bytes
     if (this.#recipients <= this.#recipientsMax / 2) this.#leaving = false
+  }
+}
+
+/** Copies bodies into few pieces of memory, as long as `room` lasts. */
+class Chunks {
+  readonly #buffers: Uint8Array<ArrayBuffer>[] = []
+  #room: number
+  #current: { readonly chunk: Chunk; readonly buffer: Uint8Array<ArrayBuffer>; used: number } | undefined
+
+  constructor(room: number) {
+    this.#room = room
+  }
+
+  /** Where the body is now; undefined where memory for it is used up. */
+  put(
+    bytes: Uint8Array,
+  ): { readonly chunk: Chunk; readonly index: number; readonly at: number } | undefined {
+    let current = this.#current
+    if (current === undefined || current.used + bytes.length > current.buffer.length) {
+      const size = Math.max(CHUNK_BYTES, bytes.length)
+      if (size > this.#room) return undefined
+      this.#room -= size
+      const buffer = new Uint8Array(size)
+      current = { chunk: { bytes: size, messages: 0 }, buffer, used: 0 }
+      this.#current = current
+      this.#buffers.push(buffer)
+    }
+    const at = current.used
+    current.buffer.set(bytes, at)
+    current.used += bytes.length
+    current.chunk.messages++
+    return { chunk: current.chunk, index: this.#buffers.length - 1, at }
+  }
+
+  finish(): ArrayBuffer[] {
+    return this.#buffers.map((buffer) => buffer.buffer)
   }
 }

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { crc32 } from 'node:zlib'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { FrameDecoder, FrameWriter, encodeFrame, parseHead } from '#src/net/frames.ts'
+import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import { HEAD_BYTES_MAX, LEASE_COUNT_MAX, TAIL_BYTES_MAX } from './limits.ts'
 import { isCount, isText } from './rows.ts'
 import type { SpoolPool } from './spool-pool.ts'
@@ -122,7 +122,7 @@ class Connection {
   }
 
   #send(head: object): void {
-    this.#out.write(encodeFrame(JSON.stringify(head)))
+    this.#out.write(JSON.stringify(head))
   }
 
   #fail(error: unknown): void {

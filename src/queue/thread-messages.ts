@@ -34,8 +34,11 @@ export type ToWriter =
 
 export type FromWriter =
   | { readonly t: 'ready' }
-  /** `json`: [[seq, dueMs, octets of the body, message], …]; a body is null where it is to be read from the disk. */
-  | { readonly t: 'accepted'; readonly json: string; readonly bodies: readonly (Uint8Array | null)[] }
+  /**
+   * `json`: [[seq, dueMs, octets of the body, chunk, offset in it, {m: message}], …]; chunk -1: the body is to be
+   * read from the disk.
+   */
+  | { readonly t: 'accepted'; readonly json: string; readonly chunks: readonly ArrayBuffer[] }
   /** Committed messages were left on the disk, because enough are in memory. */
   | { readonly t: 'left' }
   /** Changes that are written: row numbers, and of those the ones whose message is gone. */

@@ -141,7 +141,7 @@ export class WriterHandle implements WriterPort {
   #receive(message: Exclude<FromWriter, { t: 'ready' }>): void {
     switch (message.t) {
       case 'accepted':
-        this.#accepted(message.json, message.bodies)
+        this.#accepted(message.json, message.chunks)
         return
       case 'left':
         this.#listener?.left()
@@ -169,10 +169,11 @@ export class WriterHandle implements WriterPort {
     }
   }
 
-  #accepted(json: string, bodies: readonly (Uint8Array | null)[]): void {
-    const list: [number, number, number, { m: unknown }][] = JSON.parse(json)
-    for (const [i, [seq, dueMs, bodyBytes, head]] of list.entries()) {
-      const body = bodies[i] ?? null
+  #accepted(json: string, chunks: readonly ArrayBuffer[]): void {
+    const list: [number, number, number, number, number, { m: unknown }][] = JSON.parse(json)
+    for (const [seq, dueMs, bodyBytes, index, at, head] of list) {
+      const chunk = chunks[index]
+      const body = chunk === undefined ? null : new Uint8Array(chunk, at, bodyBytes)
       const message = readSubmission(head.m, body ?? NO_BODY)
       // It was checked before it was committed; what cannot be read here is read from its row later.
       if (typeof message === 'string') this.#listener?.left()
