@@ -1,5 +1,4 @@
 import { openSync } from 'node:fs'
-import { addressText } from '#src/mail/address.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import { startMailboxServer } from '#src/smtp/mailbox-server.ts'
@@ -55,7 +54,7 @@ async function start(boot: MailboxBoot): Promise<void> {
       root: boot.root,
       messageBytesMax: boot.messageBytesMax,
       log: opened,
-      mailboxOf: (local, domain) => addressText(local.toLowerCase(), domain),
+      mailboxOf: (local, domain) => ({ local: local.toLowerCase(), domain }),
       idleMs: IDLE_MS,
       stopMs: STOP_MS,
     })

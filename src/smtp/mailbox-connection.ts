@@ -1,6 +1,6 @@
 /* oxlint-disable no-underscore-dangle -- smtp-server's own names for what is overridden */
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
-import { parsePath } from '#src/mail/address.ts'
+import { addressText, parsePath } from '#src/mail/address.ts'
 import { mailboxPath } from '#src/mail/maildir.ts'
 import { MailboxTransfer } from './mailbox-transfer.ts'
 import { CommandStream } from './stream.ts'
@@ -13,10 +13,18 @@ import type { MaildirStore } from '#src/mail/maildir.ts'
 import type { MailboxRecipient, Stored } from './mailbox-transfer.ts'
 import type { StreamReceiver } from './stream.ts'
 
+/** A mailbox: its local part without quotes, its domain in lower-case A-labels. */
+export interface Mailbox {
+  readonly local: string
+  readonly domain: string
+}
+
+/** The mailbox of a recipient, given in the same spelling; undefined where there is none: 550 5.1.1. */
+export type MailboxLookup = (local: string, domain: string) => Mailbox | undefined
+
 /** What every connection of a store shares. */
 export interface MailboxContext {
-  /** Where a recipient's mail lies; see MailboxOptions.mailboxOf. */
-  readonly mailboxOf: (local: string, domain: string) => string | undefined
+  readonly mailboxOf: MailboxLookup
   readonly store: MaildirStore
   readonly log: Log
   readonly hostname: string
@@ -174,7 +182,8 @@ export class MailboxConnection extends SMTPConnection implements StreamReceiver 
       this.send(550, 'No such mailbox here')
       return
     }
-    this.#recipients.push({ address: mailbox, path: pathOf(mailbox) })
+    const { local, domain: home } = mailbox
+    this.#recipients.push({ address: addressText(local, home), path: mailboxPath(local, home) })
     this.send(250, 'Recipient ok', 'RCPT_TO_OK')
   }
 
@@ -266,12 +275,6 @@ export class MailboxConnection extends SMTPConnection implements StreamReceiver 
   #stream(): CommandStream | undefined {
     return this._parser instanceof CommandStream ? this._parser : undefined
   }
-}
-
-/** `alice@example.test` back into its parts: the local part may hold an `@` in quotes, the domain cannot. */
-function pathOf(mailbox: string): string {
-  const at = mailbox.lastIndexOf('@')
-  return mailboxPath(mailbox.slice(0, at), mailbox.slice(at + 1))
 }
 
 interface PathCommand {

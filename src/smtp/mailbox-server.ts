@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { SMTPServerSession } from 'smtp-server'
 import type { Log } from '#src/base/log.ts'
-import type { MailboxContext } from './mailbox-connection.ts'
+import type { MailboxContext, MailboxLookup } from './mailbox-connection.ts'
 
 export interface MailboxOptions {
   /** First word of the greeting. */
@@ -21,11 +21,7 @@ export interface MailboxOptions {
   /** Octets of a message; 0 for no limit. */
   readonly messageBytesMax: number
   readonly log: Log
-  /**
-   * The mailbox `local@domain` of a recipient, both in their one spelling (domain in lower-case A-labels), or
-   * undefined where there is none: 550 5.1.1.
-   */
-  readonly mailboxOf: (local: string, domain: string) => string | undefined
+  readonly mailboxOf: MailboxLookup
   /** How long a silent client is kept, and how long stop() waits for messages under way, milliseconds. */
   readonly idleMs: number
   readonly stopMs: number
@@ -99,6 +95,7 @@ class LmtpServer extends SMTPServer {
   }
 
   async stop(stopMs: number): Promise<void> {
+    if (!this.server.listening) return
     const closed = once(this.server, 'close')
     this.server.close()
     for (const connection of this.#clients) connection.stop()
