@@ -59,12 +59,15 @@ export class MemoryQueue implements QueueSubmitter {
   spoolOutcome: 'full' | 'unavailable' | undefined
   lengthOnly = false
   gate: Promise<void> = Promise.resolve()
+  /** Submissions that have begun. */
+  submissions = 0
 
   admission(): 'open' | 'full' | 'unavailable' {
     return this.open
   }
 
   async submit(message: NewMessage): Promise<SubmitOutcome> {
+    this.submissions += 1
     await this.gate
     if (this.outcome === 'queued') this.messages.push(message)
     return this.outcome
