@@ -81,16 +81,37 @@ int Score(const CommonGrams& common, Bytes window) {
 
 bool IsWhite(std::uint8_t c) { return c == ' ' || (c >= 9 && c <= 13); }
 
-}  // namespace
+/// Whether an item is one octet whose place is fixed relative to its neighbours. In folded text white space is not.
+const ByteMask* FixedPlace(const PatternItem& item, bool text) {
+  const auto* byte = std::get_if<ByteMask>(&item);
+  if (byte == nullptr || (text && (byte->mask != 0xff || IsWhite(byte->value)))) return nullptr;
+  return byte;
+}
 
-Anchor ChooseAnchor(const std::vector<PatternItem>& items, Target target) {
-  static const CommonGrams common;
-  const bool text = IsTextTarget(target);
+/// Where the best literal of a pattern stands.
+class AnchorSearch {
+ public:
+  AnchorSearch(const std::vector<PatternItem>& items, bool text) : items_(items), text_(text) {}
+
+  void Run() {
+    std::string run;
+    for (std::size_t i = 0; i <= items_.size(); ++i) {
+      const ByteMask* byte = i < items_.size() ? FixedPlace(items_[i], text_) : nullptr;
+      if (byte != nullptr && byte->mask == 0xff) {
+        run.push_back(static_cast<char>(byte->value));
+      } else {
+        Consider(run, i - run.size());
+        run.clear();
+      }
+    }
+  }
+
   std::string best;
-  int best_score = 0;
-  bool best_nul = true;
-  std::string run;
-  const auto consider = [&] {
+  std::size_t at = 0;  // the index of its first item
+
+ private:
+  void Consider(const std::string& run, std::size_t first) {
+    static const CommonGrams common;
     const std::size_t length = std::min(run.size(), kAnchorMax);
     for (std::size_t from = 0; from + length <= run.size() && length > 0; ++from) {
       // A window that begins with NUL starts behind the NULs instead.
@@ -99,24 +120,40 @@ Anchor ChooseAnchor(const std::vector<PatternItem>& items, Target target) {
       const std::string_view window(run.data() + begin, from + length - begin);
       const bool nul = window.front() == 0;
       const int score = Score(common, AsBytes(window));
-      const bool better = best.empty() || (best_nul && !nul) || (nul == best_nul && score > best_score);
-      if (!better || (nul && !best_nul)) continue;
+      if (!best.empty() && (nul != nul_ ? nul : score <= score_)) continue;
       best = window;
-      best_score = score;
-      best_nul = nul;
-    }
-    run.clear();
-  };
-  for (const PatternItem& item : items) {
-    const auto* byte = std::get_if<ByteMask>(&item);
-    if (byte != nullptr && byte->mask == 0xff && !(text && IsWhite(byte->value))) {
-      run.push_back(static_cast<char>(byte->value));
-    } else {
-      consider();
+      at = first + begin;
+      score_ = score;
+      nul_ = nul;
     }
   }
-  consider();
-  return {text ? LowerAscii(best) : best, text};
+
+  const std::vector<PatternItem>& items_;
+  const bool text_;
+  int score_ = 0;
+  bool nul_ = false;
+};
+
+}  // namespace
+
+Anchor ChooseAnchor(const std::vector<PatternItem>& items, Target target) {
+  const bool text = IsTextTarget(target);
+  AnchorSearch search(items, text);
+  search.Run();
+  if (search.best.empty()) return {};
+  Anchor out{text ? LowerAscii(search.best) : search.best, text, {}, 0};
+  std::size_t from = search.at;
+  std::size_t to = search.at + search.best.size();
+  while (from > 0 && search.at - from < kNeighboursMax && FixedPlace(items[from - 1], text) != nullptr) --from;
+  const std::size_t end = to;
+  while (to < items.size() && to - end < kNeighboursMax && FixedPlace(items[to], text) != nullptr) ++to;
+  for (std::size_t i = from; i < to; ++i) {
+    ByteMask byte = std::get<ByteMask>(items[i]);
+    if (text) byte.value = static_cast<std::uint8_t>(LowerAscii(static_cast<char>(byte.value)));
+    out.around.push_back(byte);
+  }
+  out.before = end - from;
+  return out;
 }
 
 }  // namespace postern

@@ -1,5 +1,8 @@
 #include "database.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace postern {
 
 namespace {
@@ -9,6 +12,20 @@ constexpr std::string_view kEicarName = "Eicar-Test-Signature";
 constexpr std::string_view kEicarHex =
     "58354f2150254041505b345c505a58353428505e2937434329377d2445494341"
     "522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a";
+
+void FoldCase(ByteMask& byte) {
+  if (byte.mask == 0xff) byte.value = static_cast<std::uint8_t>(LowerAscii(static_cast<char>(byte.value)));
+}
+
+/// The text that it is looked for in has no capital letters.
+void FoldCase(PatternItem& item) {
+  if (auto* byte = std::get_if<ByteMask>(&item)) FoldCase(*byte);
+  if (auto* choice = std::get_if<Choice>(&item)) {
+    for (auto& option : choice->options) {
+      for (ByteMask& byte : option) FoldCase(byte);
+    }
+  }
+}
 
 /// Part of every cache key: another way to choose or number literals is another number.
 constexpr std::string_view kLayout = "postern literals 1";
@@ -50,16 +67,17 @@ std::string SignatureDatabase::ReadLine(SignatureFile::Kind kind, std::string_vi
 
 std::string SignatureDatabase::AddSignature(Signature signature) {
   auto pattern = ParsePattern(signature.hex);
-  const Anchor anchor = ChooseAnchor(std::get<std::vector<PatternItem>>(pattern), signature.target);
+  Anchor anchor = ChooseAnchor(std::get<std::vector<PatternItem>>(pattern), signature.target);
   if (anchor.bytes.empty()) return "pattern without a fixed octet that is not white space";
   const auto id = static_cast<std::uint32_t>(signatures_.size());
   const std::string key = (anchor.caseless ? "i" : "s") + anchor.bytes;
   const auto [it, fresh] = literal_ids_.try_emplace(key, static_cast<std::uint32_t>(literals_.size()));
   if (fresh) {
-    literals_.push_back(anchor);
+    literals_.push_back({std::move(anchor.bytes), anchor.caseless, it->second});
     owners_.emplace_back();
   }
-  owners_[it->second].push_back(id);
+  owners_[it->second].push_back(
+      {id, static_cast<std::uint8_t>(anchor.before), anchor.caseless, std::move(anchor.around)});
   signatures_.push_back(std::move(signature));
   return {};
 }
@@ -80,33 +98,51 @@ std::string SignatureDatabase::CacheKey() const {
     return digest.Update(AsBytes(length)) && digest.Update(AsBytes(text));
   };
   bool good = add(kLayout) && add(HyperscanPlatform());
-  for (const Anchor& literal : literals_) good = good && add(literal.caseless ? "i" : "s") && add(literal.bytes);
+  for (const Literal& literal : literals_) good = good && add(literal.caseless ? "i" : "s") && add(literal.bytes);
   return good ? digest.Finish() : std::string();
 }
 
 bool SignatureDatabase::Load(Bytes serialized) {
   if (!HyperscanUsable()) return false;
-  engine_ = LoadHyperscan(serialized);
-  hyperscan_ = engine_ != nullptr;
-  return hyperscan_;
+  auto engine = LoadHyperscan(serialized);
+  if (engine == nullptr) return false;
+  UseHyperscan(std::move(engine));
+  return true;
 }
 
 void SignatureDatabase::Compile(bool plain) {
-  hyperscan_ = false;
   if (!plain && HyperscanUsable()) {
     std::string problem;
-    engine_ = CompileHyperscan(literals_, problem);
-    hyperscan_ = engine_ != nullptr;
-    if (hyperscan_) return;
+    std::vector<Literal> usable;
+    std::copy_if(literals_.begin(), literals_.end(), std::back_inserter(usable), HyperscanTakes);
+    auto engine = CompileHyperscan(usable, problem);
+    if (engine != nullptr) {
+      UseHyperscan(std::move(engine));
+      return;
+    }
     problems_.push_back({"libhs", 0, std::move(problem)});
   }
+  hyperscan_ = nullptr;
   engine_ = CompilePlain(literals_);
+}
+
+/// Literals that libhs does not take go to the plain engine beside it.
+void SignatureDatabase::UseHyperscan(std::shared_ptr<const Engine> engine) {
+  std::vector<Literal> odd;
+  std::copy_if(literals_.begin(), literals_.end(), std::back_inserter(odd),
+               [](const Literal& literal) { return !HyperscanTakes(literal); });
+  hyperscan_ = engine;
+  engine_ = odd.empty() ? std::move(engine) : CombineEngines(std::move(engine), CompilePlain(odd));
 }
 
 std::shared_ptr<const PatternAutomaton> SignatureDatabase::AutomatonOf(std::uint32_t id) const {
   auto pattern = ParsePattern(signatures_[id].hex);
-  const auto* items = std::get_if<std::vector<PatternItem>>(&pattern);
-  return items == nullptr ? nullptr : PatternAutomaton::Build(*items);
+  auto* items = std::get_if<std::vector<PatternItem>>(&pattern);
+  if (items == nullptr) return nullptr;
+  if (IsTextTarget(signatures_[id].target)) {
+    for (PatternItem& item : *items) FoldCase(item);
+  }
+  return PatternAutomaton::Build(*items);
 }
 
 std::string_view SignatureDatabase::FindHash(std::string_view digest, std::uint64_t size) const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "digest.h"
+#include "anchor.h"
 #include "engine.h"
 #include "signature.h"
 #include "verifier.h"
@@ -24,6 +25,14 @@ struct SignatureProblem {
   std::string reason;
 };
 
+/// A signature that a literal belongs to, with the octets that must stand around the literal.
+struct LiteralOwner {
+  std::uint32_t signature;
+  std::uint8_t before;  // octets of `bytes` up to the literal's end
+  bool folded;
+  std::vector<ByteMask> bytes;
+};
+
 /// All signatures, parsed and with one literal of each in an engine. Immutable once it is ready; shared.
 class SignatureDatabase {
  public:
@@ -36,16 +45,15 @@ class SignatureDatabase {
   bool Load(Bytes serialized);
   /// Makes it ready. `plain` asks for the stand-in, which also steps in where libhs cannot run or refuses.
   void Compile(bool plain);
-  std::string Serialize() const { return engine_ == nullptr ? std::string() : engine_->Serialize(); }
+  std::string Serialize() const { return hyperscan_ == nullptr ? std::string() : hyperscan_->Serialize(); }
 
-  bool hyperscan() const { return hyperscan_; }
+  bool hyperscan() const { return hyperscan_ != nullptr; }
   const Engine* engine() const { return engine_.get(); }
   std::size_t count() const { return signatures_.size() + hash_count_; }
   const std::vector<SignatureProblem>& problems() const { return problems_; }
   const Signature& signature(std::uint32_t id) const { return signatures_[id]; }
   std::size_t body_count() const { return signatures_.size(); }
-  /// The signatures that have this literal.
-  const std::vector<std::uint32_t>& SignaturesOf(std::uint32_t literal) const { return owners_[literal]; }
+  const std::vector<LiteralOwner>& OwnersOf(std::uint32_t literal) const { return owners_[literal]; }
   std::shared_ptr<const PatternAutomaton> AutomatonOf(std::uint32_t id) const;
 
   bool wants_md5() const { return wants_md5_; }
@@ -63,10 +71,11 @@ class SignatureDatabase {
   std::string ReadLine(SignatureFile::Kind kind, std::string_view line);
   std::string AddSignature(Signature signature);
   void AddHash(HashSignature hash);
+  void UseHyperscan(std::shared_ptr<const Engine> engine);
 
   std::vector<Signature> signatures_;
-  std::vector<Anchor> literals_;
-  std::vector<std::vector<std::uint32_t>> owners_;
+  std::vector<Literal> literals_;
+  std::vector<std::vector<LiteralOwner>> owners_;
   std::unordered_map<std::string, std::uint32_t> literal_ids_;
   std::unordered_multimap<std::string, std::pair<std::uint64_t, std::string>> hashes_;
   std::size_t hash_count_ = 0;
@@ -75,7 +84,7 @@ class SignatureDatabase {
   bool wants_sha256_ = false;
   std::vector<SignatureProblem> problems_;
   std::shared_ptr<const Engine> engine_;
-  bool hyperscan_ = false;
+  std::shared_ptr<const Engine> hyperscan_;  // engine_ or a part of it; nullptr under the stand-in
   DigestKind sha256_{"SHA256"};
   DigestKind sha1_{"SHA1"};
   DigestKind md5_{"MD5"};

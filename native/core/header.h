@@ -22,6 +22,8 @@ class HeaderCollector {
   /// One line without its line end. kOther is not of a header.
   Line Add(std::string_view line);
   const std::vector<HeaderField>& fields() const { return fields_; }
+  /// Whether there was any field yet.
+  bool any() const { return any_; }
 
  private:
   bool outermost_ = false;

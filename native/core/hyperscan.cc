@@ -113,16 +113,16 @@ std::string HyperscanPlatform() {
   return out;
 }
 
-std::shared_ptr<const Engine> CompileHyperscan(const std::vector<Anchor>& literals, std::string& problem) {
+std::shared_ptr<const Engine> CompileHyperscan(const std::vector<Literal>& literals, std::string& problem) {
   std::vector<const char*> texts;
   std::vector<unsigned int> flags;
   std::vector<unsigned int> ids;
   std::vector<std::size_t> lengths;
-  for (const Anchor& literal : literals) {
+  for (const Literal& literal : literals) {
     texts.push_back(literal.bytes.data());
     lengths.push_back(literal.bytes.size());
     flags.push_back(literal.caseless ? HS_FLAG_CASELESS : 0);
-    ids.push_back(static_cast<unsigned int>(ids.size()));
+    ids.push_back(literal.id);
   }
   hs_database_t* database = nullptr;
   hs_compile_error_t* raw = nullptr;

@@ -42,6 +42,9 @@ class PartSink {
   virtual void Limit(std::string_view what) = 0;
 };
 
+/// The number of a part behind that of the part around it.
+std::string JoinPath(const std::string& path, const std::string& child);
+
 /// What the parsers of one message share.
 struct MimeContext {
   PartSink& sink;
@@ -57,11 +60,16 @@ class PartWriter;
 /// Finds the parts of a message (RFC 2045, 2046) in one pass over its normalised octets, however they are cut.
 ///
 /// Malformed structure never ends the look: where a boundary is missing or wrong, lines that start with "--" and
-/// are followed by something like a header field begin a part (`guessed-part`).
+/// are followed by something like a header field begin a part (`guessed-part`). Where programs differ on what a
+/// line is (a boundary with something behind it, a line that is none of a header inside of one), the second
+/// reading is followed beside the first by a parser of its own; its parts have a path with a letter at its end.
 class MimeParser {
  public:
   /// Parameters of a multipart that are used as its boundary; guessed ones count.
   static constexpr std::size_t kBoundariesMax = 16;
+
+  /// Other readings of the same octets that are followed beside the main one at a time.
+  static constexpr std::size_t kReadingsMax = 4;
 
   /// `depth` and `path` say where the message stands inside of another; 0 and "" for the outermost.
   MimeParser(MimeContext& context, std::uint32_t depth, std::string path);
@@ -94,12 +102,23 @@ class MimeParser {
     bool close;
   };
 
+  /// How a second reading begins.
+  struct Reading {
+    bool message = false;  // a message's header, or that of a part
+    bool probe = false;    // given up if its first line is none of a header
+  };
+
   void Consume(const std::uint8_t* p, const std::uint8_t* end);
+  void ConsumeAll(const std::uint8_t* p, const std::uint8_t* end);
+  void FeedReadings(Bytes stretch);
+  MimeParser* BeginReading(std::string path, Reading reading);
+  void EndReadings();
   const std::uint8_t* ConsumeHeader(const std::uint8_t* p, const std::uint8_t* end);
   const std::uint8_t* ConsumeBody(const std::uint8_t* p, const std::uint8_t* end);
   const std::uint8_t* ConsumeCandidate(const std::uint8_t* p, const std::uint8_t* end);
 
   void HeaderLine(std::string_view line);
+  void HeaderBroken(std::string_view line);
   void OverlongHeader();
   void EndHeader();
   void OpenBody();
@@ -111,6 +130,7 @@ class MimeParser {
 
   bool TryDelimiter(std::string_view line);
   bool FindMatch(std::string_view line, Match& match) const;
+  void NoteAmbiguous(std::string_view line);
   void Delimiter(const Match& match, std::string_view line);
   void AcceptGuess(std::string guess, std::string_view line);
   bool Guessing() const;
@@ -145,35 +165,13 @@ class MimeParser {
   bool leaf_line_end_ = false;  // a CRLF that belongs to the leaf, or to the delimiter behind it
   bool box_line_end_ = false;
   bool held_cr_ = false;
-};
 
-/// Decodes one part's octets and hands them to the sink; looks inside where a message or a uuencoded file is.
-class PartWriter final : public ByteSink {
- public:
-  PartWriter(MimeContext& context, PartInfo info, Encoding encoding);
-  ~PartWriter() override;
-  /// The decoded octets are a message themselves, or with `header` put before them.
-  void ParseMessage(std::uint32_t depth, std::string_view header);
-  /// Files uuencoded inside of the text are parts too.
-  void FindUuencode();
-
-  void Write(Bytes raw) { decoder_->Write(raw, *this); }
-  void Finish();
-
-  void Data(Bytes decoded) override;
-  void FileBegin(std::string_view name) override;
-
- private:
-  class UuFiles;
-  struct Nested;
-
-  MimeContext& context_;
-  PartInfo info_;
-  PartSink::Handle handle_;
-  std::unique_ptr<Decoder> decoder_;
-  std::unique_ptr<UuFiles> uu_;
-  std::unique_ptr<Nested> nested_;
-  std::uint32_t files_ = 0;
+  std::vector<std::unique_ptr<MimeParser>> readings_;
+  std::string undecided_;
+  bool is_reading_ = false;
+  bool fresh_ = true;
+  bool probe_ = false;
+  bool done_ = false;
 };
 
 }  // namespace postern

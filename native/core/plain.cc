@@ -19,8 +19,8 @@ struct Entry {
 /// Literals by their last two octets: entries_[begin_[tail] … begin_[tail + 1]).
 class TailTable {
  public:
-  void Add(const Anchor& literal, std::uint32_t id) {
-    Entry entry{0, 0, id, static_cast<std::uint32_t>(literal.bytes.size())};
+  void Add(const Literal& literal) {
+    Entry entry{0, 0, literal.id, static_cast<std::uint32_t>(literal.bytes.size())};
     for (const char c : literal.bytes) {
       entry.value = entry.value << 8 | static_cast<std::uint8_t>(c);
       entry.mask = entry.mask << 8 | 0xff;
@@ -69,10 +69,8 @@ struct PlainStream {
 
 class PlainEngine final : public Engine, public std::enable_shared_from_this<PlainEngine> {
  public:
-  explicit PlainEngine(const std::vector<Anchor>& literals) {
-    for (std::uint32_t id = 0; id < literals.size(); ++id) {
-      (literals[id].caseless ? caseless_ : exact_).Add(literals[id], id);
-    }
+  explicit PlainEngine(const std::vector<Literal>& literals) {
+    for (const Literal& literal : literals) (literal.caseless ? caseless_ : exact_).Add(literal);
     exact_.Finish();
     caseless_.Finish();
   }
@@ -120,10 +118,45 @@ class PlainStreams final : public EngineStreams {
 
 std::unique_ptr<EngineStreams> PlainEngine::Open() const { return std::make_unique<PlainStreams>(shared_from_this()); }
 
+class CombinedStreams final : public EngineStreams {
+ public:
+  CombinedStreams(std::unique_ptr<EngineStreams> first, std::unique_ptr<EngineStreams> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+
+  bool Begin(std::size_t slot) override { return first_->Begin(slot) && second_->Begin(slot); }
+  bool Scan(std::size_t slot, Bytes block, LiteralSeen seen, void* context) override {
+    return first_->Scan(slot, block, seen, context) && second_->Scan(slot, block, seen, context);
+  }
+
+ private:
+  std::unique_ptr<EngineStreams> first_;
+  std::unique_ptr<EngineStreams> second_;
+};
+
+class CombinedEngine final : public Engine {
+ public:
+  CombinedEngine(std::shared_ptr<const Engine> first, std::shared_ptr<const Engine> second)
+      : first_(std::move(first)), second_(std::move(second)) {}
+
+  std::unique_ptr<EngineStreams> Open() const override {
+    return std::make_unique<CombinedStreams>(first_->Open(), second_->Open());
+  }
+  std::string Serialize() const override { return {}; }
+  std::size_t bytes() const override { return first_->bytes() + second_->bytes(); }
+
+ private:
+  std::shared_ptr<const Engine> first_;
+  std::shared_ptr<const Engine> second_;
+};
+
 }  // namespace
 
-std::shared_ptr<const Engine> CompilePlain(const std::vector<Anchor>& literals) {
+std::shared_ptr<const Engine> CompilePlain(const std::vector<Literal>& literals) {
   return std::make_shared<PlainEngine>(literals);
+}
+
+std::shared_ptr<const Engine> CombineEngines(std::shared_ptr<const Engine> first, std::shared_ptr<const Engine> second) {
+  return std::make_shared<CombinedEngine>(std::move(first), std::move(second));
 }
 
 }  // namespace postern

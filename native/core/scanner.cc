@@ -63,12 +63,12 @@ void Scanner::Begin(Framer::Mode mode) {
   second_.reset();
   parser_.reset();
   report_ = ScanReport();
-  literals_seen_.clear();
+  suspicion_.Begin(*database_);
   free_.clear();
   for (Handle handle = open_.size(); handle-- > 0;) free_.push_back(handle);
   context_.emplace(MimeContext{*this, limits_});
   parser_.emplace(*context_, 0, "");
-  if (!streams_->Begin(kRawStream)) Failed();
+  if (!raw_.Begin(*streams_, kRawStream, suspicion_)) Failed();
 }
 
 Framer::Step Scanner::Write(Bytes in, std::uint8_t* out) {
@@ -77,7 +77,7 @@ Framer::Step Scanner::Write(Bytes in, std::uint8_t* out) {
   if (produced.empty()) return step;
   for (std::size_t from = 0; from < produced.size(); from += kBlockMax) {
     const Bytes block = produced.subspan(from, std::min(kBlockMax, produced.size() - from));
-    if (!streams_->Scan(kRawStream, block, OnLiteral, this)) Failed();
+    if (!raw_.Write(block)) Failed();
   }
   parser_->Write(produced);
   return step;
@@ -85,6 +85,7 @@ Framer::Step Scanner::Write(Bytes in, std::uint8_t* out) {
 
 const ScanReport& Scanner::Finish() {
   framer_.Finish();
+  raw_.Finish();
   parser_->Finish();
   report_.bare_lf = framer_.bare_lf();
   report_.bare_cr = framer_.bare_cr();
@@ -92,18 +93,24 @@ const ScanReport& Scanner::Finish() {
   report_.eight_bit = framer_.eight_bit();
   report_.longest_line = framer_.longest_line();
   report_.bytes = framer_.bytes();
-  report_.needs_recheck = !literals_seen_.empty();
+  report_.needs_recheck = !Candidates().empty();
   return report_;
 }
 
-void Scanner::BeginRecheck() {
-  std::vector<std::uint32_t> candidates;
-  for (const std::uint32_t literal : literals_seen_) {
-    const auto& owners = database_->SignaturesOf(literal);
-    candidates.insert(candidates.end(), owners.begin(), owners.end());
+/// The suspects that the message has something for: a signature for programs is none of a mail without one.
+std::vector<std::uint32_t> Scanner::Candidates() const {
+  std::vector<std::uint32_t> out;
+  for (const std::uint32_t id : suspicion_.suspects()) {
+    const Target target = database_->signature(id).target;
+    const auto fits = [target](const PartReport& part) { return TargetFits(target, part); };
+    if (target == Target::kMail || target == Target::kAny || std::any_of(report_.parts.begin(), report_.parts.end(), fits)) {
+      out.push_back(id);
+    }
   }
-  second_.emplace(*database_, limits_, report_, std::move(candidates));
+  return out;
 }
+
+void Scanner::BeginRecheck() { second_.emplace(*database_, limits_, report_, Candidates()); }
 
 void Scanner::Recheck(Bytes stored) { second_->Write(stored); }
 
@@ -118,7 +125,6 @@ PartSink::Handle Scanner::PartBegin(PartInfo info) {
   if (free_.empty()) {
     free_.push_back(open_.size());
     open_.push_back(std::make_unique<Open>());
-    open_.back()->stream = open_.size();
   }
   const Handle handle = free_.back();
   free_.pop_back();
@@ -134,7 +140,7 @@ PartSink::Handle Scanner::PartBegin(PartInfo info) {
   bool good = part.sha256.Begin(database_->sha256());
   if (database_->wants_sha1()) good = part.sha1.Begin(database_->sha1()) && good;
   if (database_->wants_md5()) good = part.md5.Begin(database_->md5()) && good;
-  if (part.encoded) good = streams_->Begin(part.stream) && good;
+  if (part.encoded) good = part.watched.Begin(*streams_, kRawStream + 1 + handle, suspicion_) && good;
   if (!good) Failed();
   return handle;
 }
@@ -148,7 +154,7 @@ void Scanner::PartData(Handle handle, Bytes decoded) {
   bool good = part.sha256.Update(decoded);
   if (database_->wants_sha1()) good = part.sha1.Update(decoded) && good;
   if (database_->wants_md5()) good = part.md5.Update(decoded) && good;
-  if (part.encoded) good = streams_->Scan(part.stream, decoded, OnLiteral, this) && good;
+  if (part.encoded) good = part.watched.Write(decoded) && good;
   if (!good) Failed();
 }
 
@@ -162,6 +168,7 @@ void Scanner::PartName(Handle handle, std::string name) {
 void Scanner::PartEnd(Handle handle) {
   Open& part = *open_[handle];
   PartReport& report = report_.parts[part.report];
+  if (part.encoded) part.watched.Finish();
   report.magic = MagicType(AsBytes(part.head));
   const std::string sha256 = part.sha256.Finish();
   if (sha256.empty()) Failed();
@@ -198,9 +205,5 @@ void Scanner::HeaderField(std::string_view name, std::string_view value) {
 }
 
 void Scanner::HeaderEnd(std::uint64_t bytes) { report_.header.bytes = bytes; }
-
-void Scanner::OnLiteral(void* self, std::uint32_t literal, std::uint64_t) {
-  static_cast<Scanner*>(self)->literals_seen_.insert(literal);
-}
 
 }  // namespace postern

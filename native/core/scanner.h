@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <optional>
-#include <unordered_set>
 #include <vector>
 
 #include "database.h"
@@ -11,6 +10,7 @@
 #include "mime.h"
 #include "recheck.h"
 #include "report.h"
+#include "suspicion.h"
 
 namespace postern {
 
@@ -42,7 +42,7 @@ class Scanner : private PartSink {
     Digest sha256;
     Digest sha1;
     Digest md5;
-    std::size_t stream = 0;
+    WatchedStream watched;
   };
 
   Handle PartBegin(PartInfo info) override;
@@ -54,7 +54,7 @@ class Scanner : private PartSink {
   void Defect(std::string_view what) override { report_.defects.emplace(what); }
   void Limit(std::string_view what) override { report_.limits.emplace(what); }
 
-  static void OnLiteral(void* self, std::uint32_t literal, std::uint64_t end);
+  std::vector<std::uint32_t> Candidates() const;
   void Failed() { report_.limits.emplace("error"); }
   void LookUp(const std::string& digest, const PartReport& part);
 
@@ -67,7 +67,8 @@ class Scanner : private PartSink {
   ScanReport report_;
   std::vector<std::unique_ptr<Open>> open_;
   std::vector<Handle> free_;
-  std::unordered_set<std::uint32_t> literals_seen_;
+  Suspicion suspicion_;
+  WatchedStream raw_;
   std::optional<SecondLook> second_;
 };
 

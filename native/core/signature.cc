@@ -10,6 +10,9 @@ namespace {
 /// A name is printed in a reply of one line.
 constexpr std::size_t kNameMax = 255;
 
+/// Strings of one alternative; ClamAV's own have a handful.
+constexpr std::size_t kOptionsMax = 256;
+
 std::vector<std::string_view> Split(std::string_view text, char separator) {
   std::vector<std::string_view> out;
   std::size_t from = 0;
@@ -152,6 +155,10 @@ class PatternReader {
       choice.options.push_back(std::move(bytes));
     }
     const auto other_length = [&](const auto& option) { return option.size() != choice.options.front().size(); };
+    if (choice.options.size() > kOptionsMax) {
+      problem = "more than " + std::to_string(kOptionsMax) + " alternatives";
+      return;
+    }
     if (negated && std::any_of(choice.options.begin(), choice.options.end(), other_length)) {
       problem = "negated alternatives of different length";
       return;
@@ -171,7 +178,25 @@ class PatternReader {
       problem = "pattern begins or ends with a gap";
     } else if (std::none_of(items.begin(), items.end(), is_fixed)) {
       problem = "pattern without a single fixed octet";
+    } else if (PlacesOf(items) > kPatternPlacesMax) {
+      problem = "pattern has more than " + std::to_string(kPatternPlacesMax) + " places";
     }
+  }
+
+  /// An upper bound of the places of its automaton.
+  static std::size_t PlacesOf(const std::vector<PatternItem>& items) {
+    std::size_t places = 0;
+    for (const PatternItem& item : items) {
+      if (const auto* gap = std::get_if<Gap>(&item)) {
+        if (gap->least == gap->most && gap->least <= kInlineGapMax) places += gap->least;
+      } else if (const auto* choice = std::get_if<Choice>(&item)) {
+        // A negated one has for each octet of each string a place that fits and one that differs, and a chain.
+        for (const auto& option : choice->options) places += option.size() * (choice->negated ? 3 : 1);
+      } else {
+        ++places;
+      }
+    }
+    return places;
   }
 
   std::string_view rest_;

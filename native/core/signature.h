@@ -57,6 +57,12 @@ using PatternItem = std::variant<ByteMask, Choice, Gap>;
 inline constexpr std::size_t kPatternHexMax = 32 * 1024;
 inline constexpr std::uint32_t kGapMax = 1024 * 1024;
 
+/// Places of the automaton of one pattern: half a MiB of tables.
+inline constexpr std::size_t kPatternPlacesMax = 16 * 1024;
+
+/// A fixed gap of so many octets is as many places that take anything; a longer one is counted.
+inline constexpr std::uint32_t kInlineGapMax = 32;
+
 /// The pattern of an .ndb line, or why it is none.
 std::variant<std::vector<PatternItem>, std::string> ParsePattern(std::string_view hex);
 

@@ -27,7 +27,7 @@ class AutomatonBuilder {
       if (const auto* byte = std::get_if<ByteMask>(&item)) AddByte(*byte);
       if (const auto* choice = std::get_if<Choice>(&item)) choice->negated ? AddNegated(*choice) : AddChoice(*choice);
       if (const auto* gap = std::get_if<Gap>(&item)) AddGap(*gap);
-      if (sets_.size() > PatternAutomaton::kPlacesMax) return false;
+      if (sets_.size() > kPatternPlacesMax) return false;
     }
     EndPiece();
     Finish();
@@ -111,7 +111,7 @@ class AutomatonBuilder {
             deeper.push_back({fitting, {place}});
           }
         }
-        if (sets_.size() > PatternAutomaton::kPlacesMax) return;
+        if (sets_.size() > kPatternPlacesMax) return;
       }
       if (!differs.empty()) differ_now.push_back(Place(SetOf({0, 0}), differs, false));
       differs = std::move(differ_now);
@@ -123,8 +123,7 @@ class AutomatonBuilder {
 
   void AddGap(const Gap& gap) {
     // A short fixed gap is as many places that take anything: cheaper than a piece of its own.
-    constexpr std::uint32_t kInlineMax = 32;
-    if (gap.least == gap.most && gap.least <= kInlineMax && !empty_) {
+    if (gap.least == gap.most && gap.least <= kInlineGapMax && !empty_) {
       for (std::uint32_t i = 0; i < gap.least; ++i) AddByte({0, 0});
       return;
     }

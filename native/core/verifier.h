@@ -16,8 +16,6 @@ namespace postern {
 /// the stream and a match is found across any cut.
 class PatternAutomaton {
  public:
-  static constexpr std::size_t kPlacesMax = 16 * 1024;
-
   /// nullptr where the pattern has too many places.
   static std::shared_ptr<const PatternAutomaton> Build(const std::vector<PatternItem>& items);
 

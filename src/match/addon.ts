@@ -53,4 +53,5 @@ export interface NativeEncoder {
 
 const require = createRequire(import.meta.url)
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it holds is tested in test/native
 export const addon = require('../../build/Release/postern.node') as NativeAddon
