@@ -195,7 +195,7 @@ export class Child {
   }
 
   async #spawnAfter(pauseMs: number, signal: AbortSignal): Promise<void> {
-    if (await elapsed(this.#deps.clock, pauseMs, signal)) this.#spawn()
+    if ((await elapsed(this.#deps.clock, pauseMs, signal)) && !this.#stopping) this.#spawn()
     else this.#state = { at: 'stopped' }
   }
 
