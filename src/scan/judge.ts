@@ -53,6 +53,9 @@ export class ScanJudge {
     }
     // What was not looked at is not clean.
     const [limit] = report.limits
+    if (report.limits.includes('error')) {
+      return refuse(SCANNER_FAILED, { verdict: 'error', limits: report.limits })
+    }
     if (limit !== undefined) {
       const text = `Message refused: it cannot be examined, ${LIMITS.get(limit) ?? `it exceeds the limit "${printable(limit)}"`}`
       return refuse(reply(554, '5.6.0', text), { verdict: 'limit', limits: report.limits })
@@ -62,7 +65,7 @@ export class ScanJudge {
 }
 
 /** The answer to a message that could not be scanned: never "clean", and the client tries again. */
-export const SCANNER_FAILED: Reply = reply(451, '4.3.0', 'Message could not be examined, try again later')
+const SCANNER_FAILED: Reply = reply(451, '4.3.0', 'Message could not be examined, try again later')
 
 function cleanFacts(report: ScanReport): Readonly<Record<string, unknown>> {
   const facts = { verdict: 'clean', parts: report.parts.length }
