@@ -88,9 +88,7 @@ class Chunks {
   }
 
   /** Where the body is now; undefined where memory for it is used up. */
-  put(
-    bytes: Uint8Array,
-  ): { readonly chunk: Chunk; readonly index: number; readonly at: number } | undefined {
+  put(bytes: Uint8Array): { readonly chunk: Chunk; readonly index: number; readonly at: number } | undefined {
     let current = this.#current
     if (current === undefined || current.used + bytes.length > current.buffer.length) {
       const size = Math.max(CHUNK_BYTES, bytes.length)

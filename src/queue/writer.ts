@@ -73,7 +73,8 @@ export class Writer {
   #submissionBytes = 0
   #changes: MessageChange[] = []
   #scheduled = false
-  #timer: NodeJS.Timeout | undefined
+  /** Set while outcomes wait for company. */
+  #wait: AbortController | undefined
   #dead = false
   /** No two messages fall due in another order than they came, even if the clock is set back. */
   #lastDueMs = 0
@@ -109,14 +110,26 @@ export class Writer {
 
   change(changes: readonly MessageChange[]): void {
     for (const change of changes) this.#changes.push(change)
-    this.#timer ??= setTimeout(() => this.flush(), OUTCOME_WAIT_MS)
+    this.#flushLater(OUTCOME_WAIT_MS)
+  }
+
+  #flushLater(ms: number): void {
+    if (this.#wait !== undefined) return
+    const wait = new AbortController()
+    this.#wait = wait
+    this.#o.clock.sleep(ms, wait.signal).then(
+      () => this.flush(),
+      () => {
+        // Something else has flushed meanwhile, or it is over.
+      },
+    )
   }
 
   /** Commits what waits, now. */
   flush(): void {
     this.#scheduled = false
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#wait?.abort()
+    this.#wait = undefined
     let submissions = this.#submissions
     const changes = this.#changes
     const bytes = this.#submissionBytes
@@ -197,7 +210,7 @@ export class Writer {
       events.answered()
       this.#changes.unshift(...changes)
       space.closeNow(errorText(error))
-      this.#timer ??= setTimeout(() => this.flush(), SPACE_POLL_CLOSED_MS)
+      this.#flushLater(SPACE_POLL_CLOSED_MS)
       return
     }
     // What was written may or may not be found on the disk: who submitted is told 451 and may send it again.
@@ -278,7 +291,7 @@ export class Writer {
   /** Stops the timer; what waits must have been flushed before. */
   close(): void {
     this.#dead = true
-    clearTimeout(this.#timer)
+    this.#wait?.abort()
   }
 }
 
