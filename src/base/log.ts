@@ -26,6 +26,12 @@ export interface LogTargets {
   readonly echoFd?: number | undefined
 }
 
+/** A log with descriptors of its own. */
+export interface OpenLog extends Log {
+  /** Flushes, and resolves when standard output has taken all of it, so that what is printed next comes after it. */
+  printed(): Promise<void>
+}
+
 const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 }
 
 /** Lines wait at most this long before they are written: one write for many lines costs a tenth of many. */
@@ -37,7 +43,7 @@ const FLUSH_AT_CHARS = 32_768
  * Opens a log that appends to the given descriptors. Files are opened for appending, so that several
  * processes may share one; each write is whole lines.
  */
-export function openLog(targets: LogTargets): Log {
+export function openLog(targets: LogTargets): OpenLog {
   const host = hostname()
   const { service, jsonFd, textFd, echoFd } = targets
   const isReadable = textFd !== undefined || echoFd !== undefined
@@ -75,6 +81,10 @@ export function openLog(targets: LogTargets): Log {
       else timer ??= setTimeout(flush, FLUSH_AFTER_MS).unref()
     },
     flush,
+    printed: async () => {
+      flush()
+      await echo?.idle()
+    },
   }
 }
 
@@ -93,6 +103,7 @@ function writeWhole(fd: number, lines: string): void {
 
 /** What waits for a terminal or pipe at most; more is dropped, whole lines at a time. */
 const ECHO_CHARS_MAX = 1_048_576
+const ECHO_IDLE_MS = 1000
 
 /**
  * Standard output. Whoever reads it may have stopped doing so (`postern start | less`), and a write would then wait
@@ -102,6 +113,7 @@ class Echo {
   readonly #fd: number
   #waiting = ''
   #isWriting = false
+  readonly #idle: (() => void)[] = []
 
   constructor(fd: number) {
     this.#fd = fd
@@ -117,13 +129,33 @@ class Echo {
     const bytes = left.length > 0 ? left : Buffer.from(this.#waiting)
     if (left.length === 0) this.#waiting = ''
     this.#isWriting = bytes.length > 0
-    if (!this.#isWriting) return
+    if (!this.#isWriting) {
+      this.#rest()
+      return
+    }
     write(this.#fd, bytes, 0, bytes.length, null, (error, written) => {
       if (error === null) this.#next(bytes.subarray(written))
       // A pipe set not to block is asked again a little later; a reader that is gone never.
       else if (isAgain(error)) setTimeout(() => this.#next(bytes), FLUSH_AFTER_MS).unref()
-      else this.#waiting = ''
+      else this.#rest()
     })
+  }
+
+  /** Nothing is under way any more; after an error what waits is lost with it. */
+  #rest(): void {
+    this.#isWriting = false
+    this.#waiting = ''
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Resolves when nothing is under way, at the latest after a second: a reader that has stopped is not waited for. */
+  async idle(): Promise<void> {
+    if (!this.#isWriting) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#idle.push(resolve)
+    const patience = setTimeout(resolve, ECHO_IDLE_MS)
+    await promise
+    clearTimeout(patience)
   }
 }
 

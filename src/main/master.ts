@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { systemClock } from '#src/base/clock.ts'
 import { errorText, Fault } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
-import type { Log } from '#src/base/log.ts'
+import type { OpenLog } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig } from '#src/config/config.ts'
@@ -116,7 +116,7 @@ function logBoot(config: Config, args: Arguments) {
 
 async function serve(
   args: Arguments,
-  { config, paths, log }: { config: Config; paths: Paths; log: Log },
+  { config, paths, log }: { config: Config; paths: Paths; log: OpenLog },
 ): Promise<void> {
   using directory = openDirectory(paths)
   const generation = firstGeneration(config, directory)
@@ -139,10 +139,12 @@ async function serve(
   // Written now, because a process that is killed would leave nothing for the next start to be quick with.
   flushCompileCache()
   const foreground = !args.detached
+  await log.printed()
   report(args, { kind: 'ready', text: welcomeText({ config, paths, workers, version: VERSION, foreground }) })
   onHangUp(master)
   await aborted(stopAsked.signal)
   await master.stop()
+  await log.printed()
   if (foreground) process.stdout.write('Postern has stopped.\n')
 }
 

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Config, Listener } from '#src/config/config.ts'
 import type { Paths } from '#src/config/paths.ts'
 
@@ -23,7 +22,6 @@ export function welcomeText(facts: WelcomeFacts): string {
       : `to the LMTP server ${shown(lmtp.host, lmtp.port)}`
   const url = `smtp://${shown(reachable(first), first?.port ?? 0)}`
   const to = `alice@${config.firstDomain}`
-  const mailboxes = join(paths.mailboxes, '…', 'new')
   return `
 Postern ${facts.version} runs.
   SMTP       ${where}  (${facts.workers} ${facts.workers === 1 ? 'process' : 'processes'})
@@ -37,7 +35,7 @@ A first mail:
 Then look:
   bin/postern mailq        what is in the queue
   bin/postern status       what runs
-${lmtp === undefined ? `  ls ${quoted(mailboxes)}    what has arrived (Maildir)\n` : ''}
+${lmtp === undefined ? `  find ${quoted(paths.mailboxes)} -type f    what has arrived (Maildir)\n` : ''}
 ${facts.foreground ? 'Ctrl-C stops it.' : 'bin/postern stop ends it.'}
 `
 }
@@ -53,5 +51,5 @@ function reachable(listener: Listener | undefined): string {
 }
 
 function quoted(path: string): string {
-  return /[^\w@%+=:,./…-]/u.test(path) ? `'${path.replaceAll("'", "'\\''")}'` : path
+  return /[^\w@%+=:,./-]/.test(path) ? `'${path.replaceAll("'", "'\\''")}'` : path
 }

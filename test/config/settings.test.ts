@@ -89,8 +89,8 @@ test('a value of the directory that is not allowed is told, and what was in forc
 })
 
 test('the misspelt attribute of Zimbra counts where the right one is absent, and only there', (t) => {
-  const wrong = ['zimbraMtaStpdSoftErrorLimit', ['3']] as const
-  const right = ['zimbraMtaSmtpdSoftErrorLimit', ['4']] as const
+  const wrong: [string, string[]] = ['zimbraMtaStpdSoftErrorLimit', ['3']]
+  const right: [string, string[]] = ['zimbraMtaSmtpdSoftErrorLimit', ['4']]
   t.is(resolveSettings({}, new Map([wrong])).settings.softErrorLimit, 3)
   t.is(resolveSettings({}, new Map([wrong, right])).settings.softErrorLimit, 4)
   t.is(resolveSettings({}, new Map([right, wrong])).settings.softErrorLimit, 4)
