@@ -23,6 +23,8 @@ missing_for_run() {
 missing_for_test() {
   want postfix
   want dovecot-lmtpd
+  want unbound
+  want ldnsutils
   want strace
   want curl
   want procps
@@ -73,10 +75,14 @@ answer_questions() {
   echo 'postfix postfix/main_mailer_type select No configuration' | $as_root debconf-set-selections 2>/dev/null || true
 }
 
-# A freshly installed Dovecot is not left to start at the next boot.
+# A freshly installed Dovecot or unbound is not left to start at the next boot.
 disable_new_services() {
+  has systemctl || return 0
   case " $missing " in
-    *' dovecot-lmtpd '*) has systemctl && $as_root systemctl disable dovecot.service dovecot.socket >/dev/null 2>&1 || true ;;
+    *' dovecot-lmtpd '*) $as_root systemctl disable dovecot.service dovecot.socket >/dev/null 2>&1 || true ;;
+  esac
+  case " $missing " in
+    *' unbound '*) $as_root systemctl disable unbound.service unbound-resolvconf.service >/dev/null 2>&1 || true ;;
   esac
 }
 

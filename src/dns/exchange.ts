@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { connect, isIPv6 } from 'node:net'
+import { connect, isIP, isIPv6 } from 'node:net'
 import { encodeQuestion, readMessage } from './message.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { Message, Question } from './message.ts'
@@ -36,6 +36,8 @@ export async function exchange(
   limits: ExchangeLimits,
   signal: AbortSignal,
 ): Promise<Exchanged> {
+  // Nobody looks up the resolver's own name.
+  if (isIP(server.address) === 0) return failed('unreachable', `${server.address} is no address`)
   // RFC 5452 section 9.2: the id from a source that cannot be guessed; the kernel picks the port at random.
   const question: Question = { id: randomInt(65_536), name: asked.name, type: asked.type }
   const first = await overUdp(server, question, bounded(limits.udpMs, signal))
@@ -120,24 +122,18 @@ async function overUdp(
     if (outcome !== undefined) resolve(outcome)
     else if (strays > STRAYS_MAX) resolve(failed('malformed', `only strange datagrams from ${name(server)}`))
   })
-  // Connected, so that the kernel drops what comes from elsewhere and tells us of a port where nobody listens.
-  socket.connect(server.port, server.address, () => {
+  // By event and not by callback: the callback of connect() is called for failures too, and its type hides that.
+  socket.once('connect', () => {
     socket.send(encodeQuestion(question), (error) => {
       if (error !== null) resolve(systemFailure(error, name(server)))
     })
   })
+  // Connected, so that the kernel drops what comes from elsewhere and tells us of a port where nobody listens.
+  socket.connect(server.port, server.address)
   const outcome = await promise
   signal.removeEventListener('abort', onAbort)
-  await closed(socket)
+  socket.close()
   return outcome
-}
-
-/** Closing a socket whose connect() is still under way throws, and then there is nothing to wait for. */
-async function closed(socket: ReturnType<typeof createSocket>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  socket.removeAllListeners('message')
-  socket.close(resolve)
-  await promise
 }
 
 async function overTcp(

@@ -1,4 +1,5 @@
 import test from 'ava'
+import * as fc from 'fast-check'
 import { systemClock } from '#src/base/clock.ts'
 import { Resolver } from '#src/dns/resolver.ts'
 import { ZoneServer, framed, honest } from '#test/support/dns-zone.ts'
@@ -410,4 +411,36 @@ test('the AD bit of a server elsewhere is believed only if the administrator say
   t.like(await secure(false), { kind: 'found', secure: false })
   t.like(await secure(true), { kind: 'found', secure: true })
   t.like(await resolverAt(server.port).lookup('example.com', 'MX'), { kind: 'found', secure: true })
+})
+
+test('a server that may not be reached, or is named and not numbered, is not known to say anything', async (t) => {
+  // The kernel refuses to send to everybody.
+  for (const address of ['255.255.255.255', 'localhost', '']) {
+    const resolver = new Resolver({ servers: [{ address, port: 53 }], clock: systemClock })
+    t.like(await resolver.lookup('example.com', 'A'), { kind: 'unknown', cause: 'unreachable' }, address)
+  }
+})
+
+test('whatever a server sends behind the question, the lookup ends with one of the three answers', async (t) => {
+  let spoil: readonly (readonly [number, number])[] = []
+  await using server = await ZoneServer.start(ZONE, {
+    answer: (query, zone) => {
+      const message = zone.message(query)
+      const whole = wireMessage(message)
+      const questionEnd = 12 + query.name.length + 2 + 4
+      for (const [at, octet] of spoil) whole[questionEnd + (at % (whole.length - questionEnd))] = octet
+      return [whole]
+    },
+  })
+  const changes = fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { minLength: 1, maxLength: 6 })
+  await fc.assert(
+    fc.asyncProperty(changes, fc.constantFrom('MX', 'A', 'SOA'), async (chosen, type) => {
+      spoil = chosen
+      const resolver = resolverAt(server.port, { limits: HASTY })
+      const answer = await resolver.lookup('example.com', type)
+      return ['found', 'none', 'unknown'].includes(answer.kind)
+    }),
+    { numRuns: 200 },
+  )
+  t.pass()
 })

@@ -21,7 +21,7 @@ export type ParsedNextHops =
   | { readonly kind: 'ok'; readonly hops: readonly NextHop[] }
   | { readonly kind: 'bad'; readonly error: string }
 
-/** RFC 5321 section 4.5.4.2; for LMTP the port that RFC 2033 section 5 forbids is the one not taken: 24 (lmtp_tcp_port). */
+/** smtp_tcp_port and lmtp_tcp_port. Zimbra's mailbox servers are at 7025, and their entries always say so. */
 export const DEFAULT_PORTS: Readonly<Record<'smtp' | 'lmtp', number>> = { smtp: 25, lmtp: 24 }
 
 /** Hosts in one list (`relayhost = a, b`): each may cost its own time-outs in one attempt. */
