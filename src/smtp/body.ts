@@ -98,6 +98,9 @@ export class BodyStore {
       yield this.#filling.subarray(0, this.#filled)
       return
     }
+    await this.#drain()
+    // What could not be written cannot be looked at; `complete` then says so, and the message is not taken.
+    if (this.#failure !== undefined) return
     const block = this.#blocks.take()
     try {
       let at = 0
@@ -193,9 +196,14 @@ export class BodyStore {
     this.#failure = errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT' ? 'full' : 'failed'
   }
 
-  async #completeFile(): Promise<Body | StoreFailure> {
+  /** Resolves when every octet has gone into the file, or could not. */
+  async #drain(): Promise<void> {
     while (this.#busy !== undefined) await this.#busy
     if (this.#filled > 0 && this.#failure === undefined) await this.#writeBlock()
+  }
+
+  async #completeFile(): Promise<Body | StoreFailure> {
+    await this.#drain()
     const spool = this.#spool
     if (spool !== undefined && this.#failure === undefined) {
       await spool.sync().catch((error: unknown) => this.#failed(error))
