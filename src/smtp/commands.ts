@@ -135,7 +135,7 @@ function auth(session: Session): Step {
 function mail(session: Session, args: string, about: Circumstances): Step {
   switch (session.at) {
     case 'start':
-      return answer(REPLY.heloFirst, session)
+      return about.settings.heloRequired ? answer(REPLY.heloFirst, session) : mailFrom(session, args, about)
     case 'mail':
       return answer(REPLY.nestedMail, session)
     case 'bdat':

@@ -140,7 +140,11 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   }
 
   line(bytes: Buffer, start: number, end: number): void {
-    this.#dialogue.line(bytes, start, end)
+    try {
+      this.#dialogue.line(bytes, start, end)
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   badLine(why: 'too-long' | 'endless' | 'bare-newline'): void {
@@ -148,7 +152,12 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   }
 
   content(bytes: Buffer, start: number, end: number): number {
-    return this.#dialogue.content(bytes, start, end)
+    try {
+      return this.#dialogue.content(bytes, start, end)
+    } catch (error) {
+      this.#fail(error)
+      return end - start
+    }
   }
 
   pause(): void {
@@ -298,6 +307,12 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
       this.#log('info', 'smtpd.reject', { command: 'CONNECT', reply: replyText(value) })
     }
     this.close()
+  }
+
+  /** A fault of ours ends this session and no other. */
+  #fail(error: unknown): void {
+    this.#log('error', 'smtpd.error', { error: errorText(error) })
+    this.#refuse({ ...REPLY.internal, close: true })
   }
 
   /** One write for all that was said. Nothing is ever written in clear while TLS is being set up. */

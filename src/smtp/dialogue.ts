@@ -14,13 +14,15 @@ import type { Eventually, RecipientVerdict } from './ports.ts'
 import type { Received } from './reception.ts'
 import { REPLY, shuttingDown, timeoutExceeded, tooManyErrors } from './replies.ts'
 import { addRecipient, greetingOf, inTransaction, newEnvelope, START, withoutTransaction } from './session.ts'
-import type { Session } from './session.ts'
+import type { Greeting, Session } from './session.ts'
 import { Tally } from './tally.ts'
 
 /** HTTP, whose servers are made to talk SMTP by a web page. */
 const HTTP_REQUEST = / HTTP\/[0-9](?:\.[0-9])?$/
 /** A header line where a command should be: a client that was not told 354 sends its message. */
 const HEADER_WORD = /^[!-9;-~]+:/
+/** Who said no HELO, where `smtpd_helo_required` is off. */
+const UNGREETED: Greeting = { helo: 'unknown', esmtp: false }
 /** Words of a line that are shown in the log. */
 const SHOWN_MAX = 100
 
@@ -217,8 +219,8 @@ export class Dialogue {
       return
     }
     const decided = (refusal: Reply | undefined): void => {
-      const greeting = greetingOf(this.#session)
-      if (refusal === undefined && greeting !== undefined) {
+      if (refusal === undefined) {
+        const greeting = greetingOf(this.#session) ?? UNGREETED
         this.#move({ at: 'mail', greeting, envelope: newEnvelope(step.sender, step.parameters) })
       }
       this.#answer(refusal ?? REPLY.senderOk)

@@ -17,6 +17,6 @@ export interface SmtpEnvironment {
   readonly names: PeerNames
   readonly log: Log
   readonly clock: Clock
-  /** A queue id that no other process gives (queue/id.ts). */
+  /** A queue id that no other process gives (queue/queue-id.ts). */
   readonly newQueueId: (nowMs: number) => string
 }

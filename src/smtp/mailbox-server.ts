@@ -45,12 +45,13 @@ const CLIENTS_MAX = 1000
 export async function startMailboxServer(options: MailboxOptions): Promise<MailboxServer> {
   const store = new MaildirStore(options.root)
   const server = new LmtpServer({ ...options, store }, options.idleMs)
-  const listening = once(server.server, 'listening')
-  server.listen(options.port, options.address)
-  await listening
+  // Of single connections, and of listening, where `once` below rejects with it as well.
   server.on('error', (error: Error) => {
     options.log.write('warn', 'mailbox.error', { error: errorText(error) })
   })
+  const listening = once(server.server, 'listening')
+  server.listen(options.port, options.address)
+  await listening
   const bound = server.server.address()
   const at =
     typeof bound === 'object' && bound !== null ? bound : { address: options.address, port: options.port }

@@ -60,12 +60,14 @@ export interface ContentScanner {
   readonly produced: number
   /** Whether CRLF.CRLF was seen ('data' only). */
   readonly ended: boolean
-  /** The message is whole: what was found in it. */
+  /** The message is whole: what was found in it. `limits` with 'error' means that it could not be looked at. */
   finish(): ScanReport
   /** The second look, from the stored octets: only after a report with `needsRecheck`. */
   beginRecheck(): void
   recheck(stored: Uint8Array): void
   finishRecheck(): ScanReport
+  /** Frees what it holds; it is not used again. */
+  close(): void
 }
 
 /** Scanners are costly to make and cheap to use again: a process has a few. */

@@ -8,6 +8,8 @@ export interface SmtpSettings {
   readonly banner: string
   /** Where mail to `<postmaster>` without a domain goes (RFC 5321 section 4.5.1). */
   readonly postmaster: string
+  /** `smtpd_helo_required`: MAIL only behind HELO or EHLO. */
+  readonly heloRequired: boolean
   /** `message_size_limit`, `zimbraMtaMaxMessageSize`, in octets; 0 for none. */
   readonly messageBytesMax: number
   /** `smtpd_recipient_limit`. RFC 5321 section 4.5.3.1.8 wants at least 100. */
@@ -61,6 +63,7 @@ export const DEFAULT_SETTINGS: SmtpSettings = {
   hostname: 'localhost',
   banner: 'ESMTP Postern',
   postmaster: 'postmaster@localhost',
+  heloRequired: true,
   messageBytesMax: 10_240_000,
   recipientsMax: 1000,
   softErrorLimit: 10,

@@ -1,5 +1,5 @@
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { addressText, canonicalDomain, parseAddress, parsePath } from '#src/mail/address.ts'
 
 const UTF8 = { utf8: true, empty: true }
@@ -126,7 +126,31 @@ test('a domain is one lower-case spelling or none', (t) => {
   t.is(canonicalDomain('xn--.test'), undefined)
 })
 
-const anyText = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'<>@"\\ab.[]: ,ü\r\n\0') }))
+const anyText = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.string({
+    unit: fc.constantFrom(
+      '<',
+      '>',
+      '@',
+      '"',
+      '\\',
+      'a',
+      'b',
+      '.',
+      '[',
+      ']',
+      ':',
+      ' ',
+      ',',
+      'ü',
+      '\r',
+      '\n',
+      '\0',
+    ),
+  }),
+)
 
 test('no text whatever makes the parser throw, and what it takes holds no control character', (t) => {
   fc.assert(
@@ -143,10 +167,14 @@ test('no text whatever makes the parser throw, and what it takes holds no contro
 test('the spelling of an address is read as the same address', (t) => {
   const local = fc.string({ unit: 'grapheme-ascii', minLength: 0, maxLength: 40 })
   fc.assert(
-    fc.property(local, fc.constantFrom('example.test', '[192.0.2.1]', 'xn--bcher-kva.example'), (name, domain) => {
-      const text = addressText(name, domain)
-      const found = parsePath(`<${text}>`, 0, UTF8)
-      t.deepEqual(found, { kind: 'ok', address: { local: name, domain, text }, end: text.length + 2 })
-    }),
+    fc.property(
+      local,
+      fc.constantFrom('example.test', '[192.0.2.1]', 'xn--bcher-kva.example'),
+      (name, domain) => {
+        const text = addressText(name, domain)
+        const found = parsePath(`<${text}>`, 0, UTF8)
+        t.deepEqual(found, { kind: 'ok', address: { local: name, domain, text }, end: text.length + 2 })
+      },
+    ),
   )
 })

@@ -8,7 +8,10 @@ const MODULE = join(import.meta.dirname, '..', '..', 'src', 'mail', 'date.ts')
 /** The zone of a process is fixed when it starts. */
 function dateIn(zone: string, ms: number): string {
   const script = `import { mailDate } from ${JSON.stringify(MODULE)}; process.stdout.write(mailDate(${ms}))`
-  return spawnSync(process.execPath, ['--input-type=module', '-e', script], { env: { TZ: zone }, encoding: 'utf8' }).stdout
+  return spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    env: { TZ: zone },
+    encoding: 'utf8',
+  }).stdout
 }
 
 const CASES: readonly (readonly [string, string, string])[] = [

@@ -1,5 +1,5 @@
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeUnicodeXtext, decodeXtext, encodeXtext } from '#src/mail/xtext.ts'
 
 const printable = fc.string({ unit: 'grapheme-ascii' })

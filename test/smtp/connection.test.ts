@@ -57,7 +57,12 @@ test('replies to a group come in one write', async (t) => {
 
 test('policy may refuse a client before the greeting', async (t) => {
   await using serving = await serve()
-  serving.policy.refuseConnect = { code: 421, dsn: '4.7.0', text: 'mx.example.test Error: too many connections', close: true }
+  serving.policy.refuseConnect = {
+    code: 421,
+    dsn: '4.7.0',
+    text: 'mx.example.test Error: too many connections',
+    close: true,
+  }
   await using talk = await Talk.open(serving.port)
   t.is(await talk.rest(), '421 4.7.0 mx.example.test Error: too many connections\r\n')
   t.is(serving.policy.disconnected, 0)
@@ -85,8 +90,12 @@ test('a silent client is told and cut, between commands and within a message', a
   half.write('Subject: half a message\r\n')
   t.is(await idle.rest(), '421 4.4.2 mx.example.test Error: timeout exceeded\r\n')
   t.is(await half.rest(), '421 4.4.2 mx.example.test Error: timeout exceeded\r\n')
-  await until(() => serving.server.connections.size === 0 && events(serving).filter((one) => one === 'smtpd.disconnect').length === 2)
-  const [lost] = serving.log.lines.filter((line) => line.event === 'smtpd.lost')
+  await until(
+    () =>
+      serving.server.connections.size === 0 &&
+      events(serving).filter((one) => one === 'smtpd.disconnect').length === 2,
+  )
+  const lost = serving.log.lines.find((line) => line.event === 'smtpd.lost')
   t.is(lost?.facts['bytes'], 25)
   t.is(lost?.facts['id'], '4Test1')
   t.is(serving.scanners.out, 0)
@@ -164,7 +173,11 @@ test('a message whose client is gone while it is committed is queued and logged 
 
 const STORE: readonly (readonly [string, (serving: Serving) => void, string])[] = [
   ['full at MAIL', (s) => (s.queue.open = 'full'), '452 4.3.1 Insufficient system storage'],
-  ['away at MAIL', (s) => (s.queue.open = 'unavailable'), '451 4.3.0 Error: queue service unavailable, try again later'],
+  [
+    'away at MAIL',
+    (s) => (s.queue.open = 'unavailable'),
+    '451 4.3.0 Error: queue service unavailable, try again later',
+  ],
 ]
 
 for (const [what, set, reply] of STORE) {
@@ -228,7 +241,10 @@ test('a new generation holds for the next session and not for the one under way'
   await using serving = await serve()
   await using before = await Talk.greeted(serving.port)
   serving.server.adopt(
-    { ...serving.environment, settings: { ...serving.environment.settings, messageBytesMax: 4711, generation: 2 } },
+    {
+      ...serving.environment,
+      settings: { ...serving.environment.settings, messageBytesMax: 4711, generation: 2 },
+    },
     undefined,
   )
   await using after = await Talk.open(serving.port)
@@ -240,7 +256,12 @@ test('a new generation holds for the next session and not for the one under way'
 test('the log of a session has one id, its counts, and the queue id once it is known', async (t) => {
   await using serving = await serve()
   await using talk = await Talk.greeted(serving.port)
-  await talk.askAll('MAIL FROM:<a@client.example>', 'RCPT TO:<unknown@example.test>', 'RCPT TO:<user@example.test>', 'DATA')
+  await talk.askAll(
+    'MAIL FROM:<a@client.example>',
+    'RCPT TO:<unknown@example.test>',
+    'RCPT TO:<user@example.test>',
+    'DATA',
+  )
   await talk.ask('Message-Id: <m@client.example>\r\n\r\n.')
   await talk.ask('QUIT')
   await talk.rest()
@@ -265,8 +286,11 @@ test('what a client says makes no line of the log or of a reply', async (t) => {
   await using serving = await serve({ hardErrorLimit: 100, softErrorLimit: 100 })
   await using talk = await Talk.greeted(serving.port, 'a"b\\c<d>(e)\u2028f')
   await talk.ask('MAIL FROM:<"a\\"b"@client.example>')
-  t.regex(await talk.ask('RCPT TO:<x@elsewhere.example> FOO=\u2028BAR'), /^555 5\.5\.4 Unsupported option: FOO=\?BAR$/)
-  const [reject] = serving.log.lines.filter((line) => line.event === 'smtpd.reject')
+  t.regex(
+    await talk.ask('RCPT TO:<x@elsewhere.example> FOO=\u2028BAR'),
+    /^555 5\.5\.4 Unsupported option: FOO=\?BAR$/,
+  )
+  const reject = serving.log.lines.find((line) => line.event === 'smtpd.reject')
   t.is(reject?.facts['helo'], 'a?b?c?d??e??f')
 })
 

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { EventEmitter } from 'node:events'
 import { Writable } from 'node:stream'
+import { Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { SMTPServer } from 'smtp-server'
@@ -67,7 +68,7 @@ for (const [owner, prototype, members] of MEMBERS) {
     test(`${owner}.${name} is a method of ${count} arguments`, (t) => {
       const method: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value
       t.is(typeof method, 'function')
-      t.is(method instanceof Function ? method.length : -1, count)
+      t.is(typeof method === 'function' ? method.length : -1, count)
     })
   }
 }
@@ -109,14 +110,21 @@ class ProbeConnection extends SMTPConnection {
   // No initialiser: the base constructor makes the first stream before any field of a subclass is there.
   declare parsers: SMTPStream[]
   override _createParser(): SMTPStream {
-    this.parsers = [...(this.parsers ?? []), new SMTPStream()]
-    return this.parsers.at(-1) as SMTPStream
+    const parser = new SMTPStream()
+    this.parsers = [...(this.parsers ?? []), parser]
+    return parser
   }
 }
 
 function probe(socket: FakeSocket): ProbeConnection {
-  const server = new SMTPServer({ logger: false, hideSTARTTLS: true, socketTimeout: 1234, disableReverseLookup: true })
-  return new ProbeConnection(server, socket as never, { id: 'given' })
+  const server = new SMTPServer({
+    logger: false,
+    hideSTARTTLS: true,
+    socketTimeout: 1234,
+    disableReverseLookup: true,
+  })
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as much of a socket as the base class looks at
+  return new ProbeConnection(server, socket as unknown as Socket, { id: 'given' })
 }
 
 test('the constructor of SMTPConnection takes its stream from _createParser and keeps the id that it is given', (t) => {
@@ -137,7 +145,7 @@ test('_setListeners arms the idle time-out, pipes the socket, and goes on at onc
   })
   t.true(ready)
   t.deepEqual(socket.calls, ['setNoDelay', 'setTimeout 1234', 'pipe'])
-  t.deepEqual(socket.eventNames().toSorted(), ['close', 'error'])
+  t.deepEqual(new Set(socket.eventNames()), new Set(['close', 'error']))
 })
 
 test('a closed socket is told to _onCloseEvent, an error to _onError', (t) => {
@@ -203,13 +211,27 @@ test('updateSecureContext makes the default context of the options, for every se
 
 test('without useProxy no peer is expected to send a PROXY header', (t) => {
   const server = new SMTPServer({ logger: false, hideSTARTTLS: true })
-  t.false(server._expectsProxyHeader(new FakeSocket() as never))
+  t.false(server._expectsProxyHeader(new Socket()))
 })
 
 test('the source of upgrade retires the stream before it makes the next, and resets the session before it reads on', (t) => {
   const source = SMTPConnection.prototype.upgrade.toString()
-  const order = ['isClosed = true', '_createParser()', '_upgrading = true', "once('secure'", '_resetSession()', 'onSecure(', '_socket.pipe(this._parser)']
+  const order = [
+    'isClosed = true',
+    '_createParser()',
+    '_upgrading = true',
+    "once('secure'",
+    '_resetSession()',
+    'onSecure(',
+    '_socket.pipe(this._parser)',
+  ]
   const places = order.map((what) => source.indexOf(what))
-  t.true(places.every((place) => place >= 0), JSON.stringify(places))
-  t.deepEqual(places, places.toSorted((a, b) => a - b))
+  t.true(
+    places.every((place) => place >= 0),
+    JSON.stringify(places),
+  )
+  t.deepEqual(
+    places,
+    places.toSorted((a, b) => a - b),
+  )
 })

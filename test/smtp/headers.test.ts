@@ -1,5 +1,5 @@
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { HeaderReport } from '#src/match/types.ts'
 import { beginsWithHeader, missingHeaders, receivedHeader } from '#src/smtp/headers.ts'
 import type { HeaderFacts } from '#src/smtp/headers.ts'

@@ -22,7 +22,7 @@ test('STARTTLS is offered with a certificate, and within TLS no more', async (t)
   t.is(await talk.ask('STARTTLS'), '554 5.5.1 Error: TLS already active')
   t.regex(await talk.ask('QUIT'), /^221/)
   t.is(await talk.rest(), '')
-  const [line] = serving.log.lines.filter((one) => one.event === 'smtpd.tls')
+  const line = serving.log.lines.find((one) => one.event === 'smtpd.tls')
   t.regex(String(line?.facts['cipher']), /^TLSv1\.3 with cipher TLS_/)
 })
 
@@ -45,9 +45,15 @@ test('a message over TLS says so, and may be pipelined', async (t) => {
   await talk.startTls()
   await talk.ask('EHLO client.example')
   talk.write('MAIL FROM:<a@client.example>\r\nRCPT TO:<user@example.test>\r\nDATA\r\n')
-  t.deepEqual((await talk.replies(3)).map((reply) => reply.slice(0, 3)), ['250', '250', '354'])
+  t.deepEqual(
+    (await talk.replies(3)).map((reply) => reply.slice(0, 3)),
+    ['250', '250', '354'],
+  )
   talk.write('Subject: x\r\n\r\n.\r\nMAIL FROM:<b@client.example>\r\nQUIT\r\n')
-  t.deepEqual((await talk.replies(3)).map((reply) => reply.slice(0, 3)), ['250', '250', '221'])
+  t.deepEqual(
+    (await talk.replies(3)).map((reply) => reply.slice(0, 3)),
+    ['250', '250', '221'],
+  )
   const [message] = serving.queue.messages
   t.is(message?.origin.protocol, 'ESMTPS')
   t.regex(message?.prefix ?? '', /\(using TLSv1\.3 with cipher TLS_[A-Z0-9_]+\)/)
@@ -57,7 +63,9 @@ test('a message over TLS says so, and may be pipelined', async (t) => {
 test('commands behind STARTTLS in clear are thrown away', async (t) => {
   await using serving = await serve({}, CERTIFICATE)
   await using talk = await Talk.greeted(serving.port)
-  talk.write('STARTTLS\r\nEHLO injected.example\r\nMAIL FROM:<evil@client.example>\r\nRCPT TO:<user@example.test>\r\n')
+  talk.write(
+    'STARTTLS\r\nEHLO injected.example\r\nMAIL FROM:<evil@client.example>\r\nRCPT TO:<user@example.test>\r\n',
+  )
   t.is(await talk.reply(), '220 2.0.0 Ready to start TLS')
   await talk.startTls()
   t.is(await talk.ask('RCPT TO:<user@example.test>'), '503 5.5.1 Error: need MAIL command')

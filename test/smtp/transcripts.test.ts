@@ -10,7 +10,9 @@ const FOLDER = join(import.meta.dirname, '..', 'transcripts')
 for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.txt'))) {
   test(`the dialogue ${file} goes as it is written`, async (t) => {
     const lines = parseTranscript(readFileSync(join(FOLDER, file), 'utf8'))
-    const settings = Object.fromEntries(lines.flatMap((line) => (line.kind === 'set' ? [[line.name, line.value]] : [])))
+    const settings = Object.fromEntries(
+      lines.flatMap((line) => (line.kind === 'set' ? [[line.name, line.value]] : [])),
+    )
     await using serving = await serve(settings)
     await using talk = await Talk.open(serving.port)
     if (lines.find((line) => line.kind !== 'set')?.kind === 'client') await talk.reply()
@@ -27,7 +29,10 @@ for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.txt'))) 
           t.true(reply.startsWith(line.text), `${file}: "${reply}" does not begin with "${line.text}"`)
           break
         case 'contains':
-          t.true(reply.split('\n').some((one) => one.endsWith(line.text)), `${file}: no line of "${reply}" ends with "${line.text}"`)
+          t.true(
+            reply.split('\n').some((one) => one.endsWith(line.text)),
+            `${file}: no line of "${reply}" ends with "${line.text}"`,
+          )
           break
         case 'closed':
           t.is(await talk.rest(), '', file)

@@ -70,8 +70,10 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 
 function unescape(text: string): Buffer {
   const latin1 = Buffer.from(text).toString('latin1')
-  const octets = latin1.replaceAll(/\\(?:x([0-9a-fA-F]{2})|(.))/g, (_, hex: string | undefined, char: string) =>
-    hex === undefined ? (ESCAPES.get(char) ?? char) : String.fromCharCode(Number.parseInt(hex, 16)),
+  const octets = latin1.replaceAll(
+    /\\(?:x([0-9a-fA-F]{2})|(.))/g,
+    (_, hex: string | undefined, char: string) =>
+      hex === undefined ? (ESCAPES.get(char) ?? char) : String.fromCharCode(Number.parseInt(hex, 16)),
   )
   return Buffer.from(octets, 'latin1')
 }
