@@ -1,8 +1,9 @@
 import test from 'ava'
 import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
+import { SMTP_MX_ADDRESS_LIMIT, SMTP_MX_SESSION_LIMIT } from '#src/dns/mx.ts'
 import { routeRecipient } from '#src/delivery/routing/route.ts'
 import { fakeDns, fakeHosts } from '#test/support/fake-names.ts'
-import type { CandidateRules, DeliveryPlan } from '#src/delivery/routing/candidates.ts'
+import type { Candidate, CandidateRules, DeliveryPlan, PlannedHop } from '#src/delivery/routing/candidates.ts'
 import type { Routing, RoutingSettings } from '#src/delivery/routing/route.ts'
 
 const DNS = {
@@ -30,8 +31,8 @@ const RULES: CandidateRules = {
   lmtpHostLookup: ['dns'],
   families: [4, 6],
   addressPreference: 'any',
-  addressesMax: 5,
-  sessionsMax: 2,
+  addressesMax: SMTP_MX_ADDRESS_LIMIT,
+  sessionsMax: SMTP_MX_SESSION_LIMIT,
   own: { names: new Set(['mx.own.example']), addresses: new Set(['198.51.100.1']) },
   random: () => 0,
 }
@@ -165,7 +166,10 @@ test('only with dnssec is anything proven', async (t) => {
   const secure = async (dnsSupport: 'enabled' | 'dnssec', relayHost = ''): Promise<unknown> => {
     const found = await plan('u@example.com', { relayHost }, { dns, dnsSupport })
     if (found.kind !== 'try') return found
-    return [found.hops.map(({ mxSecure }) => mxSecure), found.candidates.map((one) => one.secure)]
+    return [
+      found.hops.map((one: PlannedHop) => one.mxSecure),
+      found.candidates.map((one: Candidate) => one.secure),
+    ]
   }
   t.deepEqual(await secure('dnssec'), [[true], [true, false]])
   t.deepEqual(await secure('enabled'), [[false], [false, false]])
