@@ -21,12 +21,34 @@ export interface Place {
 /** RFC 1035 section 4.1.1. */
 export const HEADER_OCTETS = 12
 /** Records in one message; an answer with more is refused whole. A crowded one has some dozens. */
-export const RECORDS_MAX = 1000
+const RECORDS_MAX = 1000
 /** Pointers in one name (RFC 1035 section 4.1.4): each useful one leads to a label, and a name has 127 at most. */
 const POINTERS_MAX = 127
 /** RFC 1035 section 2.3.4: 255 with the last, empty label. */
 const NAME_OCTETS_MAX = 254
 const LABEL_OCTETS_MAX = 63
+
+/**
+ * Labels and pointers that are read for all names of one message. An answer of a hundred records takes some hundred;
+ * with pointers 64 KiB can be made to hold a hundred thousand and more, which would take a tenth of a second.
+ */
+const NAME_STEPS_MAX = 20_000
+
+/** The message, and how much of it was read. */
+export class Frame {
+  readonly bytes: Buffer
+  #stepsLeft = NAME_STEPS_MAX
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  /** One label or pointer more; false where there were too many. */
+  step(): boolean {
+    this.#stepsLeft -= 1
+    return this.#stepsLeft >= 0
+  }
+}
 
 /** A name where it stands: `end` is the offset behind it. */
 export interface NameAt {
@@ -35,7 +57,8 @@ export interface NameAt {
 }
 
 /** Finds every record; undefined where the message is not what its own counts and lengths say. */
-export function recordPlaces(bytes: Buffer, questionEnd: number): readonly Place[] | undefined {
+export function recordPlaces(frame: Frame, questionEnd: number): readonly Place[] | undefined {
+  const { bytes } = frame
   const counts = [bytes.readUInt16BE(6), bytes.readUInt16BE(8), bytes.readUInt16BE(10)] as const
   const total = counts[0] + counts[1] + counts[2]
   if (total > RECORDS_MAX) return undefined
@@ -43,7 +66,7 @@ export function recordPlaces(bytes: Buffer, questionEnd: number): readonly Place
   let at = questionEnd
   for (let n = 0; n < total; n++) {
     const section = n < counts[0] ? 'answer' : n < counts[0] + counts[1] ? 'authority' : 'additional'
-    const place = recordAt(bytes, at, section)
+    const place = recordAt(frame, at, section)
     if (place === undefined) return undefined
     places.push(place)
     at = place.dataAt + place.dataLength
@@ -52,8 +75,9 @@ export function recordPlaces(bytes: Buffer, questionEnd: number): readonly Place
 }
 
 /** RFC 1035 section 4.1.3: owner, type, class, TTL, length of data, data. */
-function recordAt(bytes: Buffer, at: number, section: Place['section']): Place | undefined {
-  const owner = nameAt(bytes, at)
+function recordAt(frame: Frame, at: number, section: Place['section']): Place | undefined {
+  const { bytes } = frame
+  const owner = nameAt(frame, at)
   if (owner === undefined || owner.end + 10 > bytes.length) return undefined
   const dataLength = bytes.readUInt16BE(owner.end + 8)
   const dataAt = owner.end + 10
@@ -77,16 +101,17 @@ function recordAt(bytes: Buffer, at: number, section: Place['section']): Place |
  * undefined for a name that is sound but whose labels hold a dot, a backslash or anything that is not printable
  * ASCII: as text it could be taken for another name.
  */
-export function nameAt(bytes: Buffer, at: number): NameAt | undefined {
-  const shape = nameShape(bytes, at)
+export function nameAt(frame: Frame, at: number): NameAt | undefined {
+  const shape = nameShape(frame, at)
   if (shape === undefined) return undefined
-  return { text: shape.plain ? packetName.decode(bytes, at).toLowerCase() : undefined, end: shape.end }
+  return { text: shape.plain ? packetName.decode(frame.bytes, at).toLowerCase() : undefined, end: shape.end }
 }
 
 function nameShape(
-  bytes: Buffer,
+  frame: Frame,
   from: number,
 ): { readonly end: number; readonly plain: boolean } | undefined {
+  const { bytes } = frame
   let at = from
   let lowest = from
   let end: number | undefined
@@ -95,7 +120,7 @@ function nameShape(
   let plain = true
   for (;;) {
     const length = bytes[at]
-    if (length === undefined) return undefined
+    if (length === undefined || !frame.step()) return undefined
     if (length === 0) return { end: end ?? at + 1, plain }
     if (length >= 0xc0) {
       const target = pointerAt(bytes, at)

@@ -39,7 +39,7 @@ export interface HostSources {
 }
 
 /** Addresses of one host that are looked at; a name with more is some balancer's joke. */
-export const HOST_ADDRESSES_MAX = 100
+const HOST_ADDRESSES_MAX = 100
 
 /** The addresses of a host, as smtp(8) finds them; an address in place of a name is its own. */
 export async function hostAddresses(

@@ -14,7 +14,7 @@ import {
   txt,
 } from 'dns-packet'
 import type { Decoding } from 'dns-packet'
-import { HEADER_OCTETS, nameAt, recordPlaces } from './frame.ts'
+import { Frame, HEADER_OCTETS, nameAt, recordPlaces } from './frame.ts'
 import { addressSpelling } from './records.ts'
 import type { Place } from './frame.ts'
 import type { MxRecord, RecordData, RecordType, SoaRecord, TlsaRecord } from './records.ts'
@@ -35,7 +35,7 @@ export interface AnswerRecord {
 }
 
 /** The SOA of the zone that says so. */
-export interface Authority {
+interface Authority {
   readonly owner: string
   readonly ttl: number
   readonly record: SoaRecord
@@ -85,7 +85,7 @@ const TYPE_OPT = 41
 const CLASS_IN = 1
 
 /** What UDP carries without fragments nearly everywhere (the DNS flag day of 2020); more comes over TCP. */
-export const UDP_PAYLOAD_OCTETS = 1232
+const UDP_PAYLOAD_OCTETS = 1232
 
 /** RFC 8914: the option, and how many of them are read. */
 const OPTION_EXTENDED_ERROR = 15
@@ -120,13 +120,14 @@ export function readMessage(bytes: Buffer, question: Question): Message {
   const questions = bytes.readUInt16BE(4)
   // A server that could not read the question may send none back; the id has to do.
   if (questions === 0 && rcode !== 0 && rcode !== 3) return bareReply(rcode)
-  const questionEnd = questions === 1 ? echoEnd(bytes, question) : undefined
+  const frame = new Frame(bytes)
+  const questionEnd = questions === 1 ? echoEnd(frame, question) : undefined
   if (questionEnd === undefined) return STRAY
   if ((flags & TRUNCATED_RESPONSE) !== 0) return { kind: 'truncated' }
-  const places = recordPlaces(bytes, questionEnd)
+  const places = recordPlaces(frame, questionEnd)
   if (places === undefined) return { kind: 'malformed', detail: 'records do not fit the message' }
   try {
-    return replyOf({ bytes, flags, places, question })
+    return replyOf({ frame, flags, places, question })
   } catch (error) {
     // dns-packet throws for data that it cannot read.
     return { kind: 'malformed', detail: error instanceof Error ? error.message : 'unreadable data' }
@@ -147,49 +148,50 @@ function bareReply(rcode: number): Message {
 }
 
 /** RFC 5452 section 9.1: what comes back must be our question; the offset behind it. */
-function echoEnd(bytes: Buffer, question: Question): number | undefined {
-  const echoed = nameAt(bytes, HEADER_OCTETS)
+function echoEnd(frame: Frame, question: Question): number | undefined {
+  const { bytes } = frame
+  const echoed = nameAt(frame, HEADER_OCTETS)
   if (echoed === undefined || echoed.text !== question.name || echoed.end + 4 > bytes.length) return undefined
   if (bytes.readUInt16BE(echoed.end) !== TYPE_NUMBERS.get(question.type)) return undefined
   return bytes.readUInt16BE(echoed.end + 2) === CLASS_IN ? echoed.end + 4 : undefined
 }
 
 interface Framed {
-  readonly bytes: Buffer
+  readonly frame: Frame
   readonly flags: number
   readonly places: readonly Place[]
   readonly question: Question
 }
 
 function replyOf(framed: Framed): Message {
-  const { bytes, flags, places, question } = framed
+  const { frame, flags, places, question } = framed
   const answers: AnswerRecord[] = []
   let odd = false
   for (const place of places) {
     if (place.section !== 'answer' || place.class !== CLASS_IN || place.owner === undefined) continue
     const type = TYPE_NAMES.get(place.type)
     if (type === undefined || (type !== question.type && type !== 'CNAME')) continue
-    const data = dataOf(bytes, place, type)
+    const data = dataOf(frame, place, type)
     if (data === undefined) odd = true
     else answers.push({ owner: place.owner, type, ttl: place.ttl, data })
   }
-  const extra = ednsOf(bytes, places)
+  const extra = ednsOf(frame.bytes, places)
   return {
     kind: 'reply',
     rcode: (flags & 0xf) | (extra.rcodeHigh << 4),
     authentic: (flags & AUTHENTIC_DATA) !== 0,
     answers,
     odd,
-    soa: authorityOf(bytes, places),
+    soa: authorityOf(frame, places),
     referral: places.some((place) => place.section === 'authority' && place.type === TYPE_NS),
     extendedErrors: extra.errors,
   }
 }
 
-function authorityOf(bytes: Buffer, places: readonly Place[]): Authority | undefined {
+function authorityOf(frame: Frame, places: readonly Place[]): Authority | undefined {
   for (const place of places) {
     if (place.section !== 'authority' || place.type !== TYPE_SOA || place.class !== CLASS_IN) continue
-    const record = soaOf(bytes, place)
+    const record = soaOf(frame, place)
     if (place.owner !== undefined && record !== undefined)
       return { owner: place.owner, ttl: place.ttl, record }
   }
@@ -221,36 +223,36 @@ function ednsOf(
  * The data of one record. undefined: a name in it cannot be written as text. Throws for data that does not fit
  * its own length: then no part of the message is believed.
  */
-function dataOf(bytes: Buffer, place: Place, type: RecordType): RecordData[RecordType] | undefined {
+function dataOf(frame: Frame, place: Place, type: RecordType): RecordData[RecordType] | undefined {
   switch (type) {
     case 'A':
-      return decoded(bytes, place, a)
+      return decoded(frame, place, a)
     case 'AAAA':
-      return addressSpelling(decoded(bytes, place, aaaa))
+      return addressSpelling(decoded(frame, place, aaaa))
     case 'PTR':
     case 'CNAME':
-      return hasPlainName(bytes, place, 0) ? decoded(bytes, place, ptr).toLowerCase() : undefined
+      return hasPlainName(frame, place, 0) ? decoded(frame, place, ptr).toLowerCase() : undefined
     case 'MX':
-      return hasPlainName(bytes, place, 2) ? mxOf(decoded(bytes, place, mx)) : undefined
+      return hasPlainName(frame, place, 2) ? mxOf(decoded(frame, place, mx)) : undefined
     case 'TXT':
-      return Buffer.concat(decoded(bytes, place, txt)).toString('latin1')
+      return Buffer.concat(decoded(frame, place, txt)).toString('latin1')
     case 'TLSA':
-      return tlsaOf(bytes, place)
+      return tlsaOf(frame, place)
     case 'SOA':
-      return soaOf(bytes, place)
+      return soaOf(frame, place)
   }
 }
 
 /** Decodes, and holds what was decoded against the length that the record names. */
-function decoded<T>(bytes: Buffer, place: Place, decoding: Decoding<T>): T {
-  const data = decoding.decode(bytes, place.dataAt - 2)
+function decoded<T>(frame: Frame, place: Place, decoding: Decoding<T>): T {
+  const data = decoding.decode(frame.bytes, place.dataAt - 2)
   if (decoding.decode.bytes !== place.dataLength + 2) throw new Error(`${place.dataLength} octets of data`)
   return data
 }
 
 /** Whether the name at that offset of the data can be written as text. Throws where it is broken. */
-function hasPlainName(bytes: Buffer, place: Place, offset: number): boolean {
-  const name = nameAt(bytes, place.dataAt + offset)
+function hasPlainName(frame: Frame, place: Place, offset: number): boolean {
+  const name = nameAt(frame, place.dataAt + offset)
   if (name === undefined || name.end > place.dataAt + place.dataLength) throw new Error('a broken name')
   return name.text !== undefined
 }
@@ -263,17 +265,17 @@ function mxOf(data: { readonly preference: number; readonly exchange: string }):
  * RFC 6698 section 2.1: three octets, then the data. Less is broken; with no data it is useless but well-formed.
  * The octets are copied: a slice would keep the whole message in memory for as long as the answer is cached.
  */
-function tlsaOf(bytes: Buffer, place: Place): TlsaRecord {
+function tlsaOf(frame: Frame, place: Place): TlsaRecord {
   if (place.dataLength < 3) throw new Error(`TLSA data of ${place.dataLength} octets`)
-  const { usage, selector, matchingType, certificate } = decoded(bytes, place, tlsa)
+  const { usage, selector, matchingType, certificate } = decoded(frame, place, tlsa)
   return { usage, selector, matchingType, data: Uint8Array.from(certificate) }
 }
 
-function soaOf(bytes: Buffer, place: Place): SoaRecord | undefined {
-  const primary = nameAt(bytes, place.dataAt)
-  const mailbox = primary === undefined ? undefined : nameAt(bytes, primary.end)
+function soaOf(frame: Frame, place: Place): SoaRecord | undefined {
+  const primary = nameAt(frame, place.dataAt)
+  const mailbox = primary === undefined ? undefined : nameAt(frame, primary.end)
   if (mailbox === undefined) throw new Error('a broken name')
   if (primary?.text === undefined) return undefined
-  const data = decoded(bytes, place, soa)
+  const data = decoded(frame, place, soa)
   return { primary: primary.text, serial: data.serial, minimumSeconds: data.minimum }
 }

@@ -30,7 +30,7 @@ export type MailHosts =
     }
   | NoMailHosts
 
-export interface NoMailHosts {
+interface NoMailHosts {
   readonly kind: 'deferred' | 'bounced'
   /** RFC 3463. */
   readonly dsn: string

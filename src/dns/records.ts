@@ -100,7 +100,7 @@ export interface NameLookup {
 }
 
 /** RFC 1035 section 2.3.4, in characters without the last dot. */
-export const NAME_MAX = 253
+const NAME_MAX = 253
 /** RFC 1035 section 2.3.4. */
 const LABEL_MAX = 63
 

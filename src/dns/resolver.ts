@@ -31,7 +31,7 @@ export interface ResolverLimits {
 }
 
 /** Two tries within five seconds are what the C library does in ten; the queue comes back anyway. */
-export const DEFAULT_LIMITS: ResolverLimits = { budgetMs: 5000, firstTryMs: 2000, exchangesMax: 200 }
+const DEFAULT_LIMITS: ResolverLimits = { budgetMs: 5000, firstTryMs: 2000, exchangesMax: 200 }
 
 const TRIES = 2
 /** However long a TTL says (RFC 8767 section 4 has a week at most; a day is what unbound keeps). */

@@ -213,6 +213,24 @@ function end(answers: readonly WireRecord[]): unknown {
   return message.kind === 'reply' ? followReply(startChain('example.com', 'A'), message, true) : message.kind
 }
 
+test('a message whose names lead through thousands of labels is not read to its end', (t) => {
+  // One name of 110 labels, each a label and a pointer to the one before; then records that all bear it.
+  const head = Buffer.concat([words(ID, 0x8180, 1, 1000, 0, 0), wireName('example.com'), words(15, 1)])
+  const steps: Buffer[] = []
+  let last = 12
+  for (let i = 0; i < 110; i++) {
+    steps.push(Buffer.from([1, 97]), pointer(last))
+    last = head.length + 11 + 4 * i
+  }
+  const ladder = Buffer.concat([Buffer.from([0]), words(10, 1, 0, 0, 440), ...steps])
+  const record = Buffer.concat([pointer(last), words(15, 1, 0, 9, 4, 5), pointer(last)])
+  const some = Buffer.concat([head, ladder, ...Array.from({ length: 20 }, () => record)])
+  some.writeUInt16BE(21, 6)
+  t.like(readMessage(some, ask('MX')), { kind: 'reply' })
+  const many = Buffer.concat([head, ladder, ...Array.from({ length: 999 }, () => record)])
+  t.is(readMessage(many, ask('MX')).kind, 'malformed')
+})
+
 test('aliases are followed as far as the limit and no further', (t) => {
   t.like(end(chain(CNAME_CHAIN_MAX)), {
     kind: 'done',

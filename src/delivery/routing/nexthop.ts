@@ -22,7 +22,7 @@ export type ParsedNextHops =
   | { readonly kind: 'bad'; readonly error: string }
 
 /** smtp_tcp_port and lmtp_tcp_port. Zimbra's mailbox servers are at 7025, and their entries always say so. */
-export const DEFAULT_PORTS: Readonly<Record<'smtp' | 'lmtp', number>> = { smtp: 25, lmtp: 24 }
+const DEFAULT_PORTS: Readonly<Record<'smtp' | 'lmtp', number>> = { smtp: 25, lmtp: 24 }
 
 /** Hosts in one list (`relayhost = a, b`): each may cost its own time-outs in one attempt. */
 export const NEXT_HOPS_MAX = 10
