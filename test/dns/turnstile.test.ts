@@ -48,3 +48,21 @@ test('work that fails gives its place back', async (t) => {
   await t.throwsAsync(turnstile.pass(async () => await Promise.reject(new Error('no')), PATIENT))
   t.is(await turnstile.pass(async () => 'next', PATIENT), 'next')
 })
+
+test('when too many wait, the next is turned away at once', async (t) => {
+  const turnstile = new Turnstile(1)
+  const { promise: held, resolve: release } = Promise.withResolvers<void>()
+  const inside = turnstile.pass(async () => {
+    await held
+  }, PATIENT)
+  const patience = new AbortController()
+  const waiting = Array.from(
+    { length: 10_000 },
+    async () => await turnstile.pass(async () => 'late', patience.signal),
+  )
+  t.is(await turnstile.pass(async () => 'one more', PATIENT), undefined)
+  patience.abort()
+  t.true((await Promise.all(waiting)).every((done) => done === undefined))
+  release()
+  await inside
+})

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { Socket } from 'node:net'
+import type { Socket as UdpSocket } from 'node:dgram'
+import type { Server, Socket } from 'node:net'
 import { RCODES, readQuery, typeName, wireData, wireMessage, wireType } from '#test/support/dns-wire.ts'
 import type { WireMessage, WireRecord, WireType } from '#test/support/dns-wire.ts'
 
@@ -37,15 +38,7 @@ export class ZoneServer implements AsyncDisposable {
   }
 
   static async start(zone: string, options: ZoneOptions = {}): Promise<ZoneServer> {
-    const tcp = createServer()
-    tcp.listen(0, '127.0.0.1')
-    await once(tcp, 'listening')
-    const address = tcp.address()
-    if (address === null || typeof address === 'string') throw new Error('no port')
-    const { port } = address
-    const udp = createSocket('udp4')
-    udp.bind(port, '127.0.0.1')
-    await once(udp, 'listening')
+    const { tcp, udp, port } = await listenOnBoth()
     const sockets = new Set<Socket>()
     const server = new ZoneServer(port, zone, options, async () => {
       for (const socket of sockets) socket.destroy()
@@ -114,6 +107,30 @@ export class ZoneServer implements AsyncDisposable {
       authorities,
       authentic,
       rcode: exists ? RCODES.NOERROR : RCODES.NXDOMAIN,
+    }
+  }
+}
+
+/** One port for both protocols: what is free for TCP may be taken for UDP, then another is tried. */
+async function listenOnBoth(): Promise<{
+  readonly tcp: Server
+  readonly udp: UdpSocket
+  readonly port: number
+}> {
+  for (let n = 0; ; n++) {
+    const tcp = createServer()
+    tcp.listen(0, '127.0.0.1')
+    await once(tcp, 'listening')
+    const address = tcp.address()
+    if (address === null || typeof address === 'string') throw new Error('no port')
+    const udp = createSocket('udp4')
+    udp.bind(address.port, '127.0.0.1')
+    try {
+      await once(udp, 'listening')
+      return { tcp, udp, port: address.port }
+    } catch (error) {
+      tcp.close()
+      if (n === 10) throw error
     }
   }
 }
