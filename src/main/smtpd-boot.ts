@@ -7,7 +7,7 @@ import type { LogBoot } from './ipc.ts'
  * is taken over for sessions that begin from then on.
  */
 export interface SmtpdBoot {
-  /** Which of the smtpd processes this is, from 0; two that run at once never have the same (queue ids rest on it). */
+  /** Which of the smtpd processes this is, counted from 1. */
   readonly slot: number
   /** Number of the generation. */
   readonly generation: number

@@ -6,7 +6,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { PeerNames } from '#src/dns/peer-names.ts'
-import { MessageScanner } from '#src/match/scanner.ts'
+import { ScannerPool } from '#src/match/scanner-pool.ts'
 import { SignatureSet } from '#src/match/signatures.ts'
 import type { ScanLimits } from '#src/match/types.ts'
 import { SmtpPolicy } from '#src/policy/policy.ts'
@@ -16,18 +16,16 @@ import { createQueueIds } from '#src/queue/queue-id.ts'
 import { ScanJudge } from '#src/scan/judge.ts'
 import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
-import { Scanners } from '#src/smtp/scanner-pool.ts'
 import type { Certificate } from '#src/smtp/server.ts'
-import { DEFAULT_SETTINGS } from '#src/smtp/settings.ts'
-import type { SmtpSettings } from '#src/smtp/settings.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
+import { smtpSettings } from './smtpd-settings.ts'
 
 /** MIME parts that a message may have; more is refused. Digests have hundreds; each costs a report of 300 bytes. */
-const PARTS_MAX = 5000
+const PARTS_MAX = 10_000
+/** master counts its smtpd from 1. */
+const FIRST_SLOT = 1
 /** Problems of signature files that one generation logs: a damaged file has as many as lines. */
 const PROBLEMS_LOGGED_MAX = 20
-/** What `$mail_name` stands for in `smtpd_banner`. */
-const MAIL_NAME = 'Postern'
 
 /**
  * Everything that sessions of one smtpd work with, made of master's message; kept and made anew in parts when a new
@@ -42,7 +40,7 @@ export class EnvironmentMaker implements Disposable {
   readonly #directoryFile: string
   #directory: { readonly key: string; readonly value: Directory } | undefined
   #signatures: { readonly key: string; readonly value: SignatureSet } | undefined
-  #scanners: Scanners | undefined
+  #scanners: ScannerPool | undefined
   #certificate: Certificate | undefined
 
   constructor(boot: SmtpdBoot, anvil: Anvil, log: Log) {
@@ -56,6 +54,17 @@ export class EnvironmentMaker implements Disposable {
       log,
     })
     this.#queue.start()
+  }
+
+  /**
+   * Resolves when qmgr has been heard, or after QUEUE_WAIT_MS. Who listens before that greets clients only to tell
+   * them to come again.
+   */
+  async queueHeard(): Promise<void> {
+    const over = new AbortController()
+    const late = systemClock.sleep(QUEUE_WAIT_MS, over.signal).catch(() => {})
+    await Promise.race([this.#queue.heard, late])
+    over.abort()
   }
 
   /** The environment of a generation. */
@@ -106,7 +115,7 @@ export class EnvironmentMaker implements Disposable {
   [Symbol.dispose](): void {
     this.#queue.close()
     this.#names[Symbol.dispose]()
-    this.#scanners?.close()
+    this.#scanners?.retire()
     this.#signatures?.value.close()
   }
 
@@ -122,7 +131,7 @@ export class EnvironmentMaker implements Disposable {
     return this.#directory.value
   }
 
-  #scannersOf(boot: SmtpdBoot): Scanners {
+  #scannersOf(boot: SmtpdBoot): ScannerPool {
     const signatures = this.#signaturesOf(boot)
     const { settings } = boot
     const limits: ScanLimits = {
@@ -130,10 +139,8 @@ export class EnvironmentMaker implements Disposable {
       partsMax: PARTS_MAX,
       headerBytesMax: settings.headerSizeLimitBytes,
     }
-    this.#scanners?.close()
-    this.#scanners = new Scanners(
-      () => new MessageScanner(signatures, { limits, bareNewline: settings.forbidBareNewline }),
-    )
+    this.#scanners?.retire()
+    this.#scanners = new ScannerPool(signatures, { limits, bareNewline: settings.forbidBareNewline })
     return this.#scanners
   }
 
@@ -144,53 +151,24 @@ export class EnvironmentMaker implements Disposable {
     for (const source of sources) hash.update(`${source.kind} ${source.name}\n`).update(source.text)
     const key = hash.digest('hex')
     if (this.#signatures?.key === key) return this.#signatures.value
-    // Scanners of the set before keep what they need of it.
-    this.#signatures?.value.close()
+    // The set before is not closed: sessions of its generation may still want a scanner of it. It goes with them.
     const value = SignatureSet.build(sources, { cacheDir: boot.signatureCache })
     this.#signatures = { key, value }
     const { info } = value
+    // Every smtpd reads the same files; the first of them tells.
+    if (boot.slot > FIRST_SLOT) return value
+    const { signatures, engine, cached, databaseBytes } = info
     this.#log.write('info', 'scan.signatures', {
-      signatures: info.signatures,
-      engine: info.engine,
-      cached: info.cached,
-      problems: info.problems.length + problems.length,
+      signatures,
+      engine,
+      cached,
+      databaseBytes,
+      problems: problems.length + info.problems.length,
     })
-    for (const problem of problems) this.#log.write('warn', 'scan.signature_line', { ...problem })
-    for (const problem of info.problems.slice(0, PROBLEMS_LOGGED_MAX)) {
-      this.#log.write('warn', 'scan.signature_line', { ...problem })
+    for (const { file, reason } of problems) this.#log.write('error', 'scan.signature_file', { file, reason })
+    for (const { source, line, reason } of info.problems.slice(0, PROBLEMS_LOGGED_MAX)) {
+      this.#log.write('warn', 'scan.signature_line', { file: source, line, reason })
     }
     return value
   }
-}
-
-function smtpSettings({ settings, postmaster, generation }: SmtpdBoot): SmtpSettings {
-  const hostname = settings.myHostname
-  return {
-    ...DEFAULT_SETTINGS,
-    hostname,
-    banner: banner(settings.smtpdBanner, hostname),
-    postmaster,
-    messageBytesMax: settings.messageSizeLimitBytes,
-    recipientsMax: settings.recipientLimit,
-    softErrorLimit: settings.softErrorLimit,
-    hardErrorLimit: settings.hardErrorLimit,
-    errorDelayMs: settings.errorSleepTimeMs,
-    timeoutMs: settings.smtpdTimeoutMs,
-    lineBytesMax: settings.lineLengthLimitBytes,
-    heloRequired: settings.heloRequired,
-    bareNewline: settings.forbidBareNewline,
-    rejectNul: settings.messageRejectCharacters !== '',
-    hopsMax: settings.hopcountLimit,
-    addMissingHeaders: settings.alwaysAddMissingHeaders,
-    generation,
-  }
-}
-
-/** `smtpd_banner` without the host name, which stands first whatever is set (RFC 5321 section 4.2). */
-function banner(text: string, hostname: string): string {
-  const whole = text
-    .replaceAll(/\$(?:myhostname\b|\{myhostname\}|\(myhostname\))/g, hostname)
-    .replaceAll(/\$(?:mail_name\b|\{mail_name\}|\(mail_name\))/g, MAIL_NAME)
-    .trim()
-  return whole === hostname || whole.startsWith(`${hostname} `) ? whole.slice(hostname.length).trim() : whole
 }

@@ -9,6 +9,7 @@ export function smtpSettings({ settings, postmaster, generation }: SmtpdBoot): S
     hostname: settings.myHostname,
     banner: bannerText(settings.smtpdBanner, settings.myHostname),
     postmaster,
+    heloRequired: settings.heloRequired,
     messageBytesMax: settings.messageSizeLimitBytes,
     recipientsMax: settings.recipientLimit,
     softErrorLimit: settings.softErrorLimit,

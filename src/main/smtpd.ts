@@ -60,6 +60,7 @@ async function start(boot: SmtpdBoot): Promise<void> {
     const certificate = maker.certificate(boot)
     const servers = boot.listeners.map(() => new Server({ environment, service: 'smtp', certificate }))
     running = { log, maker, servers }
+    await maker.queueHeard()
     for (const [n, listener] of boot.listeners.entries()) await listen(servers[n], listener)
     log.write('info', 'smtpd.start', {
       listeners: boot.listeners.map(({ address, port }) => `${address}:${port}`),
@@ -96,8 +97,9 @@ function adopt(boot: SmtpdBoot): void {
     const environment = maker.make(boot)
     const certificate = maker.certificate(boot)
     for (const server of servers) server.adopt(environment, certificate)
+    log.write('info', 'smtpd.settings', { generation: boot.generation })
   } catch (error) {
-    log.write('error', 'smtpd.error', { generation: boot.generation, error: errorText(error) })
+    log.write('error', 'smtpd.settings', { generation: boot.generation, error: errorText(error) })
   }
 }
 

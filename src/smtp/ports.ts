@@ -66,8 +66,6 @@ export interface ContentScanner {
   beginRecheck(): void
   recheck(stored: Uint8Array): void
   finishRecheck(): ScanReport
-  /** Frees what it holds; it is not used again. */
-  close(): void
 }
 
 /** Scanners are costly to make and cheap to use again: a process has a few. */

@@ -141,7 +141,6 @@ export class Reception {
     const refusal = this.#refusal(report)
     if (refusal !== undefined) return this.#refuse(refusal, {})
     if (report.needsRecheck && this.#body.failure === undefined) report = await this.#recheck(scanner)
-    if (report.limits.includes('error')) return this.#refuse(REPLY.notExamined, { limits: report.limits })
     const verdict = this.#tools.judge.judge(report)
     if (verdict.kind === 'refuse') return this.#refuse(verdict.reply, verdict.facts)
     const body = this.#body.complete()

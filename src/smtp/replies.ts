@@ -63,8 +63,6 @@ export const REPLY = {
   tooManyHops: reply(554, '5.4.0', 'Error: too many hops'),
   bareNewlineInContent: reply(550, '5.5.2', 'Error: bare <CR> or <LF> received'),
   nulInContent: reply(550, '5.6.0', 'Error: message content contains a NUL character'),
-  /** What was not looked at is not clean; the client tries again. */
-  notExamined: reply(451, '4.3.0', 'Message could not be examined, try again later'),
   storageFull: reply(452, '4.3.1', 'Insufficient system storage'),
   queueWriteError: reply(451, '4.3.0', 'Error: queue file write error'),
   queueUnavailable: reply(451, '4.3.0', 'Error: queue service unavailable, try again later'),

@@ -164,7 +164,7 @@ test('a message whose client is gone while it is committed is queued and logged 
   await talk.replies(3)
   talk.write('Subject: x\r\n\r\n.\r\n')
   await until(() => serving.queue.submissions === 1)
-  talk.destroy()
+  talk.socket.resetAndDestroy()
   await until(() => events(serving).includes('smtpd.disconnect'))
   gate.resolve()
   await until(() => events(serving).includes('smtpd.queued'))

@@ -144,8 +144,6 @@ export class PlainScanner implements ContentScanner {
     this.rechecked = 0
   }
 
-  close(): void {}
-
   recheck(stored: Uint8Array): void {
     this.rechecked += stored.length
   }
