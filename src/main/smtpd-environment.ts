@@ -27,6 +27,9 @@ const FIRST_SLOT = 1
 /** Problems of signature files that one generation logs: a damaged file has as many as lines. */
 const PROBLEMS_LOGGED_MAX = 20
 
+/** How long a new smtpd waits for qmgr before it listens; without one, MAIL is answered 451. */
+const QUEUE_WAIT_MS = 5000
+
 /**
  * Everything that sessions of one smtpd work with, made of master's message; kept and made anew in parts when a new
  * generation comes.

@@ -63,6 +63,7 @@ export class QueueClient implements QueueSubmitter {
   #wanting: ((result: SpoolResult) => void)[] = []
   /** Files that sessions write to, of the connection that there is now. */
   readonly #handedOut = new Map<string, SpoolFile>()
+  readonly #firstWord = Promise.withResolvers<void>()
   #nextNumber = 1
   #watch: NodeJS.Timeout | undefined
 
@@ -74,6 +75,11 @@ export class QueueClient implements QueueSubmitter {
   start(): void {
     this.#watch = setInterval(() => this.#lookOver(), WATCH_MS).unref()
     void this.#keepConnected()
+  }
+
+  /** Resolves once qmgr has said for the first time whether there is room. Never rejects. */
+  get heard(): Promise<void> {
+    return this.#firstWord.promise
   }
 
   admission(): 'open' | 'full' | 'unavailable' {
@@ -228,6 +234,7 @@ export class QueueClient implements QueueSubmitter {
         return
       case 'space':
         link.space = frame['open'] === true ? 'open' : 'full'
+        this.#firstWord.resolve()
         if (link.space === 'open') this.#askLeases(link)
         return
       case 'leased':

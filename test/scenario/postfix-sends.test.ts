@@ -21,7 +21,8 @@ withPostfix("Debian's Postfix relays through us over STARTTLS, and bounces what 
     folder: theirs.path,
     port,
     relayPort: postern.smtpPort,
-    settings: ['smtp_tls_security_level = encrypt'],
+    // A bounce with the virus in it would be refused as the virus was.
+    settings: ['smtp_tls_security_level = encrypt', 'bounce_size_limit = 1'],
   })
   {
     using client = await SmtpClient.greeted(postfix.port)
