@@ -284,13 +284,18 @@ export class Connection {
     resolve?.(step.keep)
   }
 
-  /** Says the last words and closes; #dead from here on, but the socket lives until it is closed or `quitMs` is over. */
+  /**
+   * Says the last words and closes; #dead from here on, but the socket lives until the peer has closed too, or
+   * `quitMs` is over. No process waits for that before it ends.
+   */
   #farewell(words: string): void {
     this.#dead = true
     clearTimeout(this.#timer)
     const socket = this.#socket
     socket.end(words)
+    socket.unref()
     this.#timer = setTimeout(() => socket.destroy(), this.#context.settings.timeouts.quitMs)
+    this.#timer.unref()
     socket.once('close', () => {
       clearTimeout(this.#timer)
       this.onGone()
@@ -386,6 +391,17 @@ export class Connection {
     }
     if (this.#dialogue === undefined) {
       this.quit()
+      return
+    }
+    // In a busy process timers come before what has long arrived: read that first, then judge.
+    setImmediate(() => this.#timedOut())
+  }
+
+  #timedOut(): void {
+    if (this.#dead || this.#dialogue === undefined) return
+    const leftMs = this.#deadlineMs - this.#context.clock.monotonicMs()
+    if (leftMs > 0) {
+      if (this.#timerAtMs === Infinity && leftMs !== Infinity) this.#setTimer(leftMs)
       return
     }
     if (!this.#connected) this.#connectError = 'ETIMEDOUT'
