@@ -160,7 +160,7 @@ void MimeParser::HeaderBroken(std::string_view line) {
   context_.sink.Defect("no-blank-line");
   header_bytes_ -= line.size() + kCrLf.size();
   if (!is_reading_) {
-    MimeParser* other = BeginReading(path_ + 'x', {message_header_, false});
+    MimeParser* other = BeginReading({path_ + 'h', message_header_});
     if (other != nullptr) other->header_ = header_;
   }
   EndHeader();

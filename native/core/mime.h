@@ -45,7 +45,7 @@ class PartSink {
 /// The number of a part behind that of the part around it.
 std::string JoinPath(const std::string& path, const std::string& child);
 
-/// What the parsers of one message share.
+/// What the parsers of one reading of a message share.
 struct MimeContext {
   PartSink& sink;
   MimeLimits limits;
@@ -53,6 +53,9 @@ struct MimeContext {
 
   /// Whether one part more may be opened; if not, the limit is told.
   bool TakePart();
+  /// A second reading gets a share of the parts that are left, for good: so what it opens does not depend on how
+  /// the two readings take turns.
+  MimeContext Share();
 };
 
 class PartWriter;
@@ -62,7 +65,8 @@ class PartWriter;
 /// Malformed structure never ends the look: where a boundary is missing or wrong, lines that start with "--" and
 /// are followed by something like a header field begin a part (`guessed-part`). Where programs differ on what a
 /// line is (a boundary with something behind it, a line that is none of a header inside of one), the second
-/// reading is followed beside the first by a parser of its own; its parts have a path with a letter at its end.
+/// reading is followed beside the first by a parser of its own; its parts have a letter in their path (h: the header went
+/// on, b: it was a boundary, m: it was a message as it stood).
 class MimeParser {
  public:
   /// Parameters of a multipart that are used as its boundary; guessed ones count.
@@ -104,14 +108,15 @@ class MimeParser {
 
   /// How a second reading begins.
   struct Reading {
-    bool message = false;  // a message's header, or that of a part
+    std::string path;
+    bool message = false;  // with a message's header, or that of a part
     bool probe = false;    // given up if its first line is none of a header
   };
 
   void Consume(const std::uint8_t* p, const std::uint8_t* end);
   void ConsumeAll(const std::uint8_t* p, const std::uint8_t* end);
   void FeedReadings(Bytes stretch);
-  MimeParser* BeginReading(std::string path, Reading reading);
+  MimeParser* BeginReading(Reading reading);
   void EndReadings();
   const std::uint8_t* ConsumeHeader(const std::uint8_t* p, const std::uint8_t* end);
   const std::uint8_t* ConsumeBody(const std::uint8_t* p, const std::uint8_t* end);
@@ -166,6 +171,7 @@ class MimeParser {
   bool box_line_end_ = false;
   bool held_cr_ = false;
 
+  std::unique_ptr<MimeContext> own_context_;  // of a second reading
   std::vector<std::unique_ptr<MimeParser>> readings_;
   std::string undecided_;
   bool is_reading_ = false;

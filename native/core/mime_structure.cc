@@ -28,6 +28,14 @@ bool MimeContext::TakePart() {
   return true;
 }
 
+MimeContext MimeContext::Share() {
+  constexpr std::uint32_t kShare = 8;
+  MimeContext out{sink, limits};
+  out.limits.parts_max = (limits.parts_max - parts) / kShare;
+  parts += out.limits.parts_max;
+  return out;
+}
+
 /// A message's own body is '1' of it unless it is a multipart, whose parts are then the message's (RFC 3501
 /// section 6.4.5).
 std::string MimeParser::PartPath(bool multipart) const {
@@ -115,7 +123,7 @@ void MimeParser::OpenMessage(PartInfo info, Encoding encoding) {
     leaf_.push_back(std::make_unique<PartWriter>(context_, std::move(info), encoding));
     leaf_.back()->ParseMessage(depth, {});
     // RFC 2046 section 5.2.1 forbids to encode a message, so some programs take it as it stands.
-    if (!is_reading_) BeginReading(path + 'x', {true, true});
+    if (!is_reading_) BeginReading({path + 'm', true, true});
     return;
   }
   if (context_.TakePart()) entity.box = std::make_unique<PartWriter>(context_, std::move(info), encoding);
@@ -156,7 +164,7 @@ void MimeParser::NoteAmbiguous(std::string_view line) {
       if (boundary.empty() || !EqualsIgnoreCase(text.substr(0, boundary.size()), boundary)) continue;
       context_.sink.Defect("ambiguous-boundary");
       EndReadings();
-      BeginReading(JoinPath(entity.path, std::to_string(entity.children + 1) + 'x'), {false, false});
+      BeginReading({JoinPath(entity.path, std::to_string(entity.children + 1) + 'b')});
       return;
     }
   }
@@ -247,20 +255,22 @@ void MimeParser::CloseEntity(Entity& entity) {
 }
 
 /// A second reading of what follows, until the next delimiter that is beyond doubt; nullptr if there are too many.
-MimeParser* MimeParser::BeginReading(std::string path, Reading reading) {
+MimeParser* MimeParser::BeginReading(Reading reading) {
   std::erase_if(readings_, [](const auto& other) { return other->done_; });
   const std::uint32_t depth = depth_ + static_cast<std::uint32_t>(stack_.size()) + 1;
   if (is_reading_ || readings_.size() >= kReadingsMax || depth > context_.limits.depth_max) {
     context_.sink.Limit("readings");
     return nullptr;
   }
-  readings_.push_back(std::make_unique<MimeParser>(context_, depth, ""));
-  MimeParser* other = readings_.back().get();
+  auto context = std::make_unique<MimeContext>(context_.Share());
+  auto other = std::make_unique<MimeParser>(*context, depth, "");
+  other->own_context_ = std::move(context);
   other->is_reading_ = true;
   other->probe_ = reading.probe;
   other->root_header_ = false;
-  other->StartHeader(std::move(path), reading.message);
-  return other;
+  other->StartHeader(std::move(reading.path), reading.message);
+  readings_.push_back(std::move(other));
+  return readings_.back().get();
 }
 
 void MimeParser::EndReadings() {

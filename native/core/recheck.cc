@@ -94,15 +94,25 @@ void SecondLook::Look(Search& search, Bytes block) {
   }
 }
 
+/// The report of the next part with this path: readings of one part that differ in their encoding share it.
+const PartReport* SecondLook::NextOf(const std::string& path) {
+  std::size_t skip = path_seen_[path]++;
+  for (const PartReport& part : report_.parts) {
+    if (part.path == path && skip-- == 0) return &part;
+  }
+  return nullptr;
+}
+
 PartSink::Handle SecondLook::PartBegin(PartInfo info) {
-  const std::size_t index = searches_.size();
-  const bool known = index < report_.parts.size() && report_.parts[index].path == info.path;
-  // A part that the first pass did not have: the stored octets are not those that were scanned.
-  if (!known) report_.limits.emplace("error");
-  const PartReport unknown;
-  const PartReport& part = known ? report_.parts[index] : unknown;
-  searches_.push_back(Prepare(info.path, &part, part.size));
-  return index;
+  const PartReport* part = NextOf(info.path);
+  if (part != nullptr) {
+    searches_.push_back(Prepare(info.path, part, part->size));
+  } else {
+    // A part that the first pass did not have: the stored octets are not those that were scanned.
+    report_.limits.emplace("error");
+    searches_.push_back(nullptr);
+  }
+  return searches_.size() - 1;
 }
 
 void SecondLook::PartData(Handle part, Bytes decoded) {

@@ -13,7 +13,7 @@
 namespace postern {
 
 /// Looks for whole signatures in the stored octets of a message: the raw message and each decoded part, in
-/// constant memory. The parts come in the order of the first pass, whose report tells their size and type.
+/// constant memory. The report of the first pass tells size and type of each part.
 class SecondLook : private PartSink {
  public:
   /// Signatures that one message may be suspected of; more is a limit, because each costs a pass.
@@ -52,13 +52,15 @@ class SecondLook : private PartSink {
   void Defect(std::string_view) override {}
   void Limit(std::string_view) override {}
 
+  const PartReport* NextOf(const std::string& path);
   std::unique_ptr<Search> Prepare(std::string path, const PartReport* part, std::uint64_t size) const;
   void Look(Search& search, Bytes block);
 
   const SignatureDatabase& database_;
   ScanReport& report_;
   std::vector<Candidate> candidates_;
-  std::vector<std::unique_ptr<Search>> searches_;  // by part
+  std::vector<std::unique_ptr<Search>> searches_;            // by handle
+  std::unordered_map<std::string, std::size_t> path_seen_;  // how often
   std::unique_ptr<Search> raw_;
   MimeContext context_;
   MimeParser parser_;

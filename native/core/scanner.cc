@@ -28,6 +28,26 @@ std::string FieldText(std::string_view value) {
   return text;
 }
 
+/// '2' before '10', '1' before '1.1': the order of the message for one reading, and for several a fixed one.
+bool PathBefore(std::string_view a, std::string_view b) {
+  const auto digits = [](std::string_view text) {
+    std::size_t n = 0;
+    while (n < text.size() && text[n] >= '0' && text[n] <= '9') ++n;
+    return n;
+  };
+  while (!a.empty() && !b.empty()) {
+    const std::size_t m = digits(a);
+    const std::size_t n = digits(b);
+    if (m != n) return m > 0 && n > 0 ? m < n : a.front() < b.front();  // numbers have no zeros before them
+    const std::size_t length = std::max<std::size_t>(m, 1);
+    const int order = a.substr(0, length).compare(b.substr(0, length));
+    if (order != 0) return order < 0;
+    a.remove_prefix(length);
+    b.remove_prefix(length);
+  }
+  return a.size() < b.size();
+}
+
 /// The h= tag of a DKIM-Signature (RFC 6376 section 3.5).
 void ReadDkimSigned(std::string_view value, std::set<std::string>& out) {
   constexpr std::size_t kNamesMax = 200;
@@ -87,6 +107,8 @@ const ScanReport& Scanner::Finish() {
   framer_.Finish();
   raw_.Finish();
   parser_->Finish();
+  const auto before = [](const PartReport& a, const PartReport& b) { return PathBefore(a.path, b.path); };
+  std::stable_sort(report_.parts.begin(), report_.parts.end(), before);
   report_.bare_lf = framer_.bare_lf();
   report_.bare_cr = framer_.bare_cr();
   report_.nul = framer_.nul();
@@ -117,6 +139,11 @@ void Scanner::Recheck(Bytes stored) { second_->Write(stored); }
 const ScanReport& Scanner::FinishRecheck() {
   second_->Finish();
   second_.reset();
+  // What was found in a part needs no telling of the raw message that the part stands in.
+  std::erase_if(report_.hits, [this](const SignatureHit& hit) {
+    const auto elsewhere = report_.hits.lower_bound({hit.signature, std::string(1, '\0')});
+    return hit.path.empty() && elsewhere != report_.hits.end() && elsewhere->signature == hit.signature;
+  });
   report_.needs_recheck = false;
   return report_;
 }

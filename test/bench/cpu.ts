@@ -155,13 +155,13 @@ const REST_SHARE = 0.02
 const REST_WINDOW_MS = 200
 /** …and is given this long at least, because a server may put off its tidying by a timer (Postern: a second). */
 const REST_LEAST_MS = 1300
-const REST_MOST_MS = 10_000
+export const REST_MOST_MS = 10_000
 
 /**
  * Waits until a server has nothing left to do. What it tidies after the last delivery belongs to the cost of
  * the messages, and must not fall into the run of the next server.
  */
-export async function untilAtRest(group: ProcessGroup): Promise<void> {
+export async function untilAtRest(group: ProcessGroup, mostMs = REST_MOST_MS): Promise<void> {
   const start = performance.now()
   let before = cpuTotal(group.cpu())
   for (;;) {
@@ -169,7 +169,7 @@ export async function untilAtRest(group: ProcessGroup): Promise<void> {
     const now = cpuTotal(group.cpu())
     const passed = performance.now() - start
     const atRest = now - before < (REST_SHARE * REST_WINDOW_MS) / 1000
-    if ((atRest && passed >= REST_LEAST_MS) || passed >= REST_MOST_MS) return
+    if ((atRest && passed >= REST_LEAST_MS) || passed >= mostMs) return
     before = now
   }
 }

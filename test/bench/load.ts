@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { cpuTotal, memoryBytes, type ProcessGroup, untilAtRest } from './cpu.ts'
 import type { Load } from './options.ts'
 import { machineBusySeconds } from './proc.ts'
+import type { Window } from './profile.ts'
 import { findProgram } from './run-command.ts'
 import { RECIPIENT, SENDER, type ServerUnderTest } from './server.ts'
 import type { Sink, SinkReport } from './sink.ts'
@@ -24,6 +25,8 @@ export interface Run {
   /** fsync and fdatasync calls, and flushes of the disk, per message: only on the slow disk. */
   readonly syncsPerMessage: number | undefined
   readonly flushesPerMessage: number | undefined
+  /** From the start of the client to the last message at the sink, microseconds of CLOCK_MONOTONIC. */
+  readonly window: Window
   /** Why this run proves nothing; empty for a good one. */
   readonly invalid: readonly string[]
 }
@@ -37,6 +40,8 @@ export interface Bench {
   /** The MIME message for a size, as a file. */
   mailFile(sizeBytes: number): string
   readonly cpus: number
+  /** The longest wait for a server to come to rest; a profiler never lets it. */
+  readonly restMostMs: number
 }
 
 /** A client that takes longer than this is stuck, whatever the load. */
@@ -66,7 +71,7 @@ export async function runLoad(
   const whole = client.failed === undefined ? await arrival.whole(DELIVERED_WITHIN_MS) : undefined
   const others = othersShare(bench, server, { machineBefore, cpuBefore })
   const memoryPeak = memory.end()
-  await untilAtRest(server.group)
+  await untilAtRest(server.group, bench.restMostMs)
 
   const report = await bench.sink.report()
   const cpu = server.group.cpu()
@@ -83,6 +88,7 @@ export async function runLoad(
     otherShare: others,
     syncsPerMessage: per(flushes?.calls, flushesBefore?.calls),
     flushesPerMessage: per(flushes?.flushes, flushesBefore?.flushes),
+    window: { fromUs: Number(start / 1000n), toUs: Number((whole ?? report).lastNs / 1000n) },
     invalid: [...(client.failed === undefined ? [] : [client.failed]), ...faultsOf(report, messages)],
   }
 }

@@ -22,6 +22,7 @@ export interface SelfTime {
   readonly us: number
 }
 
+/** A stretch of time: microseconds of CLOCK_MONOTONIC, which is V8's clock too. */
 export interface Window {
   readonly fromUs: number
   readonly toUs: number
@@ -29,8 +30,8 @@ export interface Window {
 
 const IDLE = '(idle)'
 
-/** Self times within the window, idleness left out, the longest first. */
-export function selfTimes(profile: CpuProfile, window: Window): SelfTime[] {
+/** Self times within the windows, idleness left out, the longest first. */
+export function selfTimes(profile: CpuProfile, windows: readonly Window[]): SelfTime[] {
   const frames = new Map(profile.nodes.map((node) => [node.id, node.callFrame]))
   const sums = new Map<string, { name: string; place: string; us: number }>()
   let at = profile.startTime
@@ -39,7 +40,12 @@ export function selfTimes(profile: CpuProfile, window: Window): SelfTime[] {
     const frame = frames.get(id)
     // A sample stands for the time until the next one.
     const us = Math.max(0, profile.timeDeltas[i + 1] ?? 0)
-    if (frame === undefined || frame.functionName === IDLE || at < window.fromUs || at > window.toUs) continue
+    if (
+      frame === undefined ||
+      frame.functionName === IDLE ||
+      !windows.some(({ fromUs, toUs }) => at >= fromUs && at <= toUs)
+    )
+      continue
     const name = frame.functionName === '' ? '(anonymous)' : frame.functionName
     const place = placeOf(frame.url, frame.lineNumber)
     const sum = sums.getOrInsertComputed(`${name} ${place}`, () => ({ name, place, us: 0 }))

@@ -78,7 +78,9 @@ async function measure(variant: Variant): Promise<Figures> {
     await using queue = await startQueue(paths, { idle: !options.deliver, deliverer })
     const sessions = async (ms: number): Promise<number> => {
       const end = performance.now() + ms
-      const counts = await Promise.all(Array.from({ length: variant.sessions }, () => session(queue, variant, end)))
+      const counts = await Promise.all(
+        Array.from({ length: variant.sessions }, () => session(queue, variant, end)),
+      )
       return counts.reduce((sum, count) => sum + count, 0)
     }
     // The first messages pay for compilation and for a log that still grows.

@@ -14,11 +14,15 @@ const LIMITS = { depthMax: 20, partsMax: 1000, headerBytesMax: 102_400 }
 const random = seededRandom(1)
 
 function words(count: number): string {
-  const common = 'the of and to in is you that it he was for on are as with his they at be this have from or one'.split(' ')
+  const common =
+    'the of and to in is you that it he was for on are as with his they at be this have from or one'.split(
+      ' ',
+    )
   let out = ''
   let line = 0
   for (let i = 0; i < count; i++) {
-    const word = random() < 0.6 ? common[Math.floor(random() * common.length)] : Math.floor(random() * 1e9).toString(36)
+    const word =
+      random() < 0.6 ? common[Math.floor(random() * common.length)] : Math.floor(random() * 1e9).toString(36)
     out += `${word} `
     line += (word?.length ?? 0) + 1
     if (line > 68) {
@@ -35,7 +39,8 @@ function attachment(bytes: number): string {
   return raw.toString('base64').replaceAll(/.{76}/g, '$&\r\n')
 }
 
-const HEADER = 'Received: from a by b\r\nFrom: a@example.test\r\nTo: b@example.test\r\nSubject: bench\r\nDate: now\r\nMessage-ID: <1@x>\r\n'
+const HEADER =
+  'Received: from a by b\r\nFrom: a@example.test\r\nTo: b@example.test\r\nSubject: bench\r\nDate: now\r\nMessage-ID: <1@x>\r\n'
 
 function plainMail(): string {
   return `${HEADER}\r\n${words(200_000)}\r\n.\r\n`
@@ -79,10 +84,15 @@ const out = new Uint8Array(MessageScanner.outputMax(CHUNK_BYTES))
 const mails = { plain: plainMail(), attachment: attachmentMail(), usual: usualMail() }
 const sets = {
   'EICAR only': SignatureSet.build([]),
-  '10,000 signatures': SignatureSet.build([{ name: 'bench.ndb', kind: 'ndb', text: generateNdb(10_000, random) }]),
-  '10,000, plain engine': SignatureSet.build([{ name: 'bench.ndb', kind: 'ndb', text: generateNdb(10_000, random) }], {
-    engine: 'plain',
-  }),
+  '10,000 signatures': SignatureSet.build([
+    { name: 'bench.ndb', kind: 'ndb', text: generateNdb(10_000, random) },
+  ]),
+  '10,000, plain engine': SignatureSet.build(
+    [{ name: 'bench.ndb', kind: 'ndb', text: generateNdb(10_000, random) }],
+    {
+      engine: 'plain',
+    },
+  ),
 }
 const rows: Record<string, Record<string, string>> = {}
 for (const [name, text] of Object.entries(mails)) {

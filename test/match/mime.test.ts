@@ -43,7 +43,7 @@ test('parts are numbered as IMAP does and their octets end before the delimiter'
     [
       ['1', 'text/plain', 3],
       ['2.1', 'text/html', 11],
-      ['3', 'message/rfc822', 84],
+      ['3', 'message/rfc822', 83],
       ['3.1', 'text/plain', 5],
       ['4', 'message/rfc822', 22],
       ['4.1', 'text/plain', 4],
@@ -179,7 +179,7 @@ for (const [title, defect, message] of TORTURE) {
 
 test('nesting beyond the limit is told, and what is inside is still scanned', (t) => {
   const lines: string[] = []
-  for (let i = 0; i < 30; i++) lines.push(`Content-Type: multipart/mixed; boundary=b${i}`, '', `--b${i}`)
+  for (let i = 0; i < 30; i++) lines.push(`Content-Type: multipart/mixed; boundary=b${i}_`, '', `--b${i}_`)
   const found = report(data(...lines, '', EICAR))
   t.deepEqual(found.limits, ['depth'])
   t.deepEqual(hits(found), [EICAR_NAME])
@@ -220,7 +220,7 @@ test('the outermost header is reported', (t) => {
   )
   t.deepEqual(header, {
     receivedCount: 2, hasFrom: true, hasDate: true, hasMessageId: true, hasRecipient: true, messageId: '<1@x>', subject: 'ü b',
-    dkimSigned: ['date', 'from', 'message-id', 'to'], bytes: 206,
+    dkimSigned: ['date', 'from', 'message-id', 'to'], bytes: 187,
   })
   t.false(report(data('Subject: x', '', 'From: y')).header.hasFrom)
 })

@@ -49,7 +49,7 @@ const PATTERNS: readonly (readonly [title: string, pattern: string, yes: readonl
   ['nothing but NUL', '000000000000', ['a\0\0\0\0\0\0b'], ['a\0\0\0\0\0b']],
   ['two octets', 'fefd', ['a\xfe\xfdb'], ['\xfd\xfe']],
   ['one fixed octet', 'fe??', ['a\xfeb'], ['a\xfe', 'fe']],
-  ['a pattern that overlaps itself', `${hex('aab')}{2}${hex('aab')}`, ['aabaabxaab', 'aaaabxxaab'], ['aabxaab']],
+  ['a pattern that overlaps itself', `${hex('aab')}{2}${hex('aab')}`, ['aabaabxxaab', 'aaaabxxaab'], ['aabxaab']],
   ['with feature levels', `${hex('marker')}:51:255`, ['marker'], ['marke']],
 ]
 
@@ -228,7 +228,7 @@ test('random patterns are found where a regular expression finds them', (t) => {
       const expression = new RegExp(`${middle.map(([text, between]) => text + between.regex).join('')}${last}`)
       const text = letters.join('')
       const found = hitsOf([ndb(`Test.Sig:0:*:${pattern}`)], encoded(text), 'plain', { cuts: [cut], recheckCuts: [cut] })
-      t.is(found.length === 1, expression.test(text), `${pattern} in ${text}`)
+      t.is(found.includes('Test.Sig@1'), expression.test(text), `${pattern} in ${text}`)
     }),
     { numRuns: 1500 },
   )
