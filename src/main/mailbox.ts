@@ -1,10 +1,10 @@
-import { openSync } from 'node:fs'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import { startMailboxServer } from '#src/smtp/mailbox-server.ts'
+import { logTargets } from './open-log.ts'
 import type { Log } from '#src/base/log.ts'
 import type { MailboxServer } from '#src/smtp/mailbox-server.ts'
-import type { FromChild, LogBoot, ToChild } from './ipc.ts'
+import type { FromChild, ToChild } from './ipc.ts'
 import type { MailboxBoot } from './mailbox-boot.ts'
 
 /**
@@ -45,7 +45,7 @@ process.on('message', (message: ToChild<MailboxBoot>) => {
 
 async function start(boot: MailboxBoot): Promise<void> {
   try {
-    const opened = openBootLog(boot.log)
+    const opened = openLog(logTargets('mailbox', boot.log))
     log = opened
     server = await startMailboxServer({
       hostname: boot.hostname,
@@ -90,14 +90,4 @@ function startFailure(boot: MailboxBoot, error: unknown): string {
     default:
       return `The mailbox store on ${boot.address}:${boot.port} with ${boot.root} cannot start: ${errorText(error)}.`
   }
-}
-
-function openBootLog(boot: LogBoot): Log {
-  const textFd = boot.textFile === '' ? undefined : openSync(boot.textFile, 'a', 0o640)
-  return openLog({
-    service: 'mailbox',
-    level: boot.level,
-    jsonFd: boot.jsonFile === '' ? undefined : openSync(boot.jsonFile, 'a', 0o640),
-    textFd: textFd ?? (boot.stdout ? 1 : undefined),
-  })
 }
