@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -256,4 +257,13 @@ export function rowCounts(paths: QueuePaths): { messages: number; bodies: number
   } finally {
     store.close()
   }
+}
+
+/** Resolves when a socket is closed, broken off or not. */
+export function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    // What happens to it before is not what is waited for.
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => resolve())
+  })
 }

@@ -287,8 +287,12 @@ class Life {
       case 'acted':
         this.scheduler.acted(message.action, message.seqs)
         return
-      default:
-        throw new Error(message.t)
+      case 'ready':
+      case 'action-result':
+      case 'action-error':
+      case 'fatal':
+      case 'closed':
+        throw new Error(`${message.t}: nobody says this here`)
     }
   }
 
