@@ -51,6 +51,7 @@ function run(deliveredPerSecond: number, invalid: readonly string[] = []) {
     otherShare: 0.01,
     syncsPerMessage: undefined,
     flushesPerMessage: undefined,
+    window: { fromUs: 0, toUs: 1 },
     invalid,
   }
 }

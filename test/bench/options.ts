@@ -67,8 +67,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   return {
     loads: plan(values, quick || cpuProf),
     servers: cpuProf ? ['postern'] : (words(values.only, SERVERS, '--only') ?? SERVERS),
-    rounds: number(values.rounds, cpuProf ? 1 : quick ? 2 : 3, '--rounds'),
-    seconds: number(values.seconds, cpuProf ? 10 : quick ? 1.2 : 2, '--seconds'),
+    rounds: number(values.rounds, cpuProf || quick ? 2 : 3, '--rounds'),
+    seconds: number(values.seconds, cpuProf ? 5 : quick ? 1.2 : 2, '--seconds'),
     dir: values.dir ?? '/var/tmp',
     out: values.out,
     cpuProf,

@@ -82,14 +82,14 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
-/** Which process of Postern a process id is: the name of the file in src/main/ that it runs. */
+/** Which process of Postern a process id is: by its title, or the name of the file in src/main/ that it runs. */
 export function processName(pid: number): string {
   return processNameOf(commandLine(pid))
 }
 
 export function processNameOf(words: readonly string[]): string {
   for (const word of words) {
-    const found = /src\/main\/([a-z-]+)\.ts$/.exec(word)
+    const found = /(?:^postern: |src\/main\/)([a-z-]+)(?:\.ts)?$/.exec(word)
     if (found?.[1] !== undefined) return found[1]
   }
   return words.at(-1)?.split('/').at(-1) ?? 'unknown'

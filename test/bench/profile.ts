@@ -40,18 +40,34 @@ export function selfTimes(profile: CpuProfile, windows: readonly Window[]): Self
     const frame = frames.get(id)
     // A sample stands for the time until the next one.
     const us = Math.max(0, profile.timeDeltas[i + 1] ?? 0)
-    if (
-      frame === undefined ||
-      frame.functionName === IDLE ||
-      !windows.some(({ fromUs, toUs }) => at >= fromUs && at <= toUs)
-    )
-      continue
+    if (frame === undefined || frame.functionName === IDLE || !within(at, windows)) continue
     const name = frame.functionName === '' ? '(anonymous)' : frame.functionName
     const place = placeOf(frame.url, frame.lineNumber)
     const sum = sums.getOrInsertComputed(`${name} ${place}`, () => ({ name, place, us: 0 }))
     sum.us += us
   }
   return [...sums.values()].toSorted((a, b) => b.us - a.us)
+}
+
+function within(atUs: number, windows: readonly Window[]): boolean {
+  return windows.some(({ fromUs, toUs }) => atUs >= fromUs && atUs <= toUs)
+}
+
+/** Self times summed by who is to blame: a folder of src/, a package, Node, or native code. */
+export function byOwner(times: readonly SelfTime[]): (readonly [string, number])[] {
+  const sums = new Map<string, number>()
+  for (const time of times) {
+    const owner = ownerOf(time)
+    sums.set(owner, (sums.get(owner) ?? 0) + time.us)
+  }
+  return [...sums].toSorted((a, b) => b[1] - a[1])
+}
+
+function ownerOf({ name, place }: SelfTime): string {
+  if (name === '(garbage collector)') return 'garbage collector'
+  if (place === '') return 'native'
+  if (place.startsWith('node:')) return 'node'
+  return /^(?:src|node_modules\/@[^/]+|node_modules)\/[^/]+/.exec(place)?.[0] ?? 'other'
 }
 
 /** V8 counts lines from 0, people from 1. */
@@ -73,21 +89,29 @@ export function parseProfileName(
 /** How many functions of a process are shown. */
 const TOP = 30
 
-/** A table for every thread of every process that wrote a profile and did something within the window. */
-export function profileReport(folder: string, names: ReadonlyMap<number, string>, window: Window): string {
+/** A table for every thread of every process that wrote a profile and did something within the windows. */
+export function profileReport(
+  folder: string,
+  names: ReadonlyMap<number, string>,
+  windows: readonly Window[],
+): string {
+  const wholeUs = windows.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0)
   const parts: string[] = []
   for (const file of readdirSync(folder).toSorted()) {
     const key = parseProfileName(file)
     if (key === undefined) continue
     // V8 wrote it just now, and a profile that is none fails at the first access.
     const profile: CpuProfile = JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'))
-    const times = selfTimes(profile, window)
+    const times = selfTimes(profile, windows)
     const busyUs = times.reduce((sum, time) => sum + time.us, 0)
-    const share = busyUs / (window.toUs - window.fromUs)
+    const share = busyUs / wholeUs
     if (share < 0.01) continue
     const name = names.get(key.pid) ?? 'unknown'
     parts.push(
       `## ${name}[${key.pid}] thread ${key.thread}: busy ${(share * 100).toFixed(0)} % of the time`,
+      byOwner(times)
+        .map(([owner, us]) => `${owner} ${((us / busyUs) * 100).toFixed(0)} %`)
+        .join(', '),
       table(
         ['function', 'place', 'share of busy time'],
         times.slice(0, TOP).map((time) => row(time, busyUs)),

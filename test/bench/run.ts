@@ -2,7 +2,7 @@
 // docs/performance.md says what is measured and how to read it.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { untilAtRest } from './cpu.ts'
+import { REST_MOST_MS, untilAtRest } from './cpu.ts'
 import { type Bench, type Run, runLoad } from './load.ts'
 import {
   type Load,
@@ -74,6 +74,9 @@ function endOnSignal(stage: Stage): void {
   process.once('SIGTERM', end)
 }
 
+/** How long a server under the profiler is given to come to rest, which it never does: sampling goes on. */
+const PROFILER_REST_MS = 2000
+
 interface Phase {
   readonly results: readonly LoadResult[]
   readonly versions: readonly string[]
@@ -89,15 +92,18 @@ async function runPhase(stage: Stage, options: Options, loads: readonly Load[]):
     ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` }
     : {}
   const servers = await stage.startServers(options.servers, { disk: slowDisk, posternEnv })
-  const bench: Bench = { ...stage.bench, slowDisk }
+  const bench: Bench = {
+    ...stage.bench,
+    slowDisk,
+    restMostMs: options.cpuProf ? PROFILER_REST_MS : REST_MOST_MS,
+  }
   for (const server of servers) {
-    await untilAtRest(server.group)
+    await untilAtRest(server.group, bench.restMostMs)
     await runFor(bench, server, WARM_UP, options.seconds)
   }
   const results: LoadResult[] = []
-  const window = { fromUs: nowUs(), toUs: 0 }
   for (const load of loads) results.push({ load, runs: await runRounds(bench, servers, load, options) })
-  window.toUs = nowUs()
+  const windows = results.flatMap(({ runs }) => [...runs.values()].flat().map((run) => run.window))
   const names = new Map(
     servers.flatMap((server) => server.group.pids()).map((pid) => [pid, processName(pid)]),
   )
@@ -105,13 +111,8 @@ async function runPhase(stage: Stage, options: Options, loads: readonly Load[]):
   return {
     results,
     versions: servers.map((server) => server.version),
-    profile: options.cpuProf ? profileReport(profiles, names, window) : '',
+    profile: options.cpuProf ? profileReport(profiles, names, windows) : '',
   }
-}
-
-/** The clock of V8's profiles: microseconds of CLOCK_MONOTONIC. */
-function nowUs(): number {
-  return Number(process.hrtime.bigint() / 1000n)
 }
 
 /** What every server is sent before it is measured: caches, compilers and process pools are filled by it. */

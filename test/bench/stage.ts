@@ -24,7 +24,7 @@ import { openSlowDisk, type SlowDisk } from './slow-flush.ts'
 /** Everything that a bench has on the machine: a folder, the sink, and the servers that run. */
 export interface Stage extends AsyncDisposable {
   readonly dir: string
-  readonly bench: Omit<Bench, 'slowDisk'>
+  readonly bench: Omit<Bench, 'slowDisk' | 'restMostMs'>
   /** Every server has a folder, a port and, if `disk` is given, a slow disk of its own kind. */
   startServers(names: readonly ServerName[], more: More): Promise<readonly ServerUnderTest[]>
   stopServers(): Promise<void>
