@@ -229,8 +229,9 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   }
 
   override _onError(error: Error): void {
-    const level = GONE.has(errorCode(error)) ? 'info' : 'warn'
-    this.#log(level, 'smtpd.error', { error: errorText(error) })
+    const gone = GONE.has(errorCode(error))
+    // A client that has said QUIT often does not wait for our answer, and nothing is lost by it.
+    if (!gone || !this.closed) this.#log(gone ? 'info' : 'warn', 'smtpd.error', { error: errorText(error) })
     this._socket.destroy()
   }
 

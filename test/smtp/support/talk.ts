@@ -47,8 +47,8 @@ export class Talk implements AsyncDisposable {
   /** Resolves when the kernel has taken the octets. */
   async flushed(octets: Uint8Array): Promise<void> {
     if (this.#closed || this.#socket.destroyed) return
-    if (!this.#socket.write(octets))
-      await Promise.race([once(this.#socket, 'drain'), once(this.#socket, 'close')])
+    this.#socket.write(octets)
+    while (this.#socket.writableNeedDrain && !this.#closed) await this.#more()
   }
 
   /** One command, and its reply. */
@@ -120,6 +120,7 @@ export class Talk implements AsyncDisposable {
       this.#text += chunk.toString('utf8')
       this.#wake?.()
     })
+    socket.on('drain', () => this.#wake?.())
     socket.on('error', () => this.#wake?.())
     socket.on('close', () => {
       this.#closed = true
