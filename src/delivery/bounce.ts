@@ -30,7 +30,7 @@ export interface BounceOptions {
 }
 
 /** Postfix's bounce_size_limit. */
-export const BOUNCE_SIZE_LIMIT = 50_000
+const BOUNCE_SIZE_LIMIT = 50_000
 
 interface Failure {
   readonly recipient: QueuedRecipient

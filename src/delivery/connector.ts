@@ -114,11 +114,11 @@ export class Connector {
 }
 
 /** `[192.0.2.1]` and `[host]` mean: no MX lookup; here that is all the same. */
-export function bareHost(host: string): string {
+function bareHost(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 }
 
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.')
 }
 

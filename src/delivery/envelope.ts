@@ -151,7 +151,7 @@ function rcptCommand(recipient: QueuedRecipient, input: PlanInput): string {
 // oxlint-disable-next-line no-control-regex -- NUL to DEL are ASCII
 const ASCII = /^[\u0000-\u007f]*$/
 
-export function isAscii(text: string): boolean {
+function isAscii(text: string): boolean {
   return ASCII.test(text)
 }
 
@@ -183,7 +183,7 @@ const ANY_PATH =
  * Whether an address may stand between the angle brackets of MAIL or RCPT without becoming another command or
  * a parameter. It is not asked whether it is a good address: the front door has decided that.
  */
-export function isSafePath(address: string): boolean {
+function isSafePath(address: string): boolean {
   if (address.length > PATH_MAX) return false
   return PLAIN_PATH.test(address) || ANY_PATH.test(address)
 }

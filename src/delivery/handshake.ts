@@ -184,7 +184,7 @@ export class Handshake implements Dialogue {
 }
 
 /** The keywords of an EHLO reply; the first line is the greeting and holds none (RFC 5321 section 4.1.1.1). */
-export function readCapabilities(reply: PeerReply): Capabilities {
+function readCapabilities(reply: PeerReply): Capabilities {
   const words = new Map<string, string>()
   for (const line of reply.lines.slice(1)) {
     const text = line.slice(4).trim()

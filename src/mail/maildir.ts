@@ -158,7 +158,39 @@ export function uniqueName(nowMs: number = Date.now()): string {
   return `${seconds}.M${micros}P${process.pid}R${unique}Q${counter}.${host}`
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** A folder whose sync is under way, and the one that begins when that has ended. */
+interface FolderSync {
+  readonly running: Promise<void>
+  next: Promise<void> | undefined
+}
+
+const syncs = new Map<string, FolderSync>()
+
+/**
+ * Syncs a folder. Deliveries that ask while a sync of it runs share the one after it: a sync that began before a
+ * rename does not cover it, one that begins later covers them all.
+ */
+function syncFolder(path: string): Promise<void> {
+  const known = syncs.get(path)
+  if (known === undefined) return beginSync(path)
+  known.next ??= known.running.then(
+    () => beginSync(path),
+    () => beginSync(path),
+  )
+  return known.next
+}
+
+function beginSync(path: string): Promise<void> {
+  const sync: FolderSync = { running: syncFolderNow(path), next: undefined }
+  syncs.set(path, sync)
+  const ended = (): void => {
+    if (sync.next === undefined) syncs.delete(path)
+  }
+  sync.running.then(ended, ended)
+  return sync.running
+}
+
+async function syncFolderNow(path: string): Promise<void> {
   let handle: FileHandle | undefined
   try {
     handle = await open(path, 'r')

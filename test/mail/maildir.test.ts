@@ -93,3 +93,20 @@ test('no two messages have one name, and none has a separator in it', (t) => {
   t.is(new Set(names).size, names.length)
   t.true(names.every((name) => /^1700000000\.M123456P[0-9]+R[0-9a-f]{8}Q[0-9]+\.[^/:]+$/.test(name)))
 })
+
+test('many messages for one mailbox at once are all there', async (t) => {
+  using folder = tempFolder('maildir')
+  const store = new MaildirStore(folder.path)
+  const path = mailboxPath('alice', 'x.test')
+  const targets = await Promise.all(
+    Array.from({ length: 100 }, async (_, i) => {
+      const file = await store.create(path)
+      file.write(Buffer.from(String(i)))
+      return file.commit()
+    }),
+  )
+  t.deepEqual(
+    new Set(targets.map((target) => readFileSync(target, 'utf8'))),
+    new Set(targets.keys().map(String)),
+  )
+})
