@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { errorCode } from '#src/base/fault.ts'
+import { isLoopback } from '#src/net/addresses.ts'
 import { Connection } from './connection.ts'
 import { localResult, systemText } from './failure.ts'
 import { Handshake } from './handshake.ts'
@@ -116,10 +117,6 @@ export class Connector {
 /** `[192.0.2.1]` and `[host]` mean: no MX lookup; here that is all the same. */
 function bareHost(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.')
 }
 
 /** A name that cannot be resolved is tried again: a broken resolver must not bounce mail. */
