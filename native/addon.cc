@@ -25,13 +25,22 @@ struct Range {
   bool good = false;
 };
 
+/// Throws unless something is thrown already (by a getter, say): Node-API takes a second throw for fatal.
 Range Fail(Napi::Env env, bool type, const char* message) {
+  if (env.IsExceptionPending()) return {};
   if (type) {
     Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
   } else {
     Napi::RangeError::New(env, message).ThrowAsJavaScriptException();
   }
   return {};
+}
+
+/// A property, or undefined and perhaps a pending exception: a getter may run.
+Napi::Value ReadProperty(Napi::Env env, const Napi::Value& object, const char* name) {
+  napi_value out = nullptr;
+  if (napi_get_named_property(env, object, name, &out) != napi_ok) return env.Undefined();
+  return {env, out};
 }
 
 Range ReadArray(Napi::Env env, const Napi::Value& value) {
@@ -186,9 +195,18 @@ class SignatureSet : public Napi::ObjectWrap<SignatureSet> {
       Fail(env, true, "expected an array of sources");
       return;
     }
-    const Napi::Array sources = info[0].As<Napi::Array>();
-    for (std::uint32_t i = 0; i < sources.Length(); ++i) {
-      if (!ReadSource(env, sources.Get(i), files)) return;
+    // All properties first: a getter that runs between could take away octets that were looked up before it.
+    std::vector<Source> sources;
+    const std::uint32_t length = info[0].As<Napi::Array>().Length();
+    for (std::uint32_t i = 0; i < length; ++i) {
+      napi_value source = nullptr;
+      if (napi_get_element(env, info[0], i, &source) != napi_ok) return;
+      if (!ReadSource(env, {env, source}, sources)) return;
+    }
+    for (const Source& source : sources) {
+      const Range text = ReadArray(env, source.text);
+      if (!text.good) return;
+      files.push_back({source.name, source.kind, postern::AsText({text.data, text.size})});
     }
     Guarded(env, [&] { database_ = std::make_shared<postern::SignatureDatabase>(files); });
     info.This().As<Napi::Object>().TypeTag(&kTag);
@@ -208,19 +226,23 @@ class SignatureSet : public Napi::ObjectWrap<SignatureSet> {
  private:
   static constexpr napi_type_tag kTag = {0x2f5c8a1d90e34b77, 0x9d3be0c417f6a852};
 
-  static bool ReadSource(Napi::Env env, const Napi::Value& value, std::vector<postern::SignatureFile>& files) {
+  struct Source {
+    std::string name;
+    postern::SignatureFile::Kind kind;
+    Napi::Value text;
+  };
+
+  static bool ReadSource(Napi::Env env, const Napi::Value& value, std::vector<Source>& sources) {
     if (!value.IsObject()) return Fail(env, true, "expected a source").good;
-    const Napi::Object object = value.As<Napi::Object>();
-    const Napi::Value name = object.Get("name");
-    const Napi::Value kind = object.Get("kind");
+    const Napi::Value name = ReadProperty(env, value, "name");
+    const Napi::Value kind = ReadProperty(env, value, "kind");
+    const Napi::Value octets = ReadProperty(env, value, "text");
+    if (env.IsExceptionPending()) return false;
     if (!name.IsString() || !kind.IsString()) return Fail(env, true, "expected name and kind of a source").good;
     const std::string word = kind.As<Napi::String>().Utf8Value();
     if (word != "ndb" && word != "hdb" && word != "hsb") return Fail(env, false, "unknown kind of source").good;
-    const Range text = ReadArray(env, object.Get("text"));
-    if (!text.good) return false;
-    files.push_back({name.As<Napi::String>().Utf8Value(),
-                     word == "ndb" ? postern::SignatureFile::Kind::kNdb : postern::SignatureFile::Kind::kHash,
-                     postern::AsText({text.data, text.size})});
+    sources.push_back({name.As<Napi::String>().Utf8Value(),
+                       word == "ndb" ? postern::SignatureFile::Kind::kNdb : postern::SignatureFile::Kind::kHash, octets});
     return true;
   }
 
@@ -337,8 +359,8 @@ class Scanner : public Napi::ObjectWrap<Scanner> {
  private:
   enum class Phase { kIdle, kScanning, kFinished, kRechecking };
 
-  static bool ReadLimit(Napi::Env env, const Napi::Object& object, const char* name, std::uint32_t& out) {
-    const Napi::Value value = object.Get(name);
+  static bool ReadLimit(Napi::Env env, const Napi::Value& object, const char* name, std::uint32_t& out) {
+    const Napi::Value value = ReadProperty(env, object, name);
     double number = 0;
     if (napi_get_value_double(env, value, &number) != napi_ok) return Fail(env, true, "expected a number for each limit").good;
     if (!(number >= 1) || number > 1e9) return Fail(env, false, "a limit is out of range").good;
@@ -348,10 +370,9 @@ class Scanner : public Napi::ObjectWrap<Scanner> {
 
   static bool ReadLimits(Napi::Env env, const Napi::Value& value, postern::MimeLimits& out) {
     if (!value.IsObject()) return Fail(env, true, "expected limits").good;
-    const Napi::Object object = value.As<Napi::Object>();
     std::uint32_t header = 0;
-    if (!ReadLimit(env, object, "depthMax", out.depth_max) || !ReadLimit(env, object, "partsMax", out.parts_max) ||
-        !ReadLimit(env, object, "headerBytesMax", header)) {
+    if (!ReadLimit(env, value, "depthMax", out.depth_max) || !ReadLimit(env, value, "partsMax", out.parts_max) ||
+        !ReadLimit(env, value, "headerBytesMax", header)) {
       return false;
     }
     out.header_bytes_max = header;

@@ -1,5 +1,5 @@
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { BodyEncoder } from '#src/match/encoder.ts'
 import { scan } from './support.ts'
 
@@ -8,7 +8,10 @@ function encode(input: Uint8Array, sizes: readonly number[] = []): string {
   encoder.begin()
   let out = ''
   for (let at = 0, i = 0; at < input.length; i++) {
-    const end = Math.min(input.length, at + (sizes.length === 0 ? input.length : (sizes[i % sizes.length] ?? 1)))
+    const end = Math.min(
+      input.length,
+      at + (sizes.length === 0 ? input.length : (sizes[i % sizes.length] ?? 1)),
+    )
     const room = Buffer.alloc(BodyEncoder.outputMax(end - at))
     out += room.toString('latin1', 0, encoder.write(input, at, end, room, 0))
     at = end
@@ -27,7 +30,11 @@ const CASES: readonly (readonly [title: string, input: string, output: string])[
   ['a CR at the end is a line end', 'a\r', 'a\r\n.\r\n'],
   ['a line of 998 octets stays', `${'x'.repeat(998)}\r\n`, `${'x'.repeat(998)}\r\n.\r\n`],
   ['a line of 999 octets is folded', `${'x'.repeat(999)}\r\n`, `${'x'.repeat(998)}\r\n x\r\n.\r\n`],
-  ['the space of a fold counts', `${'x'.repeat(998 + 997 + 1)}`, `${'x'.repeat(998)}\r\n ${'x'.repeat(997)}\r\n x\r\n.\r\n`],
+  [
+    'the space of a fold counts',
+    'x'.repeat(998 + 997 + 1),
+    `${'x'.repeat(998)}\r\n ${'x'.repeat(997)}\r\n x\r\n.\r\n`,
+  ],
   ['a stuffed dot does not count', `.${'x'.repeat(997)}\r\n`, `..${'x'.repeat(997)}\r\n.\r\n`],
 ]
 
@@ -40,7 +47,9 @@ for (const [title, input, output] of CASES) {
 }
 
 const text = fc
-  .array(fc.constantFrom('\r', '\n', '.', '\r\n', '\r\n.', 'a', 'x'.repeat(700), '\0', 'ü'), { maxLength: 30 })
+  .array(fc.constantFrom('\r', '\n', '.', '\r\n', '\r\n.', 'a', 'x'.repeat(700), '\0', 'ü'), {
+    maxLength: 30,
+  })
   .map((pieces) => Buffer.from(pieces.join(''), 'latin1'))
 
 test('the cut makes no difference, no line is too long, and only the end is an end', (t) => {

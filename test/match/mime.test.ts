@@ -1,22 +1,28 @@
 import test from 'ava'
 import { createHash } from 'node:crypto'
-import { data, EICAR, EICAR_NAME, scan, type ScanOptions } from './support.ts'
+import { base64, data, EICAR, EICAR_NAME, scan, type ScanOptions } from './support.ts'
 import type { ScanReport } from '#src/match/types.ts'
 
-const base64 = (text: string | Uint8Array): string => Buffer.from(text).toString('base64')
 const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex')
 const report = (text: string, options: ScanOptions = {}): ScanReport => scan(text, options).report
 const paths = (of: ScanReport): string[] => of.parts.map((part) => part.path)
 const hits = (of: ScanReport): string[] => of.hits.map((hit) => hit.signature)
 const allNames = (of: ScanReport): string[] => of.parts.flatMap((part) => [...part.names])
 
-const EXE_PART = ['Content-Type: application/octet-stream; name=evil.exe', 'Content-Transfer-Encoding: base64', '', base64(EICAR)]
+const EXE_PART = [
+  'Content-Type: application/octet-stream; name=evil.exe',
+  'Content-Transfer-Encoding: base64',
+  '',
+  base64(EICAR),
+]
+
+/** One character of six bits. */
+const char = (value: number): string => String.fromCodePoint(value === 0 ? 96 : value + 32)
 
 /** As uuencode(1) writes it. */
 function uuencode(name: string, text: string): string[] {
   const lines: string[] = []
   const bytes = Buffer.from(text)
-  const char = (value: number): string => String.fromCodePoint(value === 0 ? 96 : value + 32)
   for (let at = 0; at < bytes.length; at += 45) {
     const chunk = bytes.subarray(at, at + 45)
     let line = char(chunk.length)
@@ -32,10 +38,39 @@ function uuencode(name: string, text: string): string[] {
 test('parts are numbered as IMAP does and their octets end before the delimiter', (t) => {
   const found = report(
     data(
-      'Content-Type: multipart/mixed; boundary="b 1"', '', 'preamble', '--b 1', '', 'one', '--b 1',
-      'Content-Type: multipart/alternative; boundary=b2', '', '--b2', 'Content-Type: text/html', '', '<html>two', '', '--b2--', '--b 1',
-      'Content-Type: message/rfc822', '', 'Subject: inner', 'Content-Type: multipart/mixed; boundary=b3', '', '--b3', '', 'three', '--b3--', '--b 1',
-      'Content-Type: message/rfc822', '', 'Subject: inner', '', 'four', '--b 1--', 'epilogue',
+      'Content-Type: multipart/mixed; boundary="b 1"',
+      '',
+      'preamble',
+      '--b 1',
+      '',
+      'one',
+      '--b 1',
+      'Content-Type: multipart/alternative; boundary=b2',
+      '',
+      '--b2',
+      'Content-Type: text/html',
+      '',
+      '<html>two',
+      '',
+      '--b2--',
+      '--b 1',
+      'Content-Type: message/rfc822',
+      '',
+      'Subject: inner',
+      'Content-Type: multipart/mixed; boundary=b3',
+      '',
+      '--b3',
+      '',
+      'three',
+      '--b3--',
+      '--b 1',
+      'Content-Type: message/rfc822',
+      '',
+      'Subject: inner',
+      '',
+      'four',
+      '--b 1--',
+      'epilogue',
     ),
   )
   t.deepEqual(
@@ -58,11 +93,16 @@ test('parts are numbered as IMAP does and their octets end before the delimiter'
 
 test('a message without MIME is one part', (t) => {
   const found = report(data('Subject: x', '', 'hello', ''))
-  t.deepEqual(found.parts, [{ path: '1', type: 'text/plain', magic: 'text', names: [], size: 9, sha256: sha256('hello\r\n\r\n') }])
+  t.deepEqual(found.parts, [
+    { path: '1', type: 'text/plain', magic: 'text', names: [], size: 9, sha256: sha256('hello\r\n\r\n') },
+  ])
 })
 
 test('an empty message has an empty part', (t) => {
-  t.deepEqual(report('.\r\n').parts.map((part) => [part.path, part.size, part.sha256]), [['1', 0, sha256('')]])
+  t.deepEqual(
+    report('.\r\n').parts.map((part) => [part.path, part.size, part.sha256]),
+    [['1', 0, sha256('')]],
+  )
 })
 
 const ENCODINGS: readonly (readonly [title: string, encoding: string, body: string, decoded: string])[] = [
@@ -74,7 +114,12 @@ const ENCODINGS: readonly (readonly [title: string, encoding: string, body: stri
   ['base64 in a comment', ' base64 (so they say)', 'aGVsbG8=', 'hello'],
   ['misspelt base64', '"base64"', 'aGVsbG8=', 'hello'],
   ['quoted-printable', 'quoted-printable', 'h=65llo=20=\r\nworld =3D', 'hello world ='],
-  ['quoted-printable with blanks at line ends', 'Quoted-Printable', 'hello  \r\nworld=  \r\n!', 'hello\r\nworld!'],
+  [
+    'quoted-printable with blanks at line ends',
+    'Quoted-Printable',
+    'hello  \r\nworld=  \r\n!',
+    'hello\r\nworld!',
+  ],
   ['quoted-printable with a stray equals sign', 'quoted-printable', 'a=zb=4', 'a=zb=4'],
   ['quoted-printable in small letters', 'quoted-printable', '=e4=bd=a0', '你'],
   ['8bit', '8bit', 'hello', 'hello'],
@@ -83,7 +128,16 @@ const ENCODINGS: readonly (readonly [title: string, encoding: string, body: stri
 
 for (const [title, encoding, body, decoded] of ENCODINGS) {
   test(`${title} is decoded, however it is cut`, (t) => {
-    const message = data(`Content-Transfer-Encoding: ${encoding}`, 'Content-Type: multipart-x/y; boundary=b', '', '--b', `Content-Transfer-Encoding: ${encoding}`, '', body, '--b--')
+    const message = data(
+      `Content-Transfer-Encoding: ${encoding}`,
+      'Content-Type: multipart-x/y; boundary=b',
+      '',
+      '--b',
+      `Content-Transfer-Encoding: ${encoding}`,
+      '',
+      body,
+      '--b--',
+    )
     for (const cuts of [[], [1], [3], [7]]) {
       const part = report(message, { cuts }).parts.find((candidate) => candidate.path === '1')
       t.is(part?.size, Buffer.byteLength(decoded))
@@ -99,8 +153,20 @@ test('the name of a uuencoded file is a name of its part', (t) => {
 })
 
 test('a uuencoded file inside of plain text is a part', (t) => {
-  const found = report(data('Subject: x', '', 'see below', ...uuencode('evil.exe', EICAR), 'that was it', ...uuencode('two.txt', 'x')))
-  t.deepEqual(found.parts.map((part) => [part.path, part.names, part.size]).slice(1), [['1.uu1', ['evil.exe'], 68], ['1.uu2', ['two.txt'], 1]])
+  const found = report(
+    data(
+      'Subject: x',
+      '',
+      'see below',
+      ...uuencode('evil.exe', EICAR),
+      'that was it',
+      ...uuencode('two.txt', 'x'),
+    ),
+  )
+  t.deepEqual(found.parts.map((part) => [part.path, part.names, part.size]).slice(1), [
+    ['1.uu1', ['evil.exe'], 68],
+    ['1.uu2', ['two.txt'], 1],
+  ])
   t.deepEqual(found.hits, [{ signature: EICAR_NAME, path: '1.uu1' }])
 })
 
@@ -126,54 +192,10 @@ const TYPES: readonly (readonly [magic: string, bytes: string | Uint8Array])[] =
 for (const [magic, bytes] of TYPES) {
   const raw = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Buffer.from(bytes)
   test(`octets ${raw.subarray(0, 12).toString('hex')} are ${magic === '' ? 'unknown' : magic}`, (t) => {
-    const part = report(data('Content-Type: image/png', 'Content-Transfer-Encoding: base64', '', base64(raw))).parts[0]
+    const part = report(data('Content-Type: image/png', 'Content-Transfer-Encoding: base64', '', base64(raw)))
+      .parts[0]
     t.is(part?.magic, magic)
     t.is(part?.type, 'image/png')
-  })
-}
-
-/** Structures that some program or other takes apart: in each the name and the test virus must be found. */
-const TORTURE: readonly (readonly [title: string, defect: string, message: string])[] = [
-  ['no boundary parameter', 'no-boundary', data('Content-Type: multipart/mixed', '', '--x', ...EXE_PART, '--x--')],
-  ['an empty type with a boundary', '', data('Content-Type: ; boundary=x', '', '--x', ...EXE_PART, '--x--')],
-  ['a wrong boundary', 'boundary-never-seen', data('Content-Type: multipart/mixed; boundary=declared', '', '--other', ...EXE_PART, '--other--')],
-  ['two wrong boundaries', 'boundary-never-seen', data('Content-Type: multipart/mixed; boundary=declared', '', '--one', 'Content-Type: text/plain', '', 'x', '--two', ...EXE_PART)],
-  ['a part in the preamble', 'guessed-part', data('Content-Type: multipart/mixed; boundary=b', '', '--x', ...EXE_PART, '--b', '', 'x', '--b--')],
-  ['a part in the epilogue', 'guessed-part', data('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--b--', '--y', ...EXE_PART)],
-  ['a part behind the close delimiter', 'epilogue-part', data('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--b--', '--b', ...EXE_PART)],
-  ['white space behind delimiters', '', data('Content-Type: multipart/mixed; boundary=b', '', '--b \t ', ...EXE_PART, '--b-- ')],
-  ['no close delimiter', 'unclosed-multipart', data('Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART)],
-  ['an inner multipart without its close', 'unclosed-multipart', data('Content-Type: multipart/mixed; boundary=a', '', '--a', 'Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--a', ...EXE_PART, '--a--')],
-  ['no blank line behind the header', 'no-blank-line', data('Content-Type: multipart/mixed; boundary=b', '--b', ...EXE_PART, '--b--')],
-  ['junk inside of the header', 'no-blank-line', data('Content-Type: multipart/mixed; boundary=b', '', '--b', 'junk that is no field', ...EXE_PART, '--b--')],
-  ['junk inside of the outermost header', 'no-blank-line', data('Subject: x', 'junk that is no field', 'Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--')],
-  ['a boundary with something behind it', 'ambiguous-boundary', data('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--bcd', ...EXE_PART, '--b--')],
-  ['a boundary in other case', 'ambiguous-boundary', data('Content-Type: multipart/mixed; boundary=Abc', '', '--Abc', '', 'x', '--aBC', ...EXE_PART, '--Abc--')],
-  ['two boundaries', '', data('Content-Type: multipart/mixed; boundary=a; boundary=b', '', '--b', ...EXE_PART, '--b--')],
-  ['two types', 'several-content-types', data('Content-Type: text/plain', 'Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--')],
-  ['two encodings', 'several-encodings', data('Content-Type: application/x; name=evil.exe', 'Content-Transfer-Encoding: 7bit', 'Content-Transfer-Encoding: base64', '', base64(EICAR))],
-  ['a boundary in quotes with a backslash', '', data(String.raw`Content-Type: multipart/mixed; boundary="a\b"`, '', '--ab', ...EXE_PART, '--ab--')],
-  ['a boundary in RFC 2231 pieces', '', data('Content-Type: multipart/mixed; boundary*0=a; boundary*1=b', '', '--ab', ...EXE_PART, '--ab--')],
-  ['BOUNDARY in capitals', '', data('CONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=B', '', '--B', ...EXE_PART, '--B--')],
-  ['a blank before the colon', '', data('Content-Type : multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--')],
-  ['an mbox line before the header', '', data('From a@b Mon Jan 1', 'Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--')],
-  ['line ends of LF alone', '', `${['Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--'].join('\n')}\r\n.\r\n`],
-  ['a message in base64', '', data('Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64', '', base64(['Subject: x', ...EXE_PART].join('\r\n')))],
-  ['a message in base64 with LF', '', data('Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64', '', base64(['Subject: x', ...EXE_PART].join('\n')))],
-  ['a message that only says that it is in base64', '', data('Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64', '', 'Subject: x', ...EXE_PART)],
-  ['a message in quoted-printable', '', data('Content-Type: message/global', 'Content-Transfer-Encoding: quoted-printable', '', ['Subject: x', ...EXE_PART].join('\r\n').replaceAll('=', '=3D'))],
-  ['a multipart in base64', 'encoded-multipart', data('Content-Type: multipart/mixed; boundary=b', 'Content-Transfer-Encoding: base64', '', base64(['--b', ...EXE_PART, '--b--'].join('\r\n')))],
-  ['a digest', '', data('Content-Type: multipart/digest; boundary=b', '', '--b', '', 'Subject: x', ...EXE_PART, '--b--')],
-  ['a part that is all header', '', data('Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b', 'Content-Type: text/plain')],
-]
-
-for (const [title, defect, message] of TORTURE) {
-  test(`${title} hides nothing, however it is cut`, (t) => {
-    const whole = report(message)
-    t.true(allNames(whole).includes('evil.exe'))
-    t.true(hits(whole).includes(EICAR_NAME))
-    if (defect !== '') t.true(whole.defects.includes(defect), JSON.stringify(whole.defects))
-    for (const cuts of [[1], [2], [3], [5, 1, 11]]) t.deepEqual(report(message, { cuts, recheckCuts: cuts }), whole)
   })
 }
 
@@ -187,7 +209,8 @@ test('nesting beyond the limit is told, and what is inside is still scanned', (t
 
 test('messages in messages in base64 beyond the limit are told', (t) => {
   let inner = `Subject: x\r\n\r\n${EICAR}`
-  for (let i = 0; i < 25; i++) inner = `Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n${base64(inner)}`
+  for (let i = 0; i < 25; i++)
+    inner = `Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n${base64(inner)}`
   t.true(report(`${inner}\r\n.\r\n`).limits.includes('depth'))
 })
 
@@ -214,13 +237,32 @@ test('one header line longer than the limit is told', (t) => {
 test('the outermost header is reported', (t) => {
   const { header } = report(
     data(
-      'Received: one', 'Received: two', 'From: a', 'To: b', 'Date: c', 'Message-ID: <1@x>', 'Subject: =?utf-8?q?=C3=BC?=', ' b',
-      'DKIM-Signature: v=1; h=From:To :', ' Message-ID; b=abc', 'DKIM-Signature: h=date', '', 'Received: not', 'Subject: not',
+      'Received: one',
+      'Received: two',
+      'From: a',
+      'To: b',
+      'Date: c',
+      'Message-ID: <1@x>',
+      'Subject: =?utf-8?q?=C3=BC?=',
+      ' b',
+      'DKIM-Signature: v=1; h=From:To :',
+      ' Message-ID; b=abc',
+      'DKIM-Signature: h=date',
+      '',
+      'Received: not',
+      'Subject: not',
     ),
   )
   t.deepEqual(header, {
-    receivedCount: 2, hasFrom: true, hasDate: true, hasMessageId: true, hasRecipient: true, messageId: '<1@x>', subject: 'ü b',
-    dkimSigned: ['date', 'from', 'message-id', 'to'], bytes: 187,
+    receivedCount: 2,
+    hasFrom: true,
+    hasDate: true,
+    hasMessageId: true,
+    hasRecipient: true,
+    messageId: '<1@x>',
+    subject: 'ü b',
+    dkimSigned: ['date', 'from', 'message-id', 'to'],
+    bytes: 187,
   })
   t.false(report(data('Subject: x', '', 'From: y')).header.hasFrom)
 })
@@ -232,7 +274,26 @@ test('a header without an end counts as far as it goes', (t) => {
 
 test('ordinary mail has no defects', (t) => {
   const found = report(
-    data('Content-Type: multipart/mixed; boundary="=_1"', '', 'This is a multi-part message in MIME format.', '', '--=_1', 'Content-Type: text/plain', '', 'text', '-- ', 'signature', '--', 'x', '', '--=_1', ...EXE_PART, '', '--=_1--', ''),
+    data(
+      'Content-Type: multipart/mixed; boundary="=_1"',
+      '',
+      'This is a multi-part message in MIME format.',
+      '',
+      '--=_1',
+      'Content-Type: text/plain',
+      '',
+      'text',
+      '-- ',
+      'signature',
+      '--',
+      'x',
+      '',
+      '--=_1',
+      ...EXE_PART,
+      '',
+      '--=_1--',
+      '',
+    ),
   )
   t.deepEqual(found.defects, [])
   t.deepEqual(paths(found), ['1', '2'])

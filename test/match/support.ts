@@ -5,7 +5,9 @@ import type { ScanLimits, ScanReport, SignatureSource } from '#src/match/types.t
 export const LIMITS: ScanLimits = { depthMax: 20, partsMax: 1000, headerBytesMax: 102_400 }
 
 /** The test string of eicar.org, put together here so that virus scanners leave this file alone. */
-export const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS', '-TEST-FILE!$H+H*'].join('')
+export const EICAR = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$', 'EICAR-STANDARD-ANTIVIRUS', '-TEST-FILE!$H+H*'].join(
+  '',
+)
 
 export const EICAR_NAME = 'Eicar-Test-Signature'
 
@@ -24,7 +26,10 @@ export function seededRandom(seed: number): () => number {
 export function generateNdb(count: number, random: () => number): Uint8Array {
   const hex = (bytes: number): string => {
     let out = ''
-    for (let i = 0; i < bytes; i++) out += Math.floor(random() * 256).toString(16).padStart(2, '0')
+    for (let i = 0; i < bytes; i++)
+      out += Math.floor(random() * 256)
+        .toString(16)
+        .padStart(2, '0')
     return out
   }
   let text = ''
@@ -71,7 +76,8 @@ export function scanWith(scanner: MessageScanner, message: Uint8Array, options: 
   const first = scanner.finish()
   if (!first.needsRecheck) return { report: first, output, consumed, ended }
   scanner.beginRecheck()
-  for (const [start, end] of ranges(output.length, options.recheckCuts)) scanner.recheck(output.subarray(start, end))
+  for (const [start, end] of ranges(output.length, options.recheckCuts))
+    scanner.recheck(output.subarray(start, end))
   return { report: scanner.finishRecheck(), output, consumed, ended }
 }
 
@@ -96,4 +102,8 @@ export function scan(message: string | Uint8Array, options: ScanOptions = {}): S
 /** The end of DATA after a message in lines, each ended by CRLF. */
 export function data(...lines: readonly string[]): string {
   return `${lines.join('\r\n')}\r\n.\r\n`
+}
+
+export function base64(text: string | Uint8Array): string {
+  return Buffer.from(text).toString('base64')
 }

@@ -1,0 +1,260 @@
+import test from 'ava'
+import { base64, data, EICAR, EICAR_NAME, scan } from './support.ts'
+
+const EXE_PART = [
+  'Content-Type: application/octet-stream; name=evil.exe',
+  'Content-Transfer-Encoding: base64',
+  '',
+  base64(EICAR),
+]
+
+/** Structures that some program or other takes apart: in each the name and the test virus must be found. */
+const TORTURE: readonly (readonly [title: string, defect: string, message: string])[] = [
+  [
+    'no boundary parameter',
+    'no-boundary',
+    data('Content-Type: multipart/mixed', '', '--x', ...EXE_PART, '--x--'),
+  ],
+  ['an empty type with a boundary', '', data('Content-Type: ; boundary=x', '', '--x', ...EXE_PART, '--x--')],
+  [
+    'a wrong boundary',
+    'boundary-never-seen',
+    data('Content-Type: multipart/mixed; boundary=declared', '', '--other', ...EXE_PART, '--other--'),
+  ],
+  [
+    'two wrong boundaries',
+    'boundary-never-seen',
+    data(
+      'Content-Type: multipart/mixed; boundary=declared',
+      '',
+      '--one',
+      'Content-Type: text/plain',
+      '',
+      'x',
+      '--two',
+      ...EXE_PART,
+    ),
+  ],
+  [
+    'a part in the preamble',
+    'guessed-part',
+    data('Content-Type: multipart/mixed; boundary=b', '', '--x', ...EXE_PART, '--b', '', 'x', '--b--'),
+  ],
+  [
+    'a part in the epilogue',
+    'guessed-part',
+    data('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--b--', '--y', ...EXE_PART),
+  ],
+  [
+    'a part behind the close delimiter',
+    'epilogue-part',
+    data('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--b--', '--b', ...EXE_PART),
+  ],
+  [
+    'white space behind delimiters',
+    '',
+    data('Content-Type: multipart/mixed; boundary=b', '', '--b \t ', ...EXE_PART, '--b-- '),
+  ],
+  [
+    'no close delimiter',
+    'unclosed-multipart',
+    data('Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART),
+  ],
+  [
+    'an inner multipart without its close',
+    'unclosed-multipart',
+    data(
+      'Content-Type: multipart/mixed; boundary=a',
+      '',
+      '--a',
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      '',
+      'x',
+      '--a',
+      ...EXE_PART,
+      '--a--',
+    ),
+  ],
+  [
+    'no blank line behind the header',
+    'no-blank-line',
+    data('Content-Type: multipart/mixed; boundary=b', '--b', ...EXE_PART, '--b--'),
+  ],
+  [
+    'junk inside of the header',
+    'no-blank-line',
+    data(
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      'junk that is no field',
+      ...EXE_PART,
+      '--b--',
+    ),
+  ],
+  [
+    'junk inside of the outermost header',
+    'no-blank-line',
+    data(
+      'Subject: x',
+      'junk that is no field',
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      ...EXE_PART,
+      '--b--',
+    ),
+  ],
+  [
+    'a boundary with something behind it',
+    'ambiguous-boundary',
+    data('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--bcd', ...EXE_PART, '--b--'),
+  ],
+  [
+    'a boundary in other case',
+    'ambiguous-boundary',
+    data(
+      'Content-Type: multipart/mixed; boundary=Abc',
+      '',
+      '--Abc',
+      '',
+      'x',
+      '--aBC',
+      ...EXE_PART,
+      '--Abc--',
+    ),
+  ],
+  [
+    'two boundaries',
+    '',
+    data('Content-Type: multipart/mixed; boundary=a; boundary=b', '', '--b', ...EXE_PART, '--b--'),
+  ],
+  [
+    'two types',
+    'several-content-types',
+    data(
+      'Content-Type: text/plain',
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      ...EXE_PART,
+      '--b--',
+    ),
+  ],
+  [
+    'two encodings',
+    'several-encodings',
+    data(
+      'Content-Type: application/x; name=evil.exe',
+      'Content-Transfer-Encoding: 7bit',
+      'Content-Transfer-Encoding: base64',
+      '',
+      base64(EICAR),
+    ),
+  ],
+  [
+    'a boundary in quotes with a backslash',
+    '',
+    data(String.raw`Content-Type: multipart/mixed; boundary="a\b"`, '', '--ab', ...EXE_PART, '--ab--'),
+  ],
+  [
+    'a boundary in RFC 2231 pieces',
+    '',
+    data('Content-Type: multipart/mixed; boundary*0=a; boundary*1=b', '', '--ab', ...EXE_PART, '--ab--'),
+  ],
+  [
+    'BOUNDARY in capitals',
+    '',
+    data('CONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=B', '', '--B', ...EXE_PART, '--B--'),
+  ],
+  [
+    'a blank before the colon',
+    '',
+    data('Content-Type : multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--'),
+  ],
+  [
+    'an mbox line before the header',
+    '',
+    data('From a@b Mon Jan 1', 'Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--'),
+  ],
+  [
+    'line ends of LF alone',
+    '',
+    `${['Content-Type: multipart/mixed; boundary=b', '', '--b', ...EXE_PART, '--b--'].join('\n')}\r\n.\r\n`,
+  ],
+  [
+    'a message in base64',
+    '',
+    data(
+      'Content-Type: message/rfc822',
+      'Content-Transfer-Encoding: base64',
+      '',
+      base64(['Subject: x', ...EXE_PART].join('\r\n')),
+    ),
+  ],
+  [
+    'a message in base64 with LF',
+    '',
+    data(
+      'Content-Type: message/rfc822',
+      'Content-Transfer-Encoding: base64',
+      '',
+      base64(['Subject: x', ...EXE_PART].join('\n')),
+    ),
+  ],
+  [
+    'a message that only says that it is in base64',
+    '',
+    data('Content-Type: message/rfc822', 'Content-Transfer-Encoding: base64', '', 'Subject: x', ...EXE_PART),
+  ],
+  [
+    'a message in quoted-printable',
+    '',
+    data(
+      'Content-Type: message/global',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      ['Subject: x', ...EXE_PART].join('\r\n').replaceAll('=', '=3D'),
+    ),
+  ],
+  [
+    'a multipart in base64',
+    'encoded-multipart',
+    data(
+      'Content-Type: multipart/mixed; boundary=b',
+      'Content-Transfer-Encoding: base64',
+      '',
+      base64(['--b', ...EXE_PART, '--b--'].join('\r\n')),
+    ),
+  ],
+  [
+    'a digest',
+    '',
+    data('Content-Type: multipart/digest; boundary=b', '', '--b', '', 'Subject: x', ...EXE_PART, '--b--'),
+  ],
+  [
+    'a part that is all header',
+    '',
+    data(
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      ...EXE_PART,
+      '--b',
+      'Content-Type: text/plain',
+    ),
+  ],
+]
+
+for (const [title, defect, message] of TORTURE) {
+  test(`${title} hides nothing, however it is cut`, (t) => {
+    const whole = scan(message).report
+    t.true(whole.parts.flatMap((part) => [...part.names]).includes('evil.exe'))
+    t.true(whole.hits.some((hit) => hit.signature === EICAR_NAME))
+    if (defect !== '') t.true(whole.defects.includes(defect), JSON.stringify(whole.defects))
+    for (const cuts of [[1], [2], [3], [5, 1, 11]])
+      t.deepEqual(scan(message, { cuts, recheckCuts: cuts }).report, whole)
+  })
+}
