@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startedAt } from '#src/base/process.ts'
 import { askMaster } from '#src/cli/control-client.ts'
 import { configOf, noWords, readOptions } from '#src/cli/options.ts'
 import { CommandError } from '#src/cli/usage.ts'
@@ -28,35 +29,28 @@ export async function stop(args: readonly string[]): Promise<number> {
   const config = configOf(options)
   const socket = controlSocketOf(config)
   const status = await askMaster(socket, 'status')
+  const known = processesOf(status ?? {})
   if (status === undefined || (await askMaster(socket, 'stop')) === undefined) return tellNotRunning(config)
-  const pids = pidsOf(status)
-  for (let waitedMs = 0; pids.some(isAlive); waitedMs += POLL_MS) {
+  const left = () => known.filter((one) => startedAt(one.pid) === one.started).map((one) => one.pid)
+  for (let waitedMs = 0; left().length > 0; waitedMs += POLL_MS) {
     if (waitedMs > STOP_MS)
-      throw new CommandError(
-        `it has not ended after ${STOP_MS / 1000} s: processes ${pids.filter(isAlive).join(', ')}`,
-      )
+      throw new CommandError(`it has not ended after ${STOP_MS / 1000} s: processes ${left().join(', ')}`)
     await sleep(POLL_MS)
   }
   process.stdout.write('Postern has stopped.\n')
   return 0
 }
 
-/** Master and all its processes. */
-function pidsOf(status: Readonly<Record<string, unknown>>): readonly number[] {
-  const processes = Array.isArray(status['processes']) ? status['processes'] : []
-  return [status['pid'], ...processes.map((one: { readonly pid: unknown }) => one.pid)].filter(
-    (pid) => typeof pid === 'number',
+/** Master and all its processes, as they are before the end. */
+function processesOf(status: Readonly<Record<string, unknown>>) {
+  const processes: readonly unknown[] = Array.isArray(status['processes']) ? status['processes'] : []
+  const pids = [status, ...processes].map((one) =>
+    typeof one === 'object' && one !== null && 'pid' in one ? one.pid : undefined,
   )
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it is there and belongs to somebody else, so it is not the one that we asked.
-    return error instanceof Error && 'code' in error && error.code !== 'ESRCH' && error.code !== 'EPERM'
-  }
+  return pids
+    .filter((pid) => typeof pid === 'number')
+    .map((pid) => ({ pid, started: startedAt(pid) }))
+    .filter(({ started }) => started !== undefined)
 }
 
 /** `postern reload`: settings, certificate and signatures anew. */

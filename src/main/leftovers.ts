@@ -1,7 +1,9 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Clock } from '#src/base/clock.ts'
+import { errorCode } from '#src/base/fault.ts'
+import { startedAt } from '#src/base/process.ts'
 
-/** A process of ours as it is remembered on disk. `started` is the kernel's clock tick, so that a reused id is known. */
+/** A process of ours as it is remembered on disk. */
 export interface KnownProcess {
   readonly pid: number
   readonly started: string
@@ -31,9 +33,18 @@ export async function awaitLeftovers(path: string, clock: Clock, signal: AbortSi
   const found = alive().length
   const untilMs = clock.monotonicMs() + WAIT_MS
   while (alive().length > 0 && clock.monotonicMs() < untilMs) await clock.sleep(POLL_MS, signal)
-  for (const one of alive()) process.kill(one.pid, 'SIGKILL')
+  for (const one of alive()) killIfThere(one.pid)
   while (alive().length > 0 && clock.monotonicMs() < untilMs + WAIT_MS) await clock.sleep(POLL_MS, signal)
   return found
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // It has ended this very moment.
+    if (errorCode(error) !== 'ESRCH') throw error
+  }
 }
 
 function read(path: string): readonly KnownProcess[] {
@@ -56,16 +67,4 @@ function isKnown(value: unknown): value is KnownProcess {
     'started' in value &&
     typeof value.started === 'string'
   )
-}
-
-/** Field 22 of /proc/PID/stat; undefined where there is no such process, or only its zombie. */
-export function startedAt(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the name in brackets, which may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? undefined : fields[19]
-  } catch {
-    return undefined
-  }
 }
