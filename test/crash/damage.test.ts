@@ -67,11 +67,7 @@ test('damaged mail is set aside as corrupt, and all other mail is delivered byte
     for (const [i, { damage }] of cases.entries()) {
       const size = i < ROW.length ? 3_000 : 150_000
       for (const which of ['before', 'suffers', 'after']) {
-        const filler = 'x'
-          .repeat(70)
-          .concat('\r\n')
-          .repeat(size / 72)
-        const mail = ledgerMail(`${which}-${i}`, 'alice@example.test', random, `${filler}end`)
+        const mail = ledgerMail(`${which}-${i}`, 'alice@example.test', random, { size })
         const reply = await client.send({
           from: 'sender@client.example',
           to: [mail.recipient],

@@ -78,13 +78,12 @@ class Place {
   /** Sends one mail and notes what was said of it. */
   async sendOne(large: boolean): Promise<{ readonly answer: Answer; readonly text: string }> {
     this.#sent += 1
-    const filler = large
-      ? 'x'
-          .repeat(70)
-          .concat('\r\n')
-          .repeat(LARGE_BYTES / 72)
-      : 'end'
-    const mail = ledgerMail(`io-${this.#sent}`, 'alice@example.test', this.#random, filler)
+    const mail = ledgerMail(
+      `io-${this.#sent}`,
+      'alice@example.test',
+      this.#random,
+      large ? { size: LARGE_BYTES } : { size: 2000 },
+    )
     const said = await this.#say(mail)
     this.ledger.note(mail, said.answer)
     return said

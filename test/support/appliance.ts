@@ -31,9 +31,6 @@ export interface ApplianceOptions {
 
 export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox'
 
-/** What the appliance printed, kept for the message of a failed test. */
-const OUTPUT_KEPT = 20_000
-
 /** The whole appliance as an operator starts it: `bin/postern start` in the foreground, in a folder of its own. */
 export class Appliance {
   readonly smtpPort: number
@@ -67,6 +64,7 @@ export class Appliance {
   }
 
   #spawn(): ChildProcess {
+    this.#output = ''
     // A process group of its own, so that Ctrl-C can be sent to all of it as a terminal does.
     const [program, ...args] = [...this.#under, process.execPath, POSTERN, 'start']
     const child = spawn(program, args, {
@@ -76,7 +74,7 @@ export class Appliance {
     })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
+        this.#output += text
       })
     }
     return child
@@ -86,7 +84,7 @@ export class Appliance {
     return this.#master.pid ?? 0
   }
 
-  /** What it printed, the end of it. */
+  /** What it has printed since it was started last. */
   get output(): string {
     return this.#output
   }
@@ -95,11 +93,14 @@ export class Appliance {
     return this.#master.exitCode === null && this.#master.signalCode === null
   }
 
-  /** Resolves once a connection is greeted with 220 and MAIL is taken; rejects when master ends instead. */
+  /**
+   * Resolves once master has said that everything runs, a connection is greeted with 220, and MAIL is taken; rejects
+   * when master ends instead.
+   */
   async serving(): Promise<void> {
     await until('the appliance serves', async () => {
       if (!this.running) throw new Error(`the appliance ended: ${this.#output}`)
-      return this.#takesMail()
+      return this.#output.includes(' runs.\n') && (await this.#takesMail())
     })
   }
 

@@ -94,7 +94,7 @@ test('what the client sends with dots, octets above 127 and lines on top has the
   await using sink = await LmtpSink.listen({ keep: true })
   const random = seededRandom(2)
   const mails = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
-    ledgerMail(`m${n}`, 'alice@example.test', random, n === 3 ? EICAR : '.'),
+    ledgerMail(`m${n}`, 'alice@example.test', random, { last: n === 3 ? EICAR : '.' }),
   )
   using client = await SmtpClient.connect(sink.port)
   t.is((await client.reply()).code, 220)

@@ -112,8 +112,12 @@ const SIZES = [0, 300, 2_000, 9_000, 9_000, 30_000, 70_000, 200_000] as const
  * A mail whose first line is its id, with dots at line starts and octets above 127 in it. `last` is its last line:
  * with EICAR there it is refused.
  */
-export function ledgerMail(id: string, recipient: string, random: Random, last = '\u00e9nd'): LedgerMail {
-  const size = random.pick(SIZES)
+export function ledgerMail(
+  id: string,
+  recipient: string,
+  random: Random,
+  { last = '\u00e9nd', size = random.pick(SIZES) }: { readonly last?: string; readonly size?: number } = {},
+): LedgerMail {
   const filler = Buffer.alloc(size)
   for (let i = 0; i < size; i += 1) filler[i] = random.between(33, 126)
   const lines: string[] = []

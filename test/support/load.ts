@@ -98,7 +98,7 @@ class LoadClient {
     const id = `${this.#name}-${this.#sent}`
     const recipient = this.#random.pick(this.#plan.recipients)
     const chance = this.#random.fraction()
-    if (chance < REFUSED_SHARE / 2) return ledgerMail(id, recipient, this.#random, EICAR)
+    if (chance < REFUSED_SHARE / 2) return ledgerMail(id, recipient, this.#random, { last: EICAR })
     if (chance < REFUSED_SHARE) return ledgerMail(id, 'nobody@example.test', this.#random)
     return ledgerMail(id, recipient, this.#random)
   }
