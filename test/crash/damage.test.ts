@@ -106,7 +106,7 @@ test('damaged mail is set aside as corrupt, and all other mail is delivered byte
   t.is(sink.deliveries.length, sound)
   const verdict = compare(ledger, sink.deliveries, {
     elsewhere: new Set(cases.map((_, i) => `suffers-${i}`)),
-    faultsMs: [],
+    faults: [],
   })
   t.deepEqual(verdict, {
     lost: [],

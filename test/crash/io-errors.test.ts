@@ -173,7 +173,7 @@ async function judge(t: ExecutionContext, { postern, sink, ledger }: Place): Pro
     await postern.tool('queue', 'flush', 'ALL')
     return (await postern.queue()).length === 0
   })
-  const verdict = compare(ledger, sink.deliveries, { elsewhere: new Set(), faultsMs: [] })
+  const verdict = compare(ledger, sink.deliveries, { elsewhere: new Set(), faults: [] })
   const late = sink.deliveries.filter(({ ledgerId }) => ledger.answer(ledgerId) !== 'accepted').length
   t.log(
     `${ledger.count('accepted')} accepted, ${ledger.count('deferred')} deferred, ${ledger.count('unknown')} unanswered; ` +

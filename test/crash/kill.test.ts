@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { Appliance, killIfThere, type ProcessKind } from '#test/support/appliance.ts'
-import { compare, Ledger } from '#test/support/ledger.ts'
+import { compare, Ledger, type FaultSpan } from '#test/support/ledger.ts'
 import { LmtpSink, type SinkDelivery } from '#test/support/lmtp-sink.ts'
 import { sendLoad } from '#test/support/load.ts'
 import { seededRandom, seedOfRun, type Random } from '#test/support/random.ts'
@@ -29,14 +29,14 @@ test.serial(
     using ledger = new Ledger(join(folder.path, 'ledger'))
     await using sink = await LmtpSink.listen()
     await using postern = await Appliance.start({ folder: folder.path, lmtpPort: sink.port, workers: 2 })
-    const faultsMs = await killUnderLoad({
+    const faults = await killUnderLoad({
       postern,
       ledger,
       random,
       rounds: PLAN.killRounds,
       victims: ['smtpd', 'smtpd', 'qmgr', 'qmgr', 'master'],
     })
-    judge(t, ledger, sink.deliveries, faultsMs)
+    judge(t, ledger, sink.deliveries, faults)
   },
 )
 
@@ -47,14 +47,14 @@ test.serial('a mailbox store killed with -9 loses no mail that it had taken', as
   using folder = tempFolder('kill-mailbox')
   using ledger = new Ledger(join(folder.path, 'ledger'))
   await using postern = await Appliance.start({ folder: folder.path })
-  const faultsMs = await killUnderLoad({
+  const faults = await killUnderLoad({
     postern,
     ledger,
     random,
     rounds: PLAN.mailboxKillRounds,
     victims: ['mailbox', 'mailbox', 'qmgr', 'master'],
   })
-  judge(t, ledger, inMaildirs(postern), faultsMs)
+  judge(t, ledger, inMaildirs(postern), faults)
 })
 
 interface Killing {
@@ -65,9 +65,9 @@ interface Killing {
   readonly victims: readonly ProcessKind[]
 }
 
-/** Kills, round by round, while clients send; then lets the queue run empty. Gives the instants of the kills. */
-async function killUnderLoad({ postern, ledger, random, rounds, victims }: Killing): Promise<number[]> {
-  const faultsMs: number[] = []
+/** Kills, round by round, while clients send; then lets the queue run empty. Gives the kills. */
+async function killUnderLoad({ postern, ledger, random, rounds, victims }: Killing): Promise<FaultSpan[]> {
+  const faults: FaultSpan[] = []
   const over = new AbortController()
   let answers = 0
   const load = sendLoad(
@@ -94,10 +94,11 @@ async function killUnderLoad({ postern, ledger, random, rounds, victims }: Killi
       await sleep(random.fraction() * DELAY_MAX_MS)
       const pids = postern.pids(victim)
       if (pids.length === 0) continue
-      faultsMs.push(performance.now())
+      const fromMs = performance.now()
       killIfThere(random.pick(pids))
       if (victim === 'master') await postern.startAgain()
       else await postern.serving()
+      faults.push({ fromMs, toMs: performance.now() })
     }
   } finally {
     over.abort()
@@ -107,22 +108,22 @@ async function killUnderLoad({ postern, ledger, random, rounds, victims }: Killi
     await postern.tool('queue', 'flush', 'ALL')
     return (await postern.queue()).length === 0
   })
-  return faultsMs
+  return faults
 }
 
 function judge(
   t: ExecutionContext,
   ledger: Ledger,
   deliveries: readonly SinkDelivery[],
-  faultsMs: readonly number[],
+  faults: readonly FaultSpan[],
 ): void {
-  const verdict = compare(ledger, deliveries, { elsewhere: new Set(), faultsMs })
+  const verdict = compare(ledger, deliveries, { elsewhere: new Set(), faults })
   t.log(
-    `${faultsMs.length} kills; ${ledger.count('accepted')} accepted, ${ledger.count('deferred')} deferred, ` +
+    `${faults.length} kills; ${ledger.count('accepted')} accepted, ${ledger.count('deferred')} deferred, ` +
       `${ledger.count('unknown')} unanswered, ${ledger.count('refused')} refused; ` +
       `${deliveries.length} delivered, ${verdict.doubles.length} of them twice around a kill`,
   )
-  t.true(ledger.count('accepted') > faultsMs.length, 'mail flowed')
+  t.true(ledger.count('accepted') > faults.length, 'mail flowed')
   t.deepEqual(
     { ...verdict, doubles: [] },
     { lost: [], changed: [], refusedYetDelivered: [], strangers: [], doubles: [], unexplained: [] },

@@ -71,7 +71,7 @@ async function fillAndRecover(t: ExecutionContext, folder: string, data: string)
   await sink.open()
   t.is((await postern.tool('queue', 'flush', 'ALL')).code, 0)
   await until('the queue is empty', async () => (await postern.queue()).length === 0)
-  const verdict = compare(ledger, sink.deliveries, { elsewhere: new Set(), faultsMs: [] })
+  const verdict = compare(ledger, sink.deliveries, { elsewhere: new Set(), faults: [] })
   t.deepEqual(
     { lost: verdict.lost, changed: verdict.changed, twice: verdict.unexplained },
     { lost: [], changed: [], twice: [] },

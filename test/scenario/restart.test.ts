@@ -33,7 +33,7 @@ test('a queue that was full at the stop is delivered after the start, each messa
   t.is((await postern.tool('queue', 'flush', 'ALL')).code, 0)
   await sink.taken(accepted)
   await until('the queue is empty', async () => (await postern.queue()).length === 0)
-  t.deepEqual(compare(ledger, sink.deliveries, { elsewhere: new Set(), faultsMs: [] }), {
+  t.deepEqual(compare(ledger, sink.deliveries, { elsewhere: new Set(), faults: [] }), {
     lost: [],
     changed: [],
     refusedYetDelivered: [],

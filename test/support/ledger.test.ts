@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { compare, Ledger, ledgerMail, type Answer } from '#test/support/ledger.ts'
+import { compare, Ledger, ledgerMail, type Answer, type FaultSpan } from '#test/support/ledger.ts'
 import { LmtpSink, type SinkDelivery } from '#test/support/lmtp-sink.ts'
 import { EICAR } from '#test/support/mails.ts'
 import { seededRandom } from '#test/support/random.ts'
@@ -23,7 +23,7 @@ interface Story {
   /** Instants at which the sink took it; 'else' with other bytes. */
   readonly taken: readonly { readonly atMs: number; readonly sha256?: string }[]
   readonly elsewhere?: boolean
-  readonly faultsMs?: readonly number[]
+  readonly faults?: readonly FaultSpan[]
   readonly found: Partial<Record<keyof typeof NOTHING, readonly string[]>>
 }
 
@@ -54,14 +54,14 @@ const STORIES: readonly Story[] = [
     title: 'twice with a fault between is explained',
     answer: 'accepted',
     taken: [{ atMs: 1 }, { atMs: 5 }],
-    faultsMs: [3],
+    faults: [{ fromMs: 2, toMs: 3 }],
     found: { doubles: ['a'] },
   },
   {
     title: 'twice with the fault before both is not',
     answer: 'accepted',
     taken: [{ atMs: 4 }, { atMs: 5 }],
-    faultsMs: [3],
+    faults: [{ fromMs: 2, toMs: 3 }],
     found: { unexplained: ['a'] },
   },
 ]
@@ -76,7 +76,7 @@ for (const story of STORIES) {
     const deliveries = story.taken.map(({ atMs, sha256 = mail.sha256 }) => delivery('a', sha256, atMs))
     const others = {
       elsewhere: new Set(story.elsewhere === true ? ['a'] : []),
-      faultsMs: story.faultsMs ?? [],
+      faults: story.faults ?? [],
     }
     t.deepEqual(compare(ledger, deliveries, others), { ...NOTHING, ...story.found })
     t.is(readFileSync(file, 'utf8'), `${story.answer} a ${mail.sha256}\n`)
@@ -86,7 +86,7 @@ for (const story of STORIES) {
 test('a delivery that no client sent is a stranger', (t) => {
   using folder = tempFolder('ledger')
   using ledger = new Ledger(join(folder.path, 'ledger'))
-  const verdict = compare(ledger, [delivery('b', 'x', 1)], { elsewhere: new Set(), faultsMs: [] })
+  const verdict = compare(ledger, [delivery('b', 'x', 1)], { elsewhere: new Set(), faults: [] })
   t.deepEqual(verdict, { ...NOTHING, strangers: ['b'] })
 })
 

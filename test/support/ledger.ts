@@ -69,12 +69,17 @@ export interface Verdict {
   readonly unexplained: readonly string[]
 }
 
+/** A fault, from just before it was made until what it broke served again, on the sink's clock. */
+export interface FaultSpan {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
 /** What else there is besides the deliveries. */
 export interface Whereabouts {
   /** Ledger ids that are still in the queue, or were set aside or bounced. */
   readonly elsewhere: ReadonlySet<string>
-  /** Instants of the faults, on the sink's clock. */
-  readonly faultsMs: readonly number[]
+  readonly faults: readonly FaultSpan[]
 }
 
 /** Holds the promises against what came out. */
@@ -97,7 +102,8 @@ export function compare(ledger: Ledger, deliveries: readonly SinkDelivery[], oth
     for (const [i, copy] of copies.entries()) {
       const before = copies[i - 1]
       if (before === undefined) continue
-      const between = others.faultsMs.some((at) => at >= before.atMs && at <= copy.atMs)
+      // The first copy may still have been on its way to the sink when its sender died.
+      const between = others.faults.some(({ fromMs, toMs }) => before.atMs <= toMs && copy.atMs >= fromMs)
       if (between) verdict.doubles.push(id)
       else verdict.unexplained.push(id)
     }
