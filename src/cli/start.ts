@@ -17,7 +17,8 @@ export async function start(args: readonly string[]): Promise<number> {
   process.umask(0o077)
   // Mistakes are told before anything is started, and the cache of compiled modules lies in the data folder.
   const { dataFolder } = configOf(options)
-  const env = { ...process.env, NODE_COMPILE_CACHE: pathsOf(dataFolder).compileCache }
+  // One that is already named (an image has one, made when it was built) is used as it is.
+  const env = { NODE_COMPILE_CACHE: pathsOf(dataFolder).compileCache, ...process.env }
   const words = [MASTER, ...(options.config === undefined ? [] : ['--config', options.config])]
   if (options.flags.has('detach'))
     return startDetached([...words, '--detached'], env, join(dataFolder, 'log'))

@@ -129,7 +129,7 @@ async function serve(
     clock: systemClock,
     log,
     workers,
-    env: { ...process.env, NODE_COMPILE_CACHE: paths.compileCache },
+    env: { NODE_COMPILE_CACHE: paths.compileCache, ...process.env },
     echo: logBoot(config, args).stdout,
     onStop: () => {
       stopAsked.abort()

@@ -11,6 +11,8 @@ import { until } from '#test/support/wait.ts'
 /** The root of the checkout: this file lies in test/support/. */
 export const REPOSITORY = join(import.meta.dirname, '..', '..')
 const POSTERN = join(REPOSITORY, 'bin', 'postern')
+/** One cache of compiled modules for all tests: each would else compile everything for a folder that is soon gone. */
+const ENV = { NODE_COMPILE_CACHE: join(REPOSITORY, 'build', 'compile-cache'), ...process.env }
 
 export interface ApplianceOptions {
   /** A folder of the test's own: postern.toml is written there. */
@@ -69,6 +71,7 @@ export class Appliance {
     const [program, ...args] = [...this.#under, process.execPath, POSTERN, 'start']
     const child = spawn(program, args, {
       cwd: this.folder,
+      env: ENV,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -125,7 +128,7 @@ export class Appliance {
 
   /** Runs `bin/postern` with these words, as an operator beside it would. */
   tool(...words: readonly string[]): Promise<Ran> {
-    return run(process.execPath, [POSTERN, ...words], { cwd: this.folder })
+    return run(process.execPath, [POSTERN, ...words], { cwd: this.folder, env: ENV })
   }
 
   /** The process ids of one kind of process. */
