@@ -21,14 +21,14 @@ export interface Content {
   readonly body: BodySource
 }
 
-/** Octets of one write at most: two to three blocks of 64 KiB; a message of up to some 90 KiB is one write. */
-const OUT_BYTES = 192 * 1024
+/** Octets of one write at most: twice a block of 128 KiB and our header lines, so that a message of a block is one write. */
+const OUT_BYTES = 272 * 1024
 /** What a call of the encoder may add beyond twice its input, and finish() after it. */
 const SLACK = 16
 /** Below this much room for input a buffer counts as full. */
 const ROOM_MIN = 4096
 /** Buffers kept for the next message; more are in use only while peers are slow to read. */
-const KEPT_MAX = 4
+const KEPT_MAX = 32
 
 const kept: Buffer[] = []
 

@@ -15,6 +15,7 @@ import {
   TAIL_BYTES_MAX,
 } from './limits.ts'
 import { isCount, isText } from './rows.ts'
+import { Descriptors } from './descriptors.ts'
 import { SpoolFile } from './spool-file.ts'
 import type { GiveBack } from './spool-file.ts'
 import { isSpoolFile, submissionJson } from './submission.ts'
@@ -41,6 +42,8 @@ interface Link {
   readonly inFlight: Map<number, InFlight>
   /** Leased files that nobody uses yet. */
   readonly spares: string[]
+  /** Of the spool files of this qmgr. */
+  readonly descriptors: Descriptors
   /** Counts of the lease requests that are not answered, in order. */
   readonly asked: number[]
   space: 'open' | 'full' | undefined
@@ -134,7 +137,8 @@ export class QueueClient implements QueueSubmitter {
       link.out.write(JSON.stringify({ t: 'giveback', file, bytes, damaged }))
     }
     try {
-      const spoolFile = await SpoolFile.open(join(this.#options.spoolDir, file), file, giveBack)
+      const path = join(this.#options.spoolDir, file)
+      const spoolFile = await SpoolFile.open({ file, path, descriptors: link.descriptors }, giveBack)
       if (this.#link !== link) {
         spoolFile.release()
         return 'unavailable'
@@ -177,6 +181,7 @@ export class QueueClient implements QueueSubmitter {
       out: new FrameWriter(socket),
       inFlight: new Map(),
       spares: [],
+      descriptors: new Descriptors('r+'),
       asked: [],
       space: undefined,
     }
@@ -211,6 +216,7 @@ export class QueueClient implements QueueSubmitter {
       this.#handedOut.clear()
       for (const wanting of this.#wanting.splice(0)) wanting('unavailable')
     }
+    link.descriptors[Symbol.dispose]()
     for (const { resolve } of link.inFlight.values()) resolve('unavailable')
     link.inFlight.clear()
   }

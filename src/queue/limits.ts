@@ -80,7 +80,7 @@ export const LEASES_MAX = 2000
 /** Files that a client asks for in one request. */
 export const LEASE_COUNT_MAX = 64
 /** Spare leases that a client keeps. */
-export const LEASE_SPARES = 2
+export const LEASE_SPARES = 8
 /** How long a large message waits for a spool file. */
 export const LEASE_WAIT_MS = 10_000
 

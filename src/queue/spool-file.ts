@@ -1,30 +1,45 @@
-import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
+import { fdatasync, read, write } from 'node:fs'
+import type { Descriptors } from './descriptors.ts'
 import type { SpoolWriter } from './types.ts'
 
 /** Called once, when the file is not needed any more and nothing is on its way into it. */
 export type GiveBack = (file: string, bytes: number, damaged: boolean) => void
 
+/** Where a leased file lies and whose descriptor writes into it. */
+export interface SpoolPlace {
+  readonly file: string
+  readonly path: string
+  readonly descriptors: Descriptors
+}
+
+/** A larger file is not kept open: should it be unlinked meanwhile, its blocks stay taken. */
+const KEEP_OPEN_BYTES_MAX = 4 * 1024 * 1024
+
 /** One leased file of spool/, overwritten in place from its beginning. */
 export class SpoolFile implements SpoolWriter {
-  readonly file: string
-  readonly #handle: FileHandle
+  readonly #place: SpoolPlace
+  readonly #fd: number
   readonly #giveBack: GiveBack
   #length = 0
   #syncedLength = 0
   /** A write or flush has failed: what the disk holds is not known, and no later flush can mend that. */
   #damaged = false
-  #last: Promise<unknown> = Promise.resolve()
-  #over = false
+  #underWay = 0
+  #over: (() => void) | undefined
+  #closed = false
 
-  private constructor(file: string, handle: FileHandle, giveBack: GiveBack) {
-    this.file = file
-    this.#handle = handle
+  private constructor(place: SpoolPlace, fd: number, giveBack: GiveBack) {
+    this.#place = place
+    this.#fd = fd
     this.#giveBack = giveBack
   }
 
-  static async open(path: string, file: string, giveBack: GiveBack): Promise<SpoolFile> {
-    return new SpoolFile(file, await open(path, 'r+'), giveBack)
+  static async open(place: SpoolPlace, giveBack: GiveBack): Promise<SpoolFile> {
+    return new SpoolFile(place, await place.descriptors.take(place.path), giveBack)
+  }
+
+  get file(): string {
+    return this.#place.file
   }
 
   /** Whether all `length` octets were written and have reached the disk. */
@@ -33,60 +48,65 @@ export class SpoolFile implements SpoolWriter {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    const at = this.#length
+    let at = this.#length
     this.#length += bytes.length
-    await this.#guard(this.#writeAll(bytes, at))
-  }
-
-  async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
     for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done)
-      done += bytesWritten
+      const from = done
+      const written = await this.#call((then) => write(this.#fd, bytes, from, bytes.length - from, at, then))
+      done += written
+      at += written
     }
   }
 
   async sync(): Promise<void> {
     const length = this.#length
-    await this.#guard(this.#handle.datasync())
+    await this.#call((then) => fdatasync(this.#fd, (error) => then(error, 0)))
     this.#syncedLength = length
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
     const room = Math.min(into.length, this.#length - offset)
     if (room <= 0) return 0
-    const { bytesRead } = await this.#handle.read(into, 0, room, offset)
-    return bytesRead
+    return await this.#call((then) => read(this.#fd, into, 0, room, offset, then))
   }
 
   discard(): void {
     this.#end(() => this.#giveBack(this.file, this.#length, this.#damaged))
   }
 
-  /** Closes the file without giving it back: it was submitted, or its lease is over. */
+  /** Ends the use of the file without giving it back: it was submitted, or its lease is over. */
   release(): void {
     this.#end(() => {})
   }
 
   /** Whatever is on its way into the file must have arrived, or it would land in the next message. */
   #end(then: () => void): void {
-    if (this.#over) return
-    this.#over = true
-    void this.#last
-      .catch(() => {})
-      .then(() => this.#handle.close())
-      .catch(() => {
-        this.#damaged = true
-      })
-      .then(then)
+    if (this.#closed || this.#over !== undefined) return
+    this.#over = () => {
+      this.#closed = true
+      const keep = !this.#damaged && this.#length <= KEEP_OPEN_BYTES_MAX
+      this.#place.descriptors.give(this.#place.path, this.#fd, keep)
+      then()
+    }
+    if (this.#underWay === 0) this.#over()
   }
 
-  async #guard(work: Promise<unknown>): Promise<void> {
-    this.#last = Promise.allSettled([this.#last, work])
-    try {
-      await work
-    } catch (error) {
-      this.#damaged = true
-      throw error
-    }
+  /** One call to the system; a failure marks the file. */
+  #call(start: (then: (error: Error | null, count: number) => void) => void): Promise<number> {
+    // The rest of a write that was under way when the file was given up: somebody else's file by now.
+    if (this.#closed) return Promise.reject(new Error('the spool file was given back'))
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    this.#underWay += 1
+    start((error, count) => {
+      this.#underWay -= 1
+      if (error === null) {
+        resolve(count)
+      } else {
+        this.#damaged = true
+        reject(error)
+      }
+      if (this.#underWay === 0 && !this.#closed) this.#over?.()
+    })
+    return promise
   }
 }

@@ -9,8 +9,8 @@ const EMPTY = Buffer.alloc(0)
 const BLOCK_BYTES = 262_144
 /** The most that one `append` may bring: what 64 KiB of input can become, doubled, and a little. */
 export const APPEND_MAX_BYTES = 131_088
-/** Idle blocks that a process keeps: two transfers. Fresh ones cost page faults, kept ones cost memory. */
-const IDLE_BLOCKS_MAX = 4
+/** Idle blocks that a process keeps: eight transfers. Fresh ones cost page faults, kept ones cost memory. */
+const IDLE_BLOCKS_MAX = 16
 /** A small body that grows at all grows to this at least, then doubles up to the limit of inline bodies. */
 const GROWTH_BYTES_MIN = 4096
 
