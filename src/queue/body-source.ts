@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { Fault, errorCode } from '#src/base/fault.ts'
+import { storeErrorKind } from '#src/store/sqlite.ts'
 import { READ_BLOCK_BYTES } from './limits.ts'
 import type { BodySource } from './ports.ts'
 import type { QueueReader } from './queue-reader.ts'
@@ -38,7 +39,14 @@ function rowBody(
   reader: QueueReader,
   damaged: (reason: string) => Fault,
 ): Uint8Array {
-  const bytes = reader.body(message.seq)
+  let bytes: Buffer | undefined
+  try {
+    bytes = reader.body(message.seq)
+  } catch (error) {
+    // One body's pages are damaged: that message is set aside, the rest of the store is not in doubt for it.
+    if (storeErrorKind(error) === 'damaged') throw damaged('the pages of the body are damaged')
+    throw error
+  }
   if (bytes === undefined) throw damaged('the body is gone')
   if (bytes.length !== message.bodyBytes) throw damaged('the body has another length')
   if (crc32(bytes) !== message.bodyCrc32) throw damaged('the checksum of the body does not hold')

@@ -5,27 +5,38 @@ import type { QueueDb } from './queue-db.ts'
 
 const STEP_MS = 1000
 const IDLE_STEPS = 60
-/** Longest backoff that a setting may ask for, a day: a due time beyond it and some slack is not one of ours. */
-const BACKOFF_MAX_MS = 86_400_000
+/** Longest backoff that a setting may ask for: a due time beyond it and some slack is not one of ours. */
+const BACKOFF_MAX_MS = 7 * 86_400_000
 
 /** Free pages that stay with the file for the next burst; more is given back to the file system. */
 const KEEP_FREE_PAGES = 8192
 const VACUUM_PAGES = 256
+
+export interface MaintenanceOptions {
+  readonly db: QueueDb
+  readonly clock: Clock
+  readonly log: Log
+  /** While the disk is full every page that the file does not need is given back. */
+  readonly spaceOpen: () => boolean
+  readonly onError: (error: unknown) => void
+}
 
 /** The slow chores of queue.db, each in steps of a few milliseconds, none with a flush of its own. */
 export class Maintenance {
   readonly #db: QueueDb
   readonly #clock: Clock
   readonly #log: Log
+  readonly #spaceOpen: () => boolean
   readonly #onError: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
   #idle = IDLE_STEPS
 
-  constructor(db: QueueDb, clock: Clock, log: Log, onError: (error: unknown) => void) {
-    this.#db = db
-    this.#clock = clock
-    this.#log = log
-    this.#onError = onError
+  constructor(options: MaintenanceOptions) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#spaceOpen = options.spaceOpen
+    this.#onError = options.onError
   }
 
   start(): void {
@@ -35,8 +46,10 @@ export class Maintenance {
   #step(): void {
     try {
       // After a step that found nothing to do, a minute of rest.
-      if (this.#idle > 0 && ++this.#idle < IDLE_STEPS) return
+      if (this.#spaceOpen() && this.#idle > 0 && ++this.#idle < IDLE_STEPS) return
       this.#idle = this.step() ? 0 : 1
+      // The file gets shorter only when the log, which has the last word on its length, is copied back.
+      if (!this.#spaceOpen()) this.#db.checkpoint('truncate')
     } catch (error) {
       this.#onError(error)
     }
@@ -45,6 +58,7 @@ export class Maintenance {
   /** One step of each chore; whether there is more to do. */
   step(): boolean {
     const nowMs = this.#clock.nowMs()
+    const keepPages = this.#spaceOpen() ? KEEP_FREE_PAGES : 0
     return this.#db.transact(false, () => {
       const pruned = this.#db.pruneTrace(nowMs - TRACE_KEEP_MS, TRACE_ROWS_MAX, TRACE_PRUNE_STEP)
       const pulled = this.#db.pullBackDue(nowMs + BACKOFF_MAX_MS + DUE_SLACK_MS, nowMs)
@@ -55,7 +69,7 @@ export class Maintenance {
           reason: 'due time too far ahead',
         })
       }
-      return pruned + pulled > 0 || this.#db.giveBackPages(KEEP_FREE_PAGES, VACUUM_PAGES)
+      return pruned + pulled > 0 || this.#db.giveBackPages(keepPages, VACUUM_PAGES)
     })
   }
 

@@ -156,6 +156,12 @@ export class SpoolPool {
     })
   }
 
+  /** Gives back to the file system what is kept for the next large bodies: the disk is full. */
+  discardFree(): void {
+    for (const file of this.#free.splice(0)) this.discard(file)
+    this.#freeBytes = 0
+  }
+
   /** The owner is gone, or its connection is. */
   dropOwner(owner: SpoolOwner): void {
     this.#leaseCounts.delete(owner)

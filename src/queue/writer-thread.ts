@@ -81,7 +81,13 @@ class WriterThread {
       },
     })
     this.#server = new SubmitServer({ writer: this.#writer, spool: this.#spool, log, space: this.#space })
-    this.#maintenance = new Maintenance(this.#db, systemClock, log, (error) => this.#failed(error))
+    this.#maintenance = new Maintenance({
+      db: this.#db,
+      clock: systemClock,
+      log,
+      spaceOpen: () => this.#space.open,
+      onError: (error) => this.#failed(error),
+    })
     port.on('message', (message: ToWriter) => this.#receive(message))
   }
 
@@ -113,6 +119,8 @@ class WriterThread {
         )
         return
       case 'stop':
+        // What has arrived is answered before the line is cut.
+        this.#writer.flush()
         this.#server.stop()
         return
       case 'close':
@@ -153,6 +161,7 @@ class WriterThread {
   #spaceChanged(open: boolean): void {
     this.#server.announce(open)
     if (open) this.#spool.refill()
+    else this.#spool.discardFree()
   }
 
   #fatal(error: unknown): void {
