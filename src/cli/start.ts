@@ -32,14 +32,13 @@ async function startDetached(
   env: NodeJS.ProcessEnv,
   logFolder: string,
 ): Promise<number> {
-  mkdirSync(logFolder, { recursive: true, mode: 0o700 })
-  const output = openSync(join(logFolder, 'output.log'), 'a', 0o600)
+  const output = openOutput(logFolder)
   const master = spawn(process.execPath, words, {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],
     env,
   })
-  closeSync(output)
+  if (typeof output === 'number') closeSync(output)
   const told = Promise.withResolvers<{ readonly code: number; readonly text: string }>()
   master.once('message', (message: unknown) => {
     const isReady =
@@ -63,4 +62,14 @@ async function startDetached(
   master.unref()
   ;(code === 0 ? process.stdout : process.stderr).write(text)
   return code
+}
+
+/** A folder that cannot be written is for master to tell, which knows what to say about it. */
+function openOutput(logFolder: string): number | 'ignore' {
+  try {
+    mkdirSync(logFolder, { recursive: true, mode: 0o700 })
+    return openSync(join(logFolder, 'output.log'), 'a', 0o600)
+  } catch {
+    return 'ignore'
+  }
 }
