@@ -61,13 +61,11 @@ async function start(boot: SmtpdBoot): Promise<void> {
     const servers = boot.listeners.map(() => new Server({ environment, service: 'smtp', certificate }))
     running = { log, maker, servers }
     await maker.queueHeard()
-    for (const [n, listener] of boot.listeners.entries()) await listen(servers[n], listener)
-    log.write('info', 'smtpd.start', {
-      listeners: boot.listeners.map(({ address, port }) => `${address}:${port}`),
-      generation: boot.generation,
-      ...maker.facts,
-    })
-    tell({ kind: 'ready', facts: { ...maker.facts, tls: certificate !== undefined } })
+    const listeners: string[] = []
+    for (const [n, server] of servers.entries()) listeners.push(await listen(server, boot.listeners[n]))
+    const facts = { listeners, ...maker.facts, tls: certificate !== undefined }
+    log.write('info', 'smtpd.start', { generation: boot.generation, ...facts })
+    tell({ kind: 'ready', facts })
   } catch (error) {
     log?.write('error', 'smtpd.error', { error: errorText(error) })
     log?.flush()
@@ -78,12 +76,11 @@ async function start(boot: SmtpdBoot): Promise<void> {
   }
 }
 
-async function listen(
-  server: Server | undefined,
-  { address, port }: SmtpdBoot['listeners'][number],
-): Promise<void> {
+/** Resolves with the address and the port that it has become. */
+async function listen(server: Server, listener: SmtpdBoot['listeners'][number] | undefined): Promise<string> {
+  const { address, port } = listener ?? { address: '', port: 0 }
   try {
-    await server?.start({ host: address, port, reusePort: true })
+    return `${address}:${await server.start({ host: address, port, reusePort: true })}`
   } catch (error) {
     throw new ListenFailed(listenFailure(`${address}:${port}`, error), { cause: error })
   }

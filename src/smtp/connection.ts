@@ -254,7 +254,6 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     this.#dialogue.lost()
     if (this.#admitted) this.#environment.policy.disconnect(this.#client)
     this.#log('info', 'smtpd.disconnect', { commands: this.#dialogue.tally })
-    this.emit('closed')
   }
 
   /** The socket is read from now on. */

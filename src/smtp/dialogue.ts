@@ -7,6 +7,7 @@ import type { Reply } from '#src/base/reply.ts'
 import { COMMANDS, UNKNOWN_COMMAND } from './commands.ts'
 import type { Step } from './commands.ts'
 import { ContentIntake } from './intake.ts'
+import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { DialogueParts, Wire } from './wire.ts'
 import { readCommandLine } from './line.ts'
@@ -240,6 +241,10 @@ export class Dialogue {
       }
       const deliverTo =
         verdict.kind === 'accept' && verdict.deliverTo.length > 0 ? verdict.deliverTo : [address]
+      if (envelope.recipients.length + deliverTo.length > RECIPIENTS_MAX) {
+        this.#answer(REPLY.tooManyRecipients)
+        return
+      }
       addRecipient(envelope, deliverTo, { original: address, ...step.parameters })
       this.#answer(REPLY.recipientOk)
     }
@@ -311,7 +316,8 @@ export class Dialogue {
     }
     const { hardErrorLimit, hostname } = this.#environment.settings
     const replies = [reply]
-    let hangUp = reply.close === true || reply.code === 421
+    // Policy may say 421 or 521 (RFC 5321 section 3.8, RFC 7504 section 4) without knowing that they end a session.
+    let hangUp = reply.close === true || reply.code === 421 || reply.code === 521
     if (!hangUp && this.#errors + (refused ? 1 : 0) >= hardErrorLimit) {
       replies.push(tooManyErrors(hostname))
       hangUp = true
