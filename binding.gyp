@@ -21,6 +21,7 @@
         "native/core/part_writer.cc",
         "native/core/plain.cc",
         "native/core/recheck.cc",
+        "native/core/report_json.cc",
         "native/core/scanner.cc",
         "native/core/signature.cc",
         "native/core/suspicion.cc",

@@ -12,6 +12,7 @@
 
 #include "core/database.h"
 #include "core/encoder.h"
+#include "core/report_json.h"
 #include "core/scanner.h"
 
 namespace {
@@ -112,66 +113,7 @@ void Guarded(Napi::Env env, Work work) {
   }
 }
 
-Napi::Value Strings(Napi::Env env, const auto& all) {
-  Napi::Array out = Napi::Array::New(env, all.size());
-  std::uint32_t i = 0;
-  for (const std::string& text : all) out.Set(i++, Napi::String::New(env, text));
-  return out;
-}
-
 Napi::Number Number(Napi::Env env, std::uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
-
-Napi::Object PartObject(Napi::Env env, const postern::PartReport& part) {
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("path", part.path);
-  out.Set("type", part.type);
-  out.Set("magic", part.magic);
-  out.Set("names", Strings(env, part.names));
-  out.Set("size", Number(env, part.size));
-  out.Set("sha256", part.sha256);
-  return out;
-}
-
-Napi::Object HeaderObject(Napi::Env env, const postern::HeaderReport& header) {
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("receivedCount", Number(env, header.received_count));
-  out.Set("hasFrom", header.has_from);
-  out.Set("hasDate", header.has_date);
-  out.Set("hasMessageId", header.has_message_id);
-  out.Set("hasRecipient", header.has_recipient);
-  out.Set("messageId", header.message_id);
-  out.Set("subject", header.subject);
-  out.Set("dkimSigned", Strings(env, header.dkim_signed));
-  out.Set("bytes", Number(env, header.bytes));
-  return out;
-}
-
-Napi::Object ReportObject(Napi::Env env, const postern::ScanReport& report) {
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("header", HeaderObject(env, report.header));
-  Napi::Array parts = Napi::Array::New(env, report.parts.size());
-  for (std::uint32_t i = 0; i < report.parts.size(); ++i) parts.Set(i, PartObject(env, report.parts[i]));
-  out.Set("parts", parts);
-  Napi::Array hits = Napi::Array::New(env, report.hits.size());
-  std::uint32_t i = 0;
-  for (const postern::SignatureHit& hit : report.hits) {
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("signature", hit.signature);
-    object.Set("path", hit.path);
-    hits.Set(i++, object);
-  }
-  out.Set("hits", hits);
-  out.Set("limits", Strings(env, report.limits));
-  out.Set("defects", Strings(env, report.defects));
-  out.Set("needsRecheck", report.needs_recheck);
-  out.Set("bareLf", report.bare_lf);
-  out.Set("bareCr", report.bare_cr);
-  out.Set("nul", report.nul);
-  out.Set("eightBit", report.eight_bit);
-  out.Set("longestLine", Number(env, report.longest_line));
-  out.Set("bytes", Number(env, report.bytes));
-  return out;
-}
 
 /// new SignatureSet([{name, kind, text}, …]); then load(bytes) or compile(plain).
 class SignatureSet : public Napi::ObjectWrap<SignatureSet> {
@@ -457,7 +399,7 @@ class Scanner : public Napi::ObjectWrap<Scanner> {
     if (!Expect(env, Phase::kScanning)) return env.Undefined();
     Napi::Value out = env.Undefined();
     Guarded(env, [&] {
-      out = ReportObject(env, scanner_->Finish());
+      out = Napi::String::New(env, postern::ToJson(scanner_->Finish()));
       phase_ = Phase::kFinished;
     });
     return out;
@@ -484,7 +426,7 @@ class Scanner : public Napi::ObjectWrap<Scanner> {
     if (!Expect(env, Phase::kRechecking)) return env.Undefined();
     Napi::Value out = env.Undefined();
     Guarded(env, [&] {
-      out = ReportObject(env, scanner_->FinishRecheck());
+      out = Napi::String::New(env, postern::ToJson(scanner_->FinishRecheck()));
       phase_ = Phase::kFinished;
     });
     return out;

@@ -71,23 +71,28 @@ bool Has(Bytes head, std::size_t offset, std::string_view bytes) {
 /// the first has its version (45 and up).
 std::string_view CafeBabe(Bytes head) { return head.size() >= 8 && head[7] < 40 ? "macho" : "java"; }
 
-bool ContainsIgnoreCase(std::string_view text, std::string_view lower) {
-  const auto it = std::search(text.begin(), text.end(), lower.begin(), lower.end(),
-                              [](char a, char b) { return LowerAscii(a) == b; });
-  return it != text.end();
+/// Tags that begin nothing but HTML.
+bool HasHtmlTag(std::string_view text) {
+  constexpr std::array kTags = {"<html"sv, "<!doctype html"sv, "<head"sv, "<body"sv, "<script"sv, "<table"sv};
+  for (std::size_t at = text.find('<'); at != std::string_view::npos; at = text.find('<', at + 1)) {
+    for (const std::string_view tag : kTags) {
+      if (EqualsIgnoreCase(text.substr(at, tag.size()), tag)) return true;
+    }
+  }
+  return false;
+}
+
+bool IsTextOctet(char raw) {
+  const auto c = static_cast<unsigned char>(raw);
+  if (c >= 0x20) return c != 0x7f;
+  return c == '\r' || c == '\n' || c == '\t' || c == '\f' || c == 0x1b;
 }
 
 std::string_view TextType(Bytes head) {
   std::string_view text = AsText(head);
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  for (const char raw : text) {
-    const auto c = static_cast<unsigned char>(raw);
-    if (c < 0x20 && c != '\r' && c != '\n' && c != '\t' && c != '\f' && c != 0x1b) return "";
-    if (c == 0x7f) return "";
-  }
-  for (const std::string_view tag : {"<html"sv, "<!doctype html"sv, "<head"sv, "<body"sv, "<script"sv, "<table"sv}) {
-    if (ContainsIgnoreCase(text, tag)) return "html";
-  }
+  if (!std::all_of(text.begin(), text.end(), IsTextOctet)) return "";
+  if (HasHtmlTag(text)) return "html";
   return Trim(text).starts_with("<?xml") ? "xml" : "text";
 }
 

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { ScanLimits, ScanReport, SignatureProblem, SignatureSource } from './types.ts'
+import type { ScanLimits, SignatureProblem, SignatureSource } from './types.ts'
 
 /**
  * The native addon, loaded here and nowhere else. `import` of a .node file warns as experimental in Node 26,
@@ -37,10 +37,12 @@ export interface NativeScanner {
   begin(framing: 'data' | 'bdat'): void
   // oxlint-disable-next-line max-params -- one call for each chunk of mail: an object would be garbage
   write(input: Uint8Array, start: number, end: number, out: Uint8Array, outStart: number): void
-  finish(): ScanReport
+  /** A ScanReport in JSON. */
+  finish(): string
   beginRecheck(): void
   recheck(stored: Uint8Array): void
-  finishRecheck(): ScanReport
+  /** A ScanReport in JSON. */
+  finishRecheck(): string
   close(): void
 }
 

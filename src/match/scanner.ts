@@ -91,7 +91,7 @@ export class MessageScanner {
 
   /** The message is over. `limits` that holds 'error' means that the scan could not be done: 451, never clean. */
   finish(): ScanReport {
-    return this.#native.finish()
+    return parseReport(this.#native.finish())
   }
 
   beginRecheck(): void {
@@ -105,7 +105,7 @@ export class MessageScanner {
 
   /** The report again, with the hits that the second look confirmed; `needsRecheck` is false. */
   finishRecheck(): ScanReport {
-    return this.#native.finishRecheck()
+    return parseReport(this.#native.finishRecheck())
   }
 
   close(): void {
@@ -115,4 +115,9 @@ export class MessageScanner {
   [Symbol.dispose](): void {
     this.close()
   }
+}
+
+function parseReport(json: string): ScanReport {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by native/core/report_json.cc
+  return JSON.parse(json) as ScanReport
 }

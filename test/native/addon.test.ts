@@ -1,5 +1,6 @@
 import test from 'ava'
 import { addon, type NativeScanner } from '#src/match/addon.ts'
+import type { ScanReport } from '#src/match/types.ts'
 import { LIMITS } from '#test/match/support.ts'
 
 const state = (): Float64Array => new Float64Array(new SharedArrayBuffer(64))
@@ -111,7 +112,7 @@ test('a scanner outlives the closing of its signature set', (t) => {
   set.close()
   native.begin('data')
   native.write(Buffer.from('x\r\n'), 0, 3, new Uint8Array(14), 0)
-  t.is(native.finish().bytes, 3)
+  t.regex(native.finish(), /"bytes":3}$/)
 })
 
 test('a scanner wants a set, limits and shared state', (t) => {
@@ -230,7 +231,8 @@ test('what another message left behind is not in the next report', (t) => {
   native.write(odd, 0, odd.length, out, 0) // and no finish: the client went away
   native.begin('data')
   native.write(Buffer.from('.\r\n'), 0, 3, out, 0)
-  const report = native.finish()
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what MessageScanner does, too
+  const report = JSON.parse(native.finish()) as ScanReport
   t.deepEqual(
     report.parts.map((part) => part.names),
     [[]],
