@@ -49,7 +49,11 @@ withDisk(
         folder: join(folder.path, 'appliance'),
         data: disk.mountPoint,
         lmtpPort: sink.port,
-        limits: ['message_size_limit = 1000000', 'minimal_backoff_time = "1s"', 'maximal_backoff_time = "1s"'],
+        limits: [
+          'message_size_limit = 1000000',
+          'minimal_backoff_time = "1s"',
+          'maximal_backoff_time = "1s"',
+        ],
       })
       await sendLoad(
         {
