@@ -25,7 +25,6 @@ export type EventName =
   | 'scan.signature_line'
   | 'qmgr.start'
   | 'qmgr.active'
-  | 'qmgr.deferred'
   | 'qmgr.removed'
   | 'qmgr.bounced'
   | 'qmgr.expired'

@@ -7,15 +7,11 @@ export type Facts = Readonly<Record<string, Fact>>
  * each at length; a test holds the two lists together.
  */
 export const FAULTS = {
-  CONFIG_UNREADABLE: 'The file cannot be read. Check that it exists and that this user may read it.',
-  CONFIG_SYNTAX: 'The file is not valid TOML. Mend the line that is named.',
-  CONFIG_INVALID: 'A value in the file is not allowed. Mend the line that is named.',
   STORE_SQLITE_OLD:
     'The SQLite library is too old to be safe with a write-ahead log. Install the packages of the lock file (make install).',
   STORE_TOO_NEW:
     'The file was written by a newer release. Start that release, or restore a backup made by this one.',
   STORE_LOCKED: 'Another process uses it. Stop that process first, or ask it through the control socket.',
-  STORE_DAMAGED: 'A page of the file cannot be read. The next start saves what can be read; check the disk.',
   BODY_DAMAGED:
     'The stored body is not what was accepted. The message is set aside as corrupt; look at it, then delete or requeue it.',
   FRAME_MALFORMED:
@@ -26,8 +22,6 @@ export const FAULTS = {
     'The file of the embedded directory cannot be opened. Look at its rights and its disk, or restore it from an export.',
   TLS_FILES:
     'The certificate or its key cannot be used. Mend or remove both files; where both are missing, new ones are made.',
-  DATA_FOLDER:
-    'The data folder cannot be used. Give this user a folder that it may write to, with room and a path of fewer than 80 characters.',
 } as const
 
 export type FaultCode = keyof typeof FAULTS

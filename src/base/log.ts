@@ -1,8 +1,8 @@
 import { write, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
-import type { EventName } from '#src/base/events.ts'
-import { postfixLine } from '#src/base/postfix-line.ts'
-import type { Facts } from '#src/base/fault.ts'
+import type { EventName } from './events.ts'
+import { postfixLine } from './postfix-line.ts'
+import type { Facts } from './fault.ts'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'
 

@@ -1,5 +1,5 @@
-import type { EventName } from '#src/base/events.ts'
-import type { Fact, Facts } from '#src/base/fault.ts'
+import type { EventName } from './events.ts'
+import type { Fact, Facts } from './fault.ts'
 
 /**
  * The readable lines of an event. What Postfix's tools and logwatch parse comes in Postfix's own form
@@ -40,6 +40,27 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
     ],
   ],
   ['qmgr.removed', (f: Facts) => [`${word(f['id'])}: removed`]],
+  [
+    'qmgr.active',
+    (f: Facts) => [
+      `${word(f['id'])}: from=<${word(f['from'])}>, size=${word(f['size'])}, nrcpt=${word(f['nrcpt'])} (queue active)`,
+    ],
+  ],
+  [
+    'qmgr.expired',
+    (f: Facts) => [`${word(f['id'])}: from=<${word(f['from'])}>, status=${word(f['status'])}`],
+  ],
+  [
+    'qmgr.bounced',
+    (f: Facts) =>
+      f['bounce'] === undefined || f['bounce'] === 'none'
+        ? [keyValues('qmgr.bounced', f)]
+        : [`${word(f['id'])}: sender non-delivery notification: ${word(f['bounce'])}`],
+  ],
+  [
+    'smtpd.lost',
+    (f: Facts) => [`lost connection after ${word(f['command'])} (${word(f['bytes'])} bytes) from ${peer(f)}`],
+  ],
 ])
 
 function peer(facts: Facts): string {

@@ -1,18 +1,18 @@
 import { VERSION } from '#src/base/version.ts'
-import { HELP, UsageError } from '#src/cli/usage.ts'
+import { HELP, UsageError } from './usage.ts'
 
 type Command = (args: readonly string[]) => Promise<number>
 
 /** Each command is loaded when it is wanted: `postern status` need not load the directory. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ['start', async () => (await import('#src/cli/start.ts')).start],
-  ['status', async () => (await import('#src/cli/status.ts')).status],
-  ['stop', async () => (await import('#src/cli/running.ts')).stop],
-  ['reload', async () => (await import('#src/cli/running.ts')).reload],
-  ['mailq', async () => (await import('#src/cli/mailq.ts')).mailq],
-  ['queue', async () => (await import('#src/cli/queue.ts')).queue],
-  ['directory', async () => (await import('#src/cli/directory.ts')).directory],
-  ['settings', async () => (await import('#src/cli/settings.ts')).settings],
+  ['start', async () => (await import('./start.ts')).start],
+  ['status', async () => (await import('./status.ts')).status],
+  ['stop', async () => (await import('./running.ts')).stop],
+  ['reload', async () => (await import('./running.ts')).reload],
+  ['mailq', async () => (await import('./mailq.ts')).mailq],
+  ['queue', async () => (await import('./queue.ts')).queue],
+  ['directory', async () => (await import('./directory.ts')).directory],
+  ['settings', async () => (await import('./settings.ts')).settings],
   ['version', async () => version],
   ['help', async () => help],
 ])

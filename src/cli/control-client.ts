@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { errorCode, errorText } from '#src/base/fault.ts'
-import { CommandError } from '#src/cli/usage.ts'
+import { CommandError } from './usage.ts'
 
 export type ControlReply = Readonly<Record<string, unknown>>
 

@@ -1,9 +1,9 @@
-import type { QueueAccess } from '#src/cli/queue-access.ts'
-import { configOf, noWords, readOptions } from '#src/cli/options.ts'
-import { print } from '#src/cli/output.ts'
-import { openQueue } from '#src/cli/queue-access.ts'
-import { MAILQ_HEADER, mailqEntry, mailqSummary } from '#src/cli/queue-format.ts'
-import { queuePathsOf } from '#src/cli/queue-paths.ts'
+import type { QueueAccess } from './queue-access.ts'
+import { configOf, noWords, readOptions } from './options.ts'
+import { print } from './output.ts'
+import { openQueue } from './queue-access.ts'
+import { MAILQ_HEADER, mailqEntry, mailqSummary } from './queue-format.ts'
+import { queuePathsOf } from './queue-paths.ts'
 
 /** `postern mailq`: the queue as `mailq` and `postqueue -p` of Postfix show it. */
 export async function mailq(args: readonly string[]): Promise<number> {

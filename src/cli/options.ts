@@ -4,7 +4,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig } from '#src/config/config.ts'
 import { problemText } from '#src/config/reader.ts'
-import { CommandError, UsageError } from '#src/cli/usage.ts'
+import { CommandError, UsageError } from './usage.ts'
 
 export interface Options {
   readonly config: string | undefined

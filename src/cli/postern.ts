@@ -1,6 +1,6 @@
 import { errorText, Fault } from '#src/base/fault.ts'
-import { runCommand } from '#src/cli/commands.ts'
-import { UsageError } from '#src/cli/usage.ts'
+import { runCommand } from './commands.ts'
+import { UsageError } from './usage.ts'
 
 /** `bin/postern`: the commands of an operator. Exit code 0 done, 1 failed, 2 wrongly called, 3 not running. */
 try {

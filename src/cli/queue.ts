@@ -1,13 +1,13 @@
 import type { Action } from '#src/queue/changes.ts'
-import type { QueueAccess } from '#src/cli/queue-access.ts'
+import type { QueueAccess } from './queue-access.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
-import { configOf, noWords, readOptions } from '#src/cli/options.ts'
-import type { Options } from '#src/cli/options.ts'
-import { print } from '#src/cli/output.ts'
-import { openQueue } from '#src/cli/queue-access.ts'
-import { queueJson, queueLine } from '#src/cli/queue-format.ts'
-import { queuePathsOf } from '#src/cli/queue-paths.ts'
-import { UsageError } from '#src/cli/usage.ts'
+import { configOf, noWords, readOptions } from './options.ts'
+import type { Options } from './options.ts'
+import { print } from './output.ts'
+import { openQueue } from './queue-access.ts'
+import { queueJson, queueLine } from './queue-format.ts'
+import { queuePathsOf } from './queue-paths.ts'
+import { UsageError } from './usage.ts'
 
 /** Each action with the words of its summary, which are postsuper's where it has one. */
 const ACTIONS: ReadonlyMap<string, { readonly action: Action; readonly done: string }> = new Map([

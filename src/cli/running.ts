@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startedAt } from '#src/base/process.ts'
-import { askMaster } from '#src/cli/control-client.ts'
-import { configOf, noWords, readOptions } from '#src/cli/options.ts'
-import { CommandError } from '#src/cli/usage.ts'
+import { askMaster } from './control-client.ts'
+import { configOf, noWords, readOptions } from './options.ts'
+import { CommandError } from './usage.ts'
 import type { Config } from '#src/config/config.ts'
 import { pathsOf } from '#src/config/paths.ts'
 

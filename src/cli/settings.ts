@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { configOf, noWords, readOptions } from '#src/cli/options.ts'
+import { configOf, noWords, readOptions } from './options.ts'
 import { settingsDocument, shownValue } from '#src/config/document.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import { resolveSettings } from '#src/config/resolve.ts'

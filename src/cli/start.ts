@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathsOf } from '#src/config/paths.ts'
-import { configOf, noWords, readOptions } from '#src/cli/options.ts'
+import { configOf, noWords, readOptions } from './options.ts'
 
 const MASTER = join(import.meta.dirname, '..', 'main', 'master.ts')
 
@@ -47,10 +47,11 @@ async function startDetached(
       typeof message === 'object' && message !== null && 'text' in message ? String(message.text) : ''
     told.resolve({ code: isReady ? 0 : 1, text })
   })
-  master.once('exit', (code, signal) => {
+  // Not at its exit: what it has said last may still be on its way then.
+  master.once('disconnect', () => {
     told.resolve({
       code: 1,
-      text: `Postern has ended at its start (${signal ?? `code ${code}`}); ${join(logFolder, 'output.log')} says why.\n`,
+      text: `Postern has ended at its start; ${join(logFolder, 'output.log')} says why.\n`,
     })
   })
   master.once('error', (error) => {

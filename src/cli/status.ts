@@ -1,7 +1,7 @@
-import { askMaster } from '#src/cli/control-client.ts'
-import type { ControlReply } from '#src/cli/control-client.ts'
-import { configOf, noWords, readOptions } from '#src/cli/options.ts'
-import { controlSocketOf, NOT_RUNNING, tellNotRunning } from '#src/cli/running.ts'
+import { askMaster } from './control-client.ts'
+import type { ControlReply } from './control-client.ts'
+import { configOf, noWords, readOptions } from './options.ts'
+import { controlSocketOf, NOT_RUNNING, tellNotRunning } from './running.ts'
 
 /** `postern status [--json]`: what runs. */
 export async function status(args: readonly string[]): Promise<number> {

@@ -4,11 +4,11 @@ import { dirname, join, resolve } from 'node:path'
 import { domainToASCII } from 'node:url'
 import { parse, TomlError } from 'smol-toml'
 import { errorCode, errorText } from '#src/base/fault.ts'
-import { readLimits, readZimbraSettings } from '#src/config/overrides.ts'
-import type { ConfigProblem } from '#src/config/reader.ts'
-import { Problems, Table } from '#src/config/reader.ts'
-import type { Overrides } from '#src/config/resolve.ts'
-import { keyLines } from '#src/config/toml-lines.ts'
+import { readLimits, readZimbraSettings } from './overrides.ts'
+import type { ConfigProblem } from './reader.ts'
+import { Problems, Table } from './reader.ts'
+import type { Overrides } from './resolve.ts'
+import { keyLines } from './toml-lines.ts'
 
 export interface Listener {
   readonly address: string

@@ -1,7 +1,7 @@
-import { defaultOf } from '#src/config/resolve.ts'
-import type { Setting, SettingValue } from '#src/config/setting.ts'
-import { formatDuration } from '#src/config/setting.ts'
-import { SETTING_LIST } from '#src/config/settings.ts'
+import { defaultOf } from './resolve.ts'
+import type { Setting, SettingValue } from './setting.ts'
+import { formatDuration } from './setting.ts'
+import { SETTING_LIST } from './settings.ts'
 
 /** docs/settings.md, whole. `postern settings --markdown` prints it; a test holds the file to it. */
 export function settingsDocument(): string {

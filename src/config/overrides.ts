@@ -1,10 +1,10 @@
-import type { Table } from '#src/config/reader.ts'
-import type { Overrides } from '#src/config/resolve.ts'
-import type { SettingKey } from '#src/config/settings.ts'
-import { BY_POSTFIX, BY_ZIMBRA, SETTINGS } from '#src/config/settings.ts'
-import type { Setting, SettingValue } from '#src/config/setting.ts'
-import { suggest } from '#src/config/suggest.ts'
-import { parseSetting } from '#src/config/values.ts'
+import type { Table } from './reader.ts'
+import type { Overrides } from './resolve.ts'
+import type { SettingKey } from './settings.ts'
+import { BY_POSTFIX, BY_ZIMBRA, SETTINGS } from './settings.ts'
+import type { Setting, SettingValue } from './setting.ts'
+import { suggest } from './suggest.ts'
+import { parseSetting } from './values.ts'
 
 /** `[limits]`: Postfix's parameter names. */
 export function readLimits(table: Table): Overrides {

@@ -1,5 +1,5 @@
-import { suggest } from '#src/config/suggest.ts'
-import type { KeyLines } from '#src/config/toml-lines.ts'
+import { suggest } from './suggest.ts'
+import type { KeyLines } from './toml-lines.ts'
 
 /** Something in postern.toml that cannot be used. `key` is the whole path, '' for a mistake of syntax. */
 export interface ConfigProblem {

@@ -1,8 +1,8 @@
-import { BY_ZIMBRA, SETTING_LIST, SETTINGS } from '#src/config/settings.ts'
-import type { SettingKey, Settings } from '#src/config/settings.ts'
-import type { Setting, SettingValue } from '#src/config/setting.ts'
-import { parseDurationMs } from '#src/config/setting.ts'
-import { parseSetting } from '#src/config/values.ts'
+import { BY_ZIMBRA, SETTING_LIST, SETTINGS } from './settings.ts'
+import type { SettingKey, Settings } from './settings.ts'
+import type { Setting, SettingValue } from './setting.ts'
+import { parseDurationMs } from './setting.ts'
+import { parseSetting } from './values.ts'
 
 /** Values that stand above the directory's: what postern.toml says, already checked. */
 export type Overrides = Readonly<Partial<Record<SettingKey, SettingValue>>>

@@ -1,4 +1,4 @@
-import type { Setting } from '#src/config/setting.ts'
+import type { Setting } from './setting.ts'
 
 const SIZE_MOST = 1_099_511_627_776
 const DAY_MS = 86_400_000

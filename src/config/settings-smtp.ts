@@ -1,4 +1,4 @@
-import type { Setting } from '#src/config/setting.ts'
+import type { Setting } from './setting.ts'
 
 /** Largest number of bytes that is taken for a size: 1 TiB. What is larger is a slip. */
 const SIZE_MOST = 1_099_511_627_776

@@ -1,6 +1,6 @@
-import type { Setting, ValueOf } from '#src/config/setting.ts'
-import { DELIVERY_SETTINGS, QUEUE_SETTINGS } from '#src/config/settings-queue.ts'
-import { SMTP_SETTINGS } from '#src/config/settings-smtp.ts'
+import type { Setting, ValueOf } from './setting.ts'
+import { DELIVERY_SETTINGS, QUEUE_SETTINGS } from './settings-queue.ts'
+import { SMTP_SETTINGS } from './settings-smtp.ts'
 
 /**
  * Every setting that has a name in Postfix or Zimbra: the one table. postern.toml, the directory, the checks

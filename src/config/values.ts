@@ -1,6 +1,6 @@
 import { parseNetwork } from '#src/net/addresses.ts'
-import type { Setting, SettingValue } from '#src/config/setting.ts'
-import { formatDuration, parseDurationMs } from '#src/config/setting.ts'
+import type { Setting, SettingValue } from './setting.ts'
+import { formatDuration, parseDurationMs } from './setting.ts'
 
 /** A value that was understood, or the reason why not, as half a sentence: "must be a whole number". */
 export type Parsed =

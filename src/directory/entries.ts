@@ -2,9 +2,9 @@ import { Fault } from '#src/base/fault.ts'
 import { migrate } from '#src/store/migrate.ts'
 import type { Statement, Store } from '#src/store/sqlite.ts'
 import { openStore } from '#src/store/sqlite.ts'
-import type { LdifAttribute, LdifModification, LdifRecord, LdifValue } from '#src/directory/ldif.ts'
-import { formatLdif } from '#src/directory/ldif.ts'
-import { dnKey, fold, valueKey } from '#src/directory/names.ts'
+import type { LdifAttribute, LdifModification, LdifRecord, LdifValue } from './ldif.ts'
+import { formatLdif } from './ldif.ts'
+import { dnKey, fold, valueKey } from './names.ts'
 
 /**
  * An entry is a name (dn) with attributes, each of one or several values in their order. `value_key` is what a

@@ -1,6 +1,6 @@
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
-import type { FromChild } from '#src/main/ipc.ts'
+import type { FromChild } from './ipc.ts'
 
 /** Longer than any answer of a master that lives. Counting protects us; without it mail goes on. */
 const ANSWER_MS = 2000

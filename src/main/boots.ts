@@ -1,12 +1,12 @@
 import type { Settings } from '#src/config/settings.ts'
 import { DEFAULT_DELIVERY } from '#src/delivery/settings.ts'
 import type { DeliverySettings } from '#src/delivery/settings.ts'
-import type { Generation } from '#src/main/generation.ts'
-import type { LogBoot } from '#src/main/ipc.ts'
-import type { MailboxBoot } from '#src/main/mailbox-boot.ts'
+import type { Generation } from './generation.ts'
+import type { LogBoot } from './ipc.ts'
+import type { MailboxBoot } from './mailbox-boot.ts'
 import type { Paths } from '#src/config/paths.ts'
-import type { QmgrBoot } from '#src/main/qmgr-boot.ts'
-import type { SmtpdBoot } from '#src/main/smtpd-boot.ts'
+import type { QmgrBoot } from './qmgr-boot.ts'
+import type { SmtpdBoot } from './smtpd-boot.ts'
 
 /** What the settings messages of the processes are made of. */
 export interface BootContext {

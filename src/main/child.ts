@@ -5,7 +5,7 @@ import { elapsed } from '#src/base/clock.ts'
 import type { Facts } from '#src/base/fault.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import type { FromChild, ToChild } from '#src/main/ipc.ts'
+import type { FromChild, ToChild } from './ipc.ts'
 
 export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox'
 

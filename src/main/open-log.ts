@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs'
 import type { LogTargets } from '#src/base/log.ts'
-import type { LogBoot } from '#src/main/ipc.ts'
+import type { LogBoot } from './ipc.ts'
 
 /**
  * The descriptors that one process logs to. Files are private, and appended to: every process writes to the same

@@ -8,7 +8,7 @@ import { openEntries } from '#src/directory/entries.ts'
 import { parseLdif } from '#src/directory/ldif.ts'
 import { seedLdif } from '#src/directory/seed.ts'
 import type { Paths } from '#src/config/paths.ts'
-import { StartRefused } from '#src/main/refusal.ts'
+import { StartRefused } from './refusal.ts'
 import type { StoreLock } from '#src/store/lock.ts'
 import { acquireLock } from '#src/store/lock.ts'
 

@@ -21,7 +21,7 @@ import {
   set,
   time,
   utf8String,
-} from '#src/net/der.ts'
+} from './der.ts'
 
 export interface CertificateFiles {
   readonly certificateFile: string

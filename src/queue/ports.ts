@@ -1,4 +1,4 @@
-import type { NewMessage, NewRecipient, Origin, RecipientState } from '#src/queue/types.ts'
+import type { NewMessage, NewRecipient, Origin, RecipientState } from './types.ts'
 
 /** A recipient as the queue holds it. */
 export interface QueuedRecipient extends NewRecipient {

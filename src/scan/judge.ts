@@ -1,7 +1,7 @@
 import type { Reply } from '#src/base/reply.ts'
 import { reply } from '#src/base/reply.ts'
 import type { ScanReport } from '#src/match/types.ts'
-import { blockedName } from '#src/scan/extensions.ts'
+import { blockedName } from './extensions.ts'
 
 export type ScanVerdict =
   | { readonly kind: 'accept'; readonly facts: Readonly<Record<string, unknown>> }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { mem } from 'systeminformation'
-import { cgroupLimits } from '#src/workers/cgroup.ts'
+import { cgroupLimits } from './cgroup.ts'
 
 /** What this machine has for us. */
 export interface Machine {

@@ -1,4 +1,4 @@
-import type { Machine } from '#src/workers/machine.ts'
+import type { Machine } from './machine.ts'
 
 /** One smtpd with a large signature set and many sessions; measured without them it is a third of that. */
 const SMTPD_BYTES = 256 * 1024 * 1024
