@@ -39,6 +39,11 @@ export function loggedDiskLacks(): string | undefined {
 /** The size of the log file; it is sparse, only what is written takes room. */
 const LOG_BYTES = 8 * 1024 ** 3
 const SECTOR = 512
+/**
+ * What a disk writes whole or not at all: the physical sector of those sold today. ext4 itself counts on it: its
+ * superblock has a checksum over 1 KiB and only one copy that is current.
+ */
+const ATOM = 4096
 
 /** dm-log-writes' flags of an entry. */
 const FLUSH = 1n
@@ -189,8 +194,8 @@ export class LoggedDisk {
       for (const entry of tail) {
         const chance = random.fraction()
         if (kind === 'prefix' || (entry.flags & FUA) !== 0n || chance < 0.5) this.#apply(fd, entry)
-        else if (chance < 0.6 && entry.length > SECTOR) {
-          this.#apply(fd, entry, SECTOR * random.between(1, entry.length / SECTOR))
+        else if (chance < 0.6 && entry.length > ATOM) {
+          this.#apply(fd, entry, ATOM * random.between(1, Math.ceil(entry.length / ATOM)))
         }
       }
     } finally {
