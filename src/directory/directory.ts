@@ -48,6 +48,7 @@ export class Directory implements Disposable {
   #version = -1
   readonly #recipients = new Cache<RecipientLookup>(CACHE_ENTRIES_MAX)
   readonly #domains = new Cache<DomainKind>(CACHE_ENTRIES_MAX)
+  readonly #transports = new Cache<Transport>(CACHE_ENTRIES_MAX)
 
   constructor(options: DirectoryOptions) {
     this.#options = options
@@ -80,19 +81,8 @@ export class Directory implements Disposable {
   /** By which way mail for a delivery address goes: its own zimbraMailTransport, or its domain's. */
   transport(address: string): Transport {
     try {
-      const { byValue, attribute } = this.#fresh()
-      const key = addressKey(address) ?? ''
-      const domain = key.slice(key.lastIndexOf('@') + 1)
-      for (const [name, value] of [
-        [ATTR.deliveryAddress, key],
-        [ATTR.domainName, domain],
-      ] as const) {
-        for (const entry of byValue.all(value, name)) {
-          const text = attribute.get(entry, ATTR.transport)
-          if (text !== undefined) return parseTransport(text)
-        }
-      }
-      return { kind: 'default' }
+      const queries = this.#fresh()
+      return this.#transports.get(address, () => transportOf(queries, address))
     } catch (error) {
       return { kind: 'unavailable', reason: this.#drop(error) }
     }
@@ -136,6 +126,7 @@ export class Directory implements Disposable {
     if (version !== this.#version) {
       this.#recipients.clear()
       this.#domains.clear()
+      this.#transports.clear()
       this.#version = version
     }
     this.#trouble = ''
@@ -203,6 +194,21 @@ function domainKind(queries: Queries, name: string): DomainKind {
     return 'local'
   }
   return 'foreign'
+}
+
+function transportOf({ byValue, attribute }: Queries, address: string): Transport {
+  const key = addressKey(address) ?? ''
+  const domain = key.slice(key.lastIndexOf('@') + 1)
+  for (const [name, value] of [
+    [ATTR.deliveryAddress, key],
+    [ATTR.domainName, domain],
+  ] as const) {
+    for (const entry of byValue.all(value, name)) {
+      const text = attribute.get(entry, ATTR.transport)
+      if (text !== undefined) return parseTransport(text)
+    }
+  }
+  return { kind: 'default' }
 }
 
 /** Follows one recipient to its mailboxes. */

@@ -61,6 +61,7 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
       bounceQueueLifetimeMs: settings.bounceQueueLifetimeMs,
     },
     bounceSizeLimitBytes: settings.bounceSizeLimitBytes,
+    directoryFile: paths.directory,
     lmtp: config.lmtpServer ?? { host: reachableAddress(config.mailbox.address), port: config.mailbox.port },
     delivery: deliverySettings(settings),
     generation: number,

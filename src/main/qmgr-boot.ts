@@ -18,7 +18,9 @@ export interface QmgrBoot {
   readonly times: RetryTimes
   /** bounce_size_limit. */
   readonly bounceSizeLimitBytes: number
-  /** Where all mail goes as long as there are no other routes. */
+  /** The embedded directory, whose accounts and domains may name a transport of their own. */
+  readonly directoryFile: string
+  /** Where mail goes for which the directory names no transport. */
   readonly lmtp: { readonly host: string; readonly port: number }
   readonly delivery: DeliverySettings
   /** Number of the settings generation, recorded in the store with the time it came into force. */

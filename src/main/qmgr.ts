@@ -7,9 +7,10 @@ import type { Log } from '#src/base/log.ts'
 import { createBounceComposer } from '#src/delivery/bounce.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { BodyEncoder } from '#src/match/encoder.ts'
+import { Directory } from '#src/directory/directory.ts'
 import { ControlServer } from '#src/queue/control-server.ts'
 import { QUEUE_LOCK, controlSocketPath, databasePath, submitSocketPath } from '#src/queue/paths.ts'
-import type { Deliverer, Route } from '#src/queue/ports.ts'
+import type { Deliverer } from '#src/queue/ports.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { markDamaged, rescueQueue } from '#src/queue/rescue.ts'
@@ -21,6 +22,7 @@ import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
+import { createRouter } from './router.ts'
 
 /**
  * The queue manager as a process: the one that writes the queue, decides what is tried when, and delivers it. It
@@ -121,17 +123,15 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     createEncoder: () => new BodyEncoder(),
   })
   const makeId = createQueueIds(process.pid)
-  const route: Route = {
-    kind: 'destination',
-    destination: { protocol: 'lmtp', host: settings.lmtp.host, port: settings.lmtp.port },
-  }
+  // Only transports and domains are looked up here: recipients were resolved when they were taken.
+  const directory = new Directory({ path: settings.directoryFile, recipientDelimiter: '', expansionLimit: 1 })
   const scheduler = new Scheduler({
     writer,
     reader,
     spoolDir: settings.spoolDir,
     activeRecipientsMax: settings.activeRecipientsMax,
     deliverer,
-    router: () => route,
+    router: createRouter(directory, settings.lmtp),
     composeBounce: (message, failures, body) =>
       createBounceComposer({
         hostname: settings.hostname,
