@@ -34,6 +34,8 @@ export class Active {
   unsettled = 0
   /** The last change has been handed to the writer. */
   over = false
+  /** The earliest next time of its deferred recipients; said to the puller when it is on the disk. */
+  nextDueMs = Infinity
   /** A recipient that is not of this round fell due meanwhile. */
   again = false
   /** Why the stored message cannot be trusted; '' if it can. */

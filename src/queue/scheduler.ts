@@ -190,11 +190,12 @@ export class Scheduler implements WriterListener {
   // Into memory and out of it
 
   /** One due recipient of the index: its message is read whole, once. */
-  #take({ seq, n }: DueKey): void {
+  #take({ seq, n, dueMs }: DueKey): void {
     if (this.#aside.has(seq)) return
     const entry = this.#active.get(seq)
     if (entry !== undefined) {
-      if (!entry.recipients.has(n)) entry.again = true
+      // Another one of its recipients, or one of this round that is already written anew with its next time.
+      if (entry.recipients.get(n)?.dueMs !== dueMs) entry.again = true
       return
     }
     const loaded = this.#o.reader.load(seq)
@@ -204,7 +205,7 @@ export class Scheduler implements WriterListener {
     }
     const nowMs = this.#o.clock.nowMs()
     const due = loaded.recipients.filter(
-      ({ state, dueMs }) => (state === 'incoming' || state === 'deferred') && dueMs <= nowMs,
+      (each) => (each.state === 'incoming' || each.state === 'deferred') && each.dueMs <= nowMs,
     )
     if (due.length === 0) return
     const { id, sender, sizeBytes } = loaded.message
@@ -233,6 +234,7 @@ export class Scheduler implements WriterListener {
 
   #leave(seq: number, entry: Active): void {
     this.#active.delete(seq)
+    this.#puller.expect(entry.nextDueMs)
     this.#recipients -= entry.recipients.size
     if (entry.pulled) {
       const wasFull = this.#pulled >= this.#pulledMax / 2
@@ -240,7 +242,8 @@ export class Scheduler implements WriterListener {
       if (wasFull && this.#pulled < this.#pulledMax / 2) this.#puller.wake()
     }
     // Something of it fell due, or was moved, while it was in memory and could not be taken.
-    if (entry.again && !this.#stopping) {
+    const due = entry.again || entry.nextDueMs <= this.#o.clock.nowMs()
+    if (due && !this.#stopping) {
       this.#take({ seq, n: 0, dueMs: 0 })
       this.#pumpSoon()
     }
@@ -381,7 +384,7 @@ export class Scheduler implements WriterListener {
     // Of a body that cannot be trusted nothing was delivered and nothing is sent back.
     const { done, deferred } = entry.damage === '' ? sorted : { done: sorted.done, deferred: [] }
     if (entry.damage === '') entry.failures.push(...sorted.failures)
-    for (const { dueMs } of deferred) this.#puller.expect(dueMs)
+    for (const { dueMs } of deferred) entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
     this.#end(entry)
     if (entry.idle) void this.#finish(entry, done, deferred)
     else if (done.length + deferred.length > 0) this.#write(changeOf(entry, done, deferred))
@@ -415,7 +418,7 @@ export class Scheduler implements WriterListener {
         const dueMs = this.#o.clock.nowMs() + this.#o.times().minimalBackoffMs
         if (entry.damage === '')
           retried = failures.map((each) => deferredRecipient(each.recipient, each.outcome, dueMs))
-        this.#puller.expect(dueMs)
+        entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
         this.#o.log.write('error', 'qmgr.bounced', { id: message.id, reason: errorText(error) })
       }
       this.#logBounce(entry, failed.length > 0, bounce?.id)
@@ -463,7 +466,7 @@ export class Scheduler implements WriterListener {
       const later = recipients.map(({ n, attempts, lastReply, lastDsn }) => {
         return { n, dueMs, attempts, reply: lastReply, dsn: lastDsn }
       })
-      this.#puller.expect(dueMs)
+      entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
       if (entry.idle) void this.#finish(entry, [], later)
       else this.#write(changeOf(entry, [], later))
     })

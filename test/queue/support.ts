@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { systemClock } from '#src/base/clock.ts'
+import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import { memoryLog } from '#src/base/log.ts'
 import { QueueClient } from '#src/queue/client.ts'
@@ -164,6 +165,8 @@ export interface Queue extends AsyncDisposable {
 export interface QueueChoice extends Partial<Pick<SchedulerOptions, 'router' | 'composeBounce'>> {
   readonly deliverer?: FakeDeliverer
   readonly times?: RetryTimes
+  /** The scheduler's; the writer thread goes by the real one. */
+  readonly clock?: Clock
   readonly minFreeBytes?: number
   readonly activeRecipientsMax?: number
   readonly pagesMax?: number
@@ -197,7 +200,7 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
     composeBounce: choice.composeBounce ?? (() => Promise.resolve(undefined)),
     times: () => choice.times ?? POSTFIX_TIMES,
     activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
-    clock: systemClock,
+    clock: choice.clock ?? systemClock,
     log,
     onStoreError: (error) => fatal.resolve({ reason: String(error), damaged: true }),
   })
