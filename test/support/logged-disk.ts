@@ -125,7 +125,14 @@ export class LoggedDisk {
       return statSync(join(folder, 'blk')).size === bytes
     })
     this.#loop = await must('losetup', ['-f', '--show', join(folder, 'blk')])
-    await must('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', this.#loop])
+    await must('mkfs.ext4', [
+      '-q',
+      '-b',
+      '4096',
+      '-E',
+      'lazy_itable_init=0,lazy_journal_init=0,nodiscard',
+      this.#loop,
+    ])
     mkdirSync(this.mountPoint)
     await must('mount', [this.#loop, this.mountPoint])
   }
