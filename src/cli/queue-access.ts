@@ -157,13 +157,12 @@ async function openFile(paths: QueuePaths): Promise<QueueAccess> {
       }
     },
     act: (action, ids) => writer.act(action, ids === null ? { kind: 'all' } : { kind: 'ids', ids }),
-    [Symbol.asyncDispose]: () => {
-      spool.close()
+    [Symbol.asyncDispose]: async () => {
+      await spool.close()
       reader[Symbol.dispose]()
       db[Symbol.dispose]()
       lock[Symbol.dispose]()
       if (failure.error !== undefined) throw new Fault('QUEUE_WRITER_DIED', {}, failure.error)
-      return Promise.resolve()
     },
   }
 }

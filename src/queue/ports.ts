@@ -37,16 +37,42 @@ export interface BodySource {
   blocks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }
 
-export interface Destination {
-  readonly protocol: 'lmtp' | 'smtp'
+/** One host or domain to go to, and why. */
+export interface DestinationHop {
+  /** As it was written: `[mail.example.com]:587`. */
+  readonly text: string
+  /** Host, domain or address, without brackets and port. */
   readonly host: string
   readonly port: number
+  /** It stood in brackets: no MX look-up. */
+  readonly bracketed: boolean
+  /**
+   * 'domain': the recipient's own. 'relayhost', 'table', 'fallback': somebody here has written it down, and so
+   * its failure is our mistake before it is the sender's.
+   */
+  readonly role: 'domain' | 'relayhost' | 'table' | 'fallback'
+  /** For the trace of the message. */
+  readonly reason: string
+}
+
+/**
+ * A next hop: what waits for the same one waits in one line, shares its limits, its connections and its rests.
+ * `protocol`, `host` and `port` tell it from all others.
+ */
+export interface Destination {
+  readonly protocol: 'lmtp' | 'smtp'
+  /** An address or name; where there are `hops`, all of them as they were written. */
+  readonly host: string
+  readonly port: number
+  /** In the order in which they are tried, never empty. Absent where `host` is the one host to connect to. */
+  readonly hops?: readonly DestinationHop[]
 }
 
 /** Where a recipient goes, decided anew at each attempt. */
 export type Route =
   | { readonly kind: 'destination'; readonly destination: Destination }
-  | { readonly kind: 'deferred' | 'bounced'; readonly dsn: string; readonly reason: string }
+  /** 'discarded': it counts as sent, and nobody gets it. */
+  | { readonly kind: 'deferred' | 'bounced' | 'discarded'; readonly dsn: string; readonly reason: string }
 
 /** One message for some recipients, all at one destination. */
 export interface DeliveryRequest {

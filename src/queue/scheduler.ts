@@ -265,7 +265,7 @@ export class Scheduler implements WriterListener {
         const { kind, dsn, reason } = route
         const outcome: RecipientOutcome = {
           n: recipient.n,
-          kind,
+          kind: kind === 'discarded' ? 'sent' : kind,
           dsn,
           reply: reason,
           relay: 'none',

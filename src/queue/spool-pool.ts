@@ -47,6 +47,8 @@ export class SpoolPool {
   readonly #waiting: Waiting[] = []
   #freeBytes = 0
   #nextNumber: number
+  /** What is being done to files right now. */
+  readonly #underWay = new Set<Promise<void>>()
   #making = false
   #closed = false
 
@@ -150,10 +152,12 @@ export class SpoolPool {
   /** Unlinks a file; who has it open can go on reading it. */
   discard(file: string): void {
     this.#bytes.delete(file)
-    unlink(join(this.#dir, file)).catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return
-      this.#log.write('warn', 'qmgr.store_error', { file, reason: errorText(error) })
-    })
+    this.#track(
+      unlink(join(this.#dir, file)).catch((error: unknown) => {
+        if (errorCode(error) === 'ENOENT') return
+        this.#log.write('warn', 'qmgr.store_error', { file, reason: errorText(error) })
+      }),
+    )
   }
 
   /** Gives back to the file system what is kept for the next large bodies: the disk is full. */
@@ -179,16 +183,23 @@ export class SpoolPool {
   refill(): void {
     if (this.#making || this.#closed || this.#free.length >= this.#wanted()) return
     this.#making = true
-    this.#make()
-      .catch((error: unknown) => {
-        this.#log.write('error', 'qmgr.store_error', { reason: `spool: ${errorText(error)}` })
-        for (const waiting of this.#waiting.splice(0)) waiting.grant([])
-        this.#onError(errorCode(error))
-      })
-      .finally(() => {
-        this.#making = false
-        if (this.#waiting.length > 0) this.refill()
-      })
+    this.#track(
+      this.#make()
+        .catch((error: unknown) => {
+          this.#log.write('error', 'qmgr.store_error', { reason: `spool: ${errorText(error)}` })
+          for (const waiting of this.#waiting.splice(0)) waiting.grant([])
+          this.#onError(errorCode(error))
+        })
+        .finally(() => {
+          this.#making = false
+          if (this.#waiting.length > 0) this.refill()
+        }),
+    )
+  }
+
+  #track(work: Promise<void>): void {
+    this.#underWay.add(work)
+    void work.finally(() => this.#underWay.delete(work))
   }
 
   #wanted(): number {
@@ -233,9 +244,11 @@ export class SpoolPool {
     return file
   }
 
-  close(): void {
+  /** Gives no more files; resolves when nothing is done to the folder any more. */
+  async close(): Promise<void> {
     this.#closed = true
     for (const waiting of this.#waiting.splice(0)) waiting.grant([])
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 }
 

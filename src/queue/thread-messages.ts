@@ -29,7 +29,7 @@ export type ToWriter =
   | { readonly t: 'generation'; readonly number: number; readonly atMs: number; readonly hash: string }
   /** Take nothing more from smtpd. */
   | { readonly t: 'stop' }
-  /** Write what waits and close; answered with 'closed'. */
+  /** Write what waits and close; answered by the thread's end. */
   | { readonly t: 'close' }
 
 export type FromWriter =
@@ -48,4 +48,3 @@ export type FromWriter =
   | { readonly t: 'action-error'; readonly n: number; readonly reason: string }
   /** The process must end; `damaged` asks for the rescue of what can be read at the next start. */
   | { readonly t: 'fatal'; readonly reason: string; readonly damaged: boolean }
-  | { readonly t: 'closed' }

@@ -163,9 +163,6 @@ export class WriterHandle implements WriterPort {
       case 'fatal':
         this.#died(new Fault('QUEUE_WRITER_DIED', { reason: message.reason }), message.damaged)
         return
-      case 'closed':
-        this.#closed.resolve()
-        return
     }
   }
 

@@ -124,7 +124,7 @@ class WriterThread {
         this.#server.stop()
         return
       case 'close':
-        this.#close()
+        void this.#close()
         return
     }
   }
@@ -173,7 +173,7 @@ class WriterThread {
     this.#post({ t: 'fatal', reason: errorText(error), damaged: storeErrorKind(error) === 'damaged' })
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
     if (this.#ended) return
     this.#server.stop()
     this.#writer.flush()
@@ -183,10 +183,10 @@ class WriterThread {
     this.#checkpoints.close()
     this.#maintenance.stop()
     this.#space.stop()
-    this.#spool.close()
+    await this.#spool.close()
     this.#db[Symbol.dispose]()
     this.#log.flush()
-    this.#post({ t: 'closed' })
+    // With its port closed the thread has nothing left to wait for; its end is the answer.
     this.#port.close()
   }
 }

@@ -70,7 +70,7 @@ async function session(queue: Queue, variant: Variant, untilMs: number): Promise
 }
 
 async function measure(variant: Variant): Promise<Figures> {
-  const dir = mkdtempSync(join(options.dir, 'postern-bench-'))
+  const dir = mkdtempSync(join(options.dir, 'postern-queue-bench-'))
   const paths = { queueDir: dir, spoolDir: join(dir, 'spool'), runDir: dir }
   mkdirSync(paths.spoolDir)
   try {

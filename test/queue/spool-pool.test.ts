@@ -26,7 +26,7 @@ test('a leased file is there, with room on the disk, and nobody else has it', as
   t.is(b.length, 1)
   t.notDeepEqual(a, b)
   t.is(statSync(join(paths.spoolDir, a[0] ?? '')).size, SPOOL_PREALLOCATE_BYTES)
-  pool.close()
+  await pool.close()
 })
 
 test('a file whose row was deleted is used again only after the next flush', async (t) => {
@@ -40,7 +40,7 @@ test('a file whose row was deleted is used again only after the next flush', asy
   t.is(before.resting, 1)
   pool.flushed()
   t.deepEqual(pool.counts(), { ...before, free: before.free + 1, resting: 0 })
-  pool.close()
+  await pool.close()
 })
 
 test('only who holds a lease can submit the file or give it back, and only once', async (t) => {
@@ -54,7 +54,7 @@ test('only who holds a lease can submit the file or give it back, and only once'
   t.is(pool.counts().leased, leased)
   t.true(pool.submit(owner, file))
   t.false(pool.submit(owner, file))
-  pool.close()
+  await pool.close()
 })
 
 test('at start files that rows name stay, others are unlinked, and numbers go on after them', async (t) => {
@@ -64,7 +64,7 @@ test('at start files that rows name stay, others are unlinked, and numbers go on
   t.deepEqual(readdirSync(paths.spoolDir).toSorted(), ['000003', 'notes.txt'])
   const [file = ''] = await lease(pool, {}, 1)
   t.true(Number(file) > 7, file)
-  pool.close()
+  await pool.close()
 })
 
 test('a file that failed, a huge one, and more than are kept are unlinked', async (t) => {
@@ -81,7 +81,7 @@ test('a file that failed, a huge one, and more than are kept are unlinked', asyn
   await until(() => readdirSync(paths.spoolDir).length <= SPOOL_FREE_FILES_MAX + 8)
   t.false(readdirSync(paths.spoolDir).includes(failed))
   t.false(readdirSync(paths.spoolDir).includes(huge))
-  pool.close()
+  await pool.close()
 })
 
 test('a folder that cannot be written gives no file, and says why', async (t) => {
@@ -93,5 +93,5 @@ test('a folder that cannot be written gives no file, and says why', async (t) =>
   t.deepEqual(await lease(pool, {}, 1), [])
   t.deepEqual(errors, ['EEXIST'])
   t.is((await lease(pool, {}, 1)).length, 1)
-  pool.close()
+  await pool.close()
 })

@@ -16,7 +16,7 @@ interface Plan {
 
 /** A day of mail under a plan, then fair weather until the queue is empty; then every recipient must be accounted for. */
 async function run(t: ExecutionContext, random: Random, plan: Plan): Promise<void> {
-  using world = new World(random, plan.weather, plan.activeMax)
+  await using world = new World(random, plan.weather, plan.activeMax)
   for (let step = 0; step < 250; step++) {
     for (let n = random.between(0, 4); n > 0; n--) world.submit()
     await world.clock.advance(random.between(1, 600_000))

@@ -42,7 +42,7 @@ export interface Fate {
 }
 
 /** A queue manager with chance for its peers, its disk and its operator. A crash forgets all but the disk. */
-export class World implements Disposable {
+export class World implements AsyncDisposable {
   readonly clock = new VirtualClock(Date.UTC(2026, 0, 1))
   readonly fates = new Map<string, Fate>()
   readonly #random: Random
@@ -138,14 +138,14 @@ export class World implements Disposable {
     this.crashes++
     for (const address of this.#life.kill()) this.inDoubt.add(address)
     await settle()
-    this.#life.close()
+    await this.#life.close()
     this.#life = new Life(this.#options())
     await settle()
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#life.kill()
-    this.#life.close()
+    await this.#life.close()
     rmSync(this.#dir, { recursive: true, force: true })
   }
 }
@@ -291,7 +291,6 @@ class Life {
       case 'action-result':
       case 'action-error':
       case 'fatal':
-      case 'closed':
         throw new Error(`${message.t}: nobody says this here`)
     }
   }
@@ -305,8 +304,8 @@ class Life {
     return [...this.#open]
   }
 
-  close(): void {
-    this.#spool.close()
+  async close(): Promise<void> {
+    await this.#spool.close()
     this.reader[Symbol.dispose]()
     this.#db[Symbol.dispose]()
   }
