@@ -1,4 +1,5 @@
-import { write, writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import type { EventName } from './events.ts'
 import { postfixLine } from './postfix-line.ts'
@@ -101,56 +102,50 @@ function writeWhole(fd: number, lines: string): void {
   }
 }
 
-/** What waits for a terminal or pipe at most; more is dropped, whole lines at a time. */
-const ECHO_CHARS_MAX = 1_048_576
+/** What waits for a terminal or pipe at most; what comes beyond it is dropped. */
+const ECHO_BYTES_MAX = 1_048_576
+const ECHO_AGAIN_MS = 50
 const ECHO_IDLE_MS = 1000
 
 /**
- * Standard output. Whoever reads it may have stopped doing so (`postern start | less`), and a write would then wait
- * for ever: so one write at a time is under way, in a thread of its own, and what does not fit meanwhile is dropped.
+ * Standard output. Whoever reads it may have stopped doing so (`postern start | less`), and a write that waits for a
+ * reader would stop mail, and even the end of the process. So nothing here ever waits.
  */
 class Echo {
   readonly #fd: number
-  #waiting = ''
-  #isWriting = false
+  #waiting: Buffer = Buffer.alloc(0)
+  #again: NodeJS.Timeout | undefined
   readonly #idle: (() => void)[] = []
 
   constructor(fd: number) {
-    this.#fd = fd
+    this.#fd = openWithoutWaiting(fd)
   }
 
   write(lines: string): void {
-    if (this.#waiting.length + lines.length > ECHO_CHARS_MAX) return
-    this.#waiting += lines
-    if (!this.#isWriting) this.#next(Buffer.alloc(0))
+    if (this.#waiting.length + lines.length > ECHO_BYTES_MAX) return
+    this.#waiting = Buffer.concat([this.#waiting, Buffer.from(lines)])
+    if (this.#again === undefined) this.#push()
   }
 
-  #next(left: Buffer): void {
-    const bytes = left.length > 0 ? left : Buffer.from(this.#waiting)
-    if (left.length === 0) this.#waiting = ''
-    this.#isWriting = bytes.length > 0
-    if (!this.#isWriting) {
-      this.#rest()
-      return
+  #push(): void {
+    this.#again = undefined
+    try {
+      while (this.#waiting.length > 0)
+        this.#waiting = this.#waiting.subarray(writeSync(this.#fd, this.#waiting))
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') {
+        this.#again = setTimeout(() => this.#push(), ECHO_AGAIN_MS).unref()
+        return
+      }
+      // The reader is gone: nobody misses what waits.
+      this.#waiting = Buffer.alloc(0)
     }
-    write(this.#fd, bytes, 0, bytes.length, null, (error, written) => {
-      if (error === null) this.#next(bytes.subarray(written))
-      // A pipe set not to block is asked again a little later; a reader that is gone never.
-      else if (isAgain(error)) setTimeout(() => this.#next(bytes), FLUSH_AFTER_MS).unref()
-      else this.#rest()
-    })
-  }
-
-  /** Nothing is under way any more; after an error what waits is lost with it. */
-  #rest(): void {
-    this.#isWriting = false
-    this.#waiting = ''
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  /** Resolves when nothing is under way, at the latest after a second: a reader that has stopped is not waited for. */
+  /** Resolves when nothing waits, at the latest after a second: a reader that has stopped is not waited for. */
   async idle(): Promise<void> {
-    if (!this.#isWriting) return
+    if (this.#waiting.length === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#idle.push(resolve)
     const patience = setTimeout(resolve, ECHO_IDLE_MS)
@@ -159,9 +154,24 @@ class Echo {
   }
 }
 
-function isAgain(error: NodeJS.ErrnoException): boolean {
-  return error.code === 'EAGAIN'
+/**
+ * A descriptor that never makes us wait. A terminal or pipe is opened once more, so that O_NONBLOCK holds for us and
+ * not for all who share it. A socket (a parent's, the journal's) cannot be; wrapping it sets the flag for all of us.
+ */
+function openWithoutWaiting(fd: number): number {
+  const stat = fstatSync(fd)
+  if (stat.isSocket()) sharedSockets.push(new Socket({ fd, readable: false, writable: true }).unref())
+  if (!stat.isFIFO() && !stat.isCharacterDevice()) return fd
+  try {
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch {
+    // No /proc here, or a terminal of another user: then as it is.
+    return fd
+  }
 }
+
+/** Held for as long as we run: what is collected closes its descriptor. */
+const sharedSockets: Socket[] = []
 
 /** A log that keeps its lines in memory, for tests. */
 export function memoryLog(): Log & { readonly lines: { level: Level; event: EventName; facts: Facts }[] } {

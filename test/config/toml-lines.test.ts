@@ -1,5 +1,5 @@
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parse, stringify } from 'smol-toml'
 import { keyLines } from '#src/config/toml-lines.ts'
 

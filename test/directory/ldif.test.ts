@@ -1,5 +1,5 @@
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { formatLdif, parseLdif } from '#src/directory/ldif.ts'
 import type { LdifRecord } from '#src/directory/ldif.ts'
 

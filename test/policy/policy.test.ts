@@ -43,6 +43,8 @@ function counting() {
   }
 }
 
+const stranger = (port: number) => ({ address: '192.0.2.1', port })
+
 function policy(recipients: Recipients = directory): SmtpPolicy {
   return new SmtpPolicy(recipients, counting(), SETTINGS)
 }
@@ -122,17 +124,16 @@ test('postmaster of a foreign domain is relaying like any other', (t) => {
 
 test('the third connection of a client that may have two is answered 421 4.7.0 and closed; when one ends, there is room', async (t) => {
   const asked = policy()
-  const client = (port: number) => ({ address: '192.0.2.1', port })
-  t.is(await asked.connect(client(1)), undefined)
-  t.is(await asked.connect(client(2)), undefined)
-  const refused = await asked.connect(client(3))
+  t.is(await asked.connect(stranger(1)), undefined)
+  t.is(await asked.connect(stranger(2)), undefined)
+  const refused = await asked.connect(stranger(3))
   t.like(refused, { code: 421, dsn: '4.7.0', close: true })
   t.regex(String(refused?.text), /too many connections from your host/)
   // It was never let in, so its end gives no room.
-  asked.disconnect(client(3))
-  t.like(await asked.connect(client(4)), { code: 421 })
-  asked.disconnect(client(1))
-  t.is(await asked.connect(client(5)), undefined)
+  asked.disconnect(stranger(3))
+  t.like(await asked.connect(stranger(4)), { code: 421 })
+  asked.disconnect(stranger(1))
+  t.is(await asked.connect(stranger(5)), undefined)
 })
 
 test('clients of mynetworks are not counted, those excepted from it are', async (t) => {
