@@ -1,3 +1,9 @@
+import { errorText } from '#src/base/fault.ts'
+import type { Config } from '#src/config/config.ts'
+import { pathsOf } from '#src/config/paths.ts'
+import type { QueueCounts } from '#src/queue/counts.ts'
+import { countQueue } from '#src/queue/counts.ts'
+import { databasePath } from '#src/queue/paths.ts'
 import { askMaster } from './control-client.ts'
 import type { ControlReply } from './control-client.ts'
 import { configOf, noWords, readOptions } from './options.ts'
@@ -8,7 +14,8 @@ export async function status(args: readonly string[]): Promise<number> {
   const options = readOptions(args, ['json'])
   noWords(options)
   const config = configOf(options)
-  const reply = await askMaster(controlSocketOf(config), 'status')
+  const master = await askMaster(controlSocketOf(config), 'status')
+  const reply = master === undefined ? undefined : { ...master, queue: queueOf(config) }
   if (options.flags.has('json')) {
     const running =
       reply === undefined ? { running: false, dataFolder: config.dataFolder } : { running: true, ...reply }
@@ -30,6 +37,19 @@ interface ProcessStatus {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
+/** What is in the queue, or why that cannot be told. */
+function queueOf(config: Config): QueueCounts | { readonly error: string } {
+  try {
+    return countQueue(databasePath(pathsOf(config.dataFolder).queue))
+  } catch (error) {
+    return { error: errorText(error) }
+  }
+}
+
+function queueText(queue: unknown): string {
+  return typeof queue === 'object' && queue !== null ? facts({ ...queue }) : 'unknown'
+}
+
 /** The answer of master for a person. */
 export function statusText(reply: ControlReply): string {
   const processes = (Array.isArray(reply['processes']) ? reply['processes'] : []) as readonly ProcessStatus[]
@@ -43,6 +63,7 @@ export function statusText(reply: ControlReply): string {
     `  settings  ${reply['configFile'] === '' ? 'all defaults' : String(reply['configFile'])}, generation ${String(reply['generation'])}`,
     `  SMTP      ${listeners.map((one) => `${one.address} port ${one.port}`).join(', ')}`,
     `  clients   ${String(reply['clients'])} counted`,
+    `  queue     ${queueText(reply['queue'])}`,
     '',
     table(
       ['process', 'pid', 'state', 'for', 'restarts', ''],

@@ -192,6 +192,7 @@ test('start --detach returns when mail is taken, status and stop find it, and st
     t.is(shown.code, 0)
     t.regex(shown.stdout, /^master\s+\d+\s+ready/m)
     t.regex(shown.stdout, /^smtpd\/1\s+\d+\s+ready/m)
+    t.regex(shown.stdout, /^ {2}queue {5}messages \d+, incoming \d+, deferred 0, hold 0, corrupt 0$/m)
     // Nobody else may read mail, keys or logs.
     for (const name of ['var', 'var/tls', 'var/queue', 'var/log', 'var/run']) {
       t.is(statSync(join(folder.path, name)).mode & 0o077, 0, name)
