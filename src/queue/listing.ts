@@ -19,9 +19,6 @@ export interface ListedMessage {
   }[]
 }
 
-/** Messages per state of the queue, and recipients in all. */
-export type QueueCounts = Readonly<Record<RecipientState | 'messages' | 'recipients', number>>
-
 /** Whether a message is in memory right now; says no where there is no daemon. */
 export type IsActive = (seq: number) => boolean
 
