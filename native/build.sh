@@ -12,6 +12,7 @@ case "$(uname -m)" in
   *) echo "native/build.sh: no Node package for $(uname -m)" >&2; exit 1 ;;
 esac
 node=node_modules/.bin/node
+export PATH="$PWD/node_modules/.bin:$PATH" # binding.gyp asks node where node-addon-api is
 nodedir=$PWD/node_modules/node-linux-$arch
 [ -d "$nodedir/include/node" ] || { echo "native/build.sh: $nodedir is missing; run npm ci" >&2; exit 1; }
 
@@ -26,6 +27,8 @@ key=$({
 if [ -f build/Release/postern.node ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then
   exit 0
 fi
+echo "native/build.sh: building the addon" >&2
+rm -f "$stamp"
 "$node" node_modules/node-gyp/bin/node-gyp.js configure --nodedir="$nodedir" --loglevel=warn
 "$node" node_modules/node-gyp/bin/node-gyp.js build --nodedir="$nodedir" --loglevel=warn --jobs "$(nproc)"
 printf '%s\n' "$key" > "$stamp"

@@ -3,9 +3,6 @@
 #include <iconv.h>
 
 #include <array>
-#include <cstring>
-#include <memory>
-#include <type_traits>
 
 namespace postern {
 
@@ -20,10 +17,6 @@ constexpr std::array<std::string_view, 29> kKnown = {
     "ibm037",    "ibm850",      "ks_c_5601-1987", "windows-874", "cp874",
 };
 
-struct IconvClose {
-  void operator()(void* handle) const { iconv_close(static_cast<iconv_t>(handle)); }
-};
-
 bool IsKnown(std::string_view charset) {
   for (const std::string_view known : kKnown) {
     if (!charset.starts_with(known)) continue;
@@ -33,27 +26,6 @@ bool IsKnown(std::string_view charset) {
     return charset.size() < known.size() + 12;
   }
   return false;
-}
-
-/// False where the charset is not there or the bytes are not of it.
-bool Iconv(const std::string& charset, std::string_view bytes, std::string& out) {
-  const iconv_t raw = iconv_open("UTF-8", charset.c_str());
-  if (raw == reinterpret_cast<iconv_t>(-1)) return false;
-  const std::unique_ptr<std::remove_pointer_t<iconv_t>, IconvClose> handle(raw);
-  std::string input(bytes);
-  char* from = input.data();
-  std::size_t from_left = input.size();
-  std::array<char, 1024> block;
-  while (true) {
-    char* to = block.data();
-    std::size_t to_left = block.size();
-    char** const source = from_left > 0 ? &from : nullptr;
-    const std::size_t rc = iconv(raw, source, &from_left, &to, &to_left);
-    const std::size_t produced = block.size() - to_left;
-    out.append(block.data(), produced);
-    if (rc == static_cast<std::size_t>(-1) && produced == 0) return false;
-    if (source == nullptr) return true;
-  }
 }
 
 }  // namespace
@@ -104,14 +76,61 @@ std::string GuessToUtf8(std::string_view bytes) {
   return IsUtf8(bytes) ? std::string(bytes) : Latin1ToUtf8(bytes);
 }
 
-std::string CharsetToUtf8(std::string_view charset, std::string_view bytes) {
+/// One open conversion to UTF-8.
+class CharsetConverter::Handle {
+ public:
+  static std::unique_ptr<Handle> Open(const std::string& charset) {
+    const iconv_t raw = iconv_open("UTF-8", charset.c_str());
+    return raw == reinterpret_cast<iconv_t>(-1) ? nullptr : std::unique_ptr<Handle>(new Handle(raw));
+  }
+  ~Handle() { iconv_close(raw_); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+  /// False where the bytes are not of the charset.
+  bool Convert(std::string_view bytes, std::string& out) const {
+    iconv(raw_, nullptr, nullptr, nullptr, nullptr);
+    std::string input(bytes);
+    char* from = input.data();
+    std::size_t from_left = input.size();
+    std::array<char, 1024> block;
+    while (true) {
+      char* to = block.data();
+      std::size_t to_left = block.size();
+      char** const source = from_left > 0 ? &from : nullptr;
+      const std::size_t rc = iconv(raw_, source, &from_left, &to, &to_left);
+      const std::size_t produced = block.size() - to_left;
+      out.append(block.data(), produced);
+      if (rc == static_cast<std::size_t>(-1) && produced == 0) return false;
+      if (source == nullptr) return true;
+    }
+  }
+
+ private:
+  explicit Handle(iconv_t raw) : raw_(raw) {}
+  iconv_t raw_;
+};
+
+CharsetConverter::CharsetConverter() = default;
+CharsetConverter::~CharsetConverter() = default;
+
+const CharsetConverter::Handle* CharsetConverter::Find(const std::string& charset) {
+  if (!IsKnown(charset)) return nullptr;
+  const auto known = handles_.find(charset);
+  if (known != handles_.end()) return known->second.get();
+  if (handles_.size() >= kCharsetsMax) return nullptr;
+  return handles_.emplace(charset, Handle::Open(charset)).first->second.get();
+}
+
+std::string CharsetConverter::ToUtf8(std::string_view charset, std::string_view bytes) {
   const std::string name = LowerAscii(Trim(charset));
   if (name == "utf-8" || name == "utf8" || name == "us-ascii" || name == "ascii" || name.empty()) {
     return GuessToUtf8(bytes);
   }
   if (name == "iso-8859-1" || name == "latin1") return Latin1ToUtf8(bytes);
+  const Handle* handle = Find(name);
   std::string out;
-  if (IsKnown(name) && Iconv(name, bytes, out) && IsUtf8(out)) return out;
+  if (handle != nullptr && handle->Convert(bytes, out) && IsUtf8(out)) return out;
   return GuessToUtf8(bytes);
 }
 

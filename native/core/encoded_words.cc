@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "charset.h"
 #include "decoder.h"
 
 namespace postern {
@@ -100,7 +99,7 @@ enum class Joining { kEachAlone, kBytes, kText };
 
 /// The words of one run. Neighbours of one charset and encoding are one text under kBytes (a character may be
 /// cut between them) and kText (so may a base64 quantum).
-std::string DecodeRun(const std::vector<Word>& words, Joining joining) {
+std::string DecodeRun(const std::vector<Word>& words, Joining joining, CharsetConverter& charsets) {
   std::string out;
   for (std::size_t i = 0; i < words.size();) {
     std::size_t j = i + 1;
@@ -113,16 +112,16 @@ std::string DecodeRun(const std::vector<Word>& words, Joining joining) {
       }
       if (joining == Joining::kText && words[i].encoding == 'b') bytes = DecodeBase64(text);
     }
-    out += CharsetToUtf8(words[i].charset, bytes);
+    out += charsets.ToUtf8(words[i].charset, bytes);
     i = j;
   }
   return out;
 }
 
-std::string DecodeAll(const std::vector<Run>& runs, Joining joining) {
+std::string DecodeAll(const std::vector<Run>& runs, Joining joining, CharsetConverter& charsets) {
   std::string out;
   for (const Run& run : runs) {
-    out += run.words.empty() ? GuessToUtf8(run.plain) : DecodeRun(run.words, joining);
+    out += run.words.empty() ? GuessToUtf8(run.plain) : DecodeRun(run.words, joining, charsets);
   }
   return out;
 }
@@ -137,12 +136,12 @@ std::string DecodeBase64(std::string_view text) {
   return std::move(sink.text);
 }
 
-std::vector<std::string> DecodeWords(std::string_view text) {
+std::vector<std::string> DecodeWords(std::string_view text, CharsetConverter& charsets) {
   if (text.find("=?") == std::string_view::npos) return {GuessToUtf8(text)};
   const std::vector<Run> runs = SplitRuns(text);
   std::vector<std::string> out;
   for (const Joining joining : {Joining::kBytes, Joining::kEachAlone, Joining::kText}) {
-    std::string reading = DecodeAll(runs, joining);
+    std::string reading = DecodeAll(runs, joining, charsets);
     bool known = false;
     for (const std::string& other : out) known = known || other == reading;
     if (!known) out.push_back(std::move(reading));

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "bytes.h"
+#include "charset.h"
 
 namespace postern {
 
@@ -10,7 +11,7 @@ namespace postern {
 /// quotes too, because mail programs decode them there. Without any word: the text itself (Latin-1 where it is
 /// not UTF-8). Where the words can be read in more than one way (a character or a base64 quantum cut between two
 /// words) each way is a reading; the first is the usual one.
-std::vector<std::string> DecodeWords(std::string_view text);
+std::vector<std::string> DecodeWords(std::string_view text, CharsetConverter& charsets);
 
 /// Base64 of a header word: what is not of the alphabet is skipped.
 std::string DecodeBase64(std::string_view text);

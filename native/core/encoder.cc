@@ -12,8 +12,9 @@ std::uint8_t* Put(std::uint8_t* out, const char* text, std::size_t length) {
   return out + length;
 }
 
-const std::uint8_t* Find(const std::uint8_t* p, const std::uint8_t* end, char c) {
-  return static_cast<const std::uint8_t*>(std::memchr(p, c, static_cast<std::size_t>(end - p)));
+const std::uint8_t* FindOrEnd(const std::uint8_t* p, const std::uint8_t* end, char c) {
+  const void* found = std::memchr(p, c, static_cast<std::size_t>(end - p));
+  return found == nullptr ? end : static_cast<const std::uint8_t*>(found);
 }
 
 }  // namespace
@@ -22,18 +23,18 @@ std::size_t Encoder::Write(Bytes in, std::uint8_t* out) {
   std::uint8_t* const begin = out;
   const std::uint8_t* p = in.data();
   const std::uint8_t* const end = p + in.size();
+  const std::uint8_t* lf = nullptr;  // the next one, or the end; looked for once, however many CR are before it
   while (p < end) {
     if (held_cr_ && *p != '\n') out = ReleaseCr(out);
-    const std::uint8_t* lf = Find(p, end, '\n');
-    const std::uint8_t* stop = lf == nullptr ? end : lf;
-    const std::uint8_t* cr = Find(p, stop, '\r');
-    out = Text(p, cr == nullptr ? stop : cr, out);
-    if (cr != nullptr && cr + 1 != lf) {  // bare, or the last octet so far
+    if (lf == nullptr || lf < p) lf = FindOrEnd(p, end, '\n');
+    const std::uint8_t* cr = FindOrEnd(p, lf, '\r');
+    out = Text(p, cr, out);
+    if (cr != lf && (cr + 1 != lf || lf == end)) {  // bare, or the last octet so far
       held_cr_ = true;
       p = cr + 1;
       continue;
     }
-    if (lf == nullptr) break;
+    if (lf == end) break;
     held_cr_ = false;
     out = Put(out, "\r\n", 2);
     at_start_ = true;

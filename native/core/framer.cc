@@ -8,6 +8,15 @@ struct Framer::Cursor {
   const std::uint8_t* p;
   const std::uint8_t* end;
   std::uint8_t* out;
+  const std::uint8_t* lf;  // the last one that was looked for
+
+  /// The next LF, or the end. Looked for once: input with a thousand CR before it must not cost a thousand looks.
+  const std::uint8_t* NextLf(const std::uint8_t* from) {
+    if (lf != nullptr && lf >= from) return lf;
+    const auto* found = static_cast<const std::uint8_t*>(std::memchr(from, '\n', static_cast<std::size_t>(end - from)));
+    lf = found == nullptr ? end : found;
+    return lf;
+  }
 };
 
 void Framer::Begin(Mode mode) {
@@ -16,7 +25,7 @@ void Framer::Begin(Mode mode) {
 }
 
 Framer::Step Framer::Write(Bytes in, std::uint8_t* out) {
-  Cursor at{in.data(), in.data() + in.size(), out};
+  Cursor at{in.data(), in.data() + in.size(), out, nullptr};
   while (at.p < at.end && state_ != State::kEnded) {
     if (state_ == State::kText) {
       RunOfLines(at);
@@ -93,11 +102,9 @@ void Framer::RunOfLines(Cursor& at) {
   const std::uint8_t* span = at.p;
   const std::uint8_t* p = at.p;
   while (true) {
-    const std::size_t left = static_cast<std::size_t>(at.end - p);
-    const auto* lf = static_cast<const std::uint8_t*>(std::memchr(p, '\n', left));
-    const std::uint8_t* stop = lf == nullptr ? at.end : lf;
-    const auto* cr = static_cast<const std::uint8_t*>(std::memchr(p, '\r', static_cast<std::size_t>(stop - p)));
-    if (cr != nullptr && cr + 1 == lf) {
+    const std::uint8_t* lf = at.NextLf(p);
+    const auto* cr = static_cast<const std::uint8_t*>(std::memchr(p, '\r', static_cast<std::size_t>(lf - p)));
+    if (cr != nullptr && cr + 1 == lf && lf != at.end) {
       line_ += static_cast<std::uint64_t>(cr - p);
       longest_line_ = std::max(longest_line_, line_);
       line_ = 0;
@@ -109,7 +116,7 @@ void Framer::RunOfLines(Cursor& at) {
       state_ = State::kStart;
       return;
     }
-    const std::uint8_t* cut = cr != nullptr ? cr : stop;
+    const std::uint8_t* cut = cr != nullptr ? cr : lf;
     line_ += static_cast<std::uint64_t>(cut - p);
     Emit(at, span, cut);
     at.p = cut;

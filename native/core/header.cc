@@ -55,6 +55,7 @@ void DescribeType(std::string_view value, BodyDescription& out) {
   if (type == "message/partial" || type == "message/external-body") out.defects.push_back("message-elsewhere");
   Readings boundaries;
   CollectBoundaries(value, boundaries);
+  if (boundaries.full()) out.too_many_readings = true;
   // A boundary makes a multipart of whatever the type is called: "multipart-mixed", "multi part/mixed"…
   if (!boundaries.all().empty()) out.multipart = true;
   for (const std::string& boundary : boundaries.all()) {
@@ -106,20 +107,20 @@ HeaderCollector::Line HeaderCollector::Add(std::string_view line) {
   return Line::kField;
 }
 
-BodyDescription Describe(const std::vector<HeaderField>& fields) {
+BodyDescription Describe(const std::vector<HeaderField>& fields, CharsetConverter& charsets) {
   BodyDescription out;
   Readings names;
   for (const HeaderField& field : fields) {
     if (field.name == "content-type") DescribeType(field.value, out);
     if (field.name == "content-transfer-encoding") DescribeEncoding(field.value, out);
     if (field.name == "content-type" || field.name == "content-disposition") {
-      CollectNames(field.value, "filename", names);
-      CollectNames(field.value, "name", names);
+      CollectNames(field.value, "filename", charsets, names);
+      CollectNames(field.value, "name", charsets, names);
     }
   }
   if (out.encodings.empty()) out.encodings.push_back(Encoding::kIdentity);
   out.names = names.all();
-  out.too_many_readings = names.full();
+  out.too_many_readings = out.too_many_readings || names.full();
   return out;
 }
 

@@ -46,7 +46,7 @@ struct BodyDescription {
   bool too_many_readings = false;
 };
 
-BodyDescription Describe(const std::vector<HeaderField>& fields);
+BodyDescription Describe(const std::vector<HeaderField>& fields, CharsetConverter& charsets);
 
 /// `token:` or `token :` as a header field begins (RFC 5322 section 2.2).
 bool LooksLikeField(std::string_view line);

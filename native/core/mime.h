@@ -48,6 +48,7 @@ std::string JoinPath(const std::string& path, const std::string& child);
 /// What the parsers of one reading of a message share.
 struct MimeContext {
   PartSink& sink;
+  CharsetConverter& charsets;
   MimeLimits limits;
   std::uint32_t parts = 0;
 
@@ -70,7 +71,7 @@ class PartWriter;
 class MimeParser {
  public:
   /// Parameters of a multipart that are used as its boundary; guessed ones count.
-  static constexpr std::size_t kBoundariesMax = 16;
+  static constexpr std::size_t kBoundariesMax = 8;
 
   /// Other readings of the same octets that are followed beside the main one at a time.
   static constexpr std::size_t kReadingsMax = 4;

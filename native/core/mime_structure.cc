@@ -30,7 +30,7 @@ bool MimeContext::TakePart() {
 
 MimeContext MimeContext::Share() {
   constexpr std::uint32_t kShare = 8;
-  MimeContext out{sink, limits};
+  MimeContext out{sink, charsets, limits};
   out.limits.parts_max = (limits.parts_max - parts) / kShare;
   parts += out.limits.parts_max;
   return out;
@@ -43,7 +43,7 @@ std::string MimeParser::PartPath(bool multipart) const {
 }
 
 void MimeParser::OpenBody() {
-  BodyDescription body = Describe(header_.fields());
+  BodyDescription body = Describe(header_.fields(), context_.charsets);
   for (const std::string_view defect : body.defects) context_.sink.Defect(defect);
   if (body.too_many_readings) context_.sink.Limit("names");
   const Entity* around = message_header_ ? nullptr : InnermostMultipart();
@@ -96,9 +96,9 @@ void MimeParser::OpenLeaf(PartInfo info, const BodyDescription& body) {
     if (encoding != Encoding::kIdentity) {
       const auto depth = static_cast<std::uint32_t>(depth_ + stack_.size() + 1);
       if (body.multipart && depth <= context_.limits.depth_max) writer.ParseMessage(depth, ContentTypeFields());
-    } else if (body.type.starts_with("text/") || !body.typed) {
-      writer.FindUuencode();
     }
+    const bool text = body.type.starts_with("text/") || !body.typed;
+    if (text && encoding != Encoding::kUuencode) writer.FindUuencode();
   }
 }
 
@@ -258,11 +258,12 @@ void MimeParser::CloseEntity(Entity& entity) {
 MimeParser* MimeParser::BeginReading(Reading reading) {
   std::erase_if(readings_, [](const auto& other) { return other->done_; });
   const std::uint32_t depth = depth_ + static_cast<std::uint32_t>(stack_.size()) + 1;
-  if (is_reading_ || readings_.size() >= kReadingsMax || depth > context_.limits.depth_max) {
+  const bool room = !is_reading_ && readings_.size() < kReadingsMax && depth <= context_.limits.depth_max;
+  auto context = room ? std::make_unique<MimeContext>(context_.Share()) : nullptr;
+  if (context == nullptr || context->limits.parts_max == 0) {
     context_.sink.Limit("readings");
     return nullptr;
   }
-  auto context = std::make_unique<MimeContext>(context_.Share());
   auto other = std::make_unique<MimeParser>(*context, depth, "");
   other->own_context_ = std::move(context);
   other->is_reading_ = true;

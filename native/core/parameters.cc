@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "charset.h"
 #include "encoded_words.h"
 
 namespace postern {
@@ -18,6 +17,9 @@ struct Parameter {
   bool extended = false;
   std::string_view raw;
 };
+
+/// Parameters of one name in one field.
+constexpr std::size_t kParametersMax = 128;
 
 /// RFC 2231 numbers its sections 0, 1, 2…; a name needs a few.
 constexpr std::uint32_t kSectionMax = 9999;
@@ -77,7 +79,7 @@ std::size_t ReadSuffix(std::string_view text, Parameter& parameter) {
 
 /// Every place where `key` stands as an attribute, whatever separates it from what is before it: a missing
 /// semicolon or one too many must not hide a name.
-std::vector<Parameter> FindParameters(std::string_view value, std::string_view key) {
+std::vector<Parameter> FindParameters(std::string_view value, std::string_view key, Readings& readings) {
   std::vector<Parameter> found;
   const std::string lower = LowerAscii(value);
   for (std::size_t at = lower.find(key); at != std::string::npos; at = lower.find(key, at + 1)) {
@@ -90,7 +92,11 @@ std::vector<Parameter> FindParameters(std::string_view value, std::string_view k
     const std::string_view rest = value.substr(at + key.size());
     const std::size_t from = ReadSuffix(rest, parameter);
     if (from == std::string_view::npos) continue;
-    parameter.raw = RawValue(rest.substr(from));
+    parameter.raw = RawValue(rest.substr(from, Readings::kBytesMax + 1));
+    if (found.size() == kParametersMax || parameter.raw.size() > Readings::kBytesMax) {
+      readings.Overflow();
+      break;
+    }
     found.push_back(parameter);
   }
   return found;
@@ -180,24 +186,24 @@ Extended SplitExtended(std::string_view value) {
 }
 
 /// One octet string as the names that it can mean.
-void AddText(std::string_view octets, Readings& names) {
-  for (std::string& reading : DecodeWords(octets)) {
+void AddText(std::string_view octets, CharsetConverter& charsets, Readings& names) {
+  for (std::string& reading : DecodeWords(octets, charsets)) {
     const std::size_t nul = reading.find('\0');
     if (nul != std::string::npos) names.Add(reading.substr(0, nul));
     names.Add(std::move(reading));
   }
 }
 
-void AddExtended(std::string_view raw, Readings& names) {
+void AddExtended(std::string_view raw, CharsetConverter& charsets, Readings& names) {
   for (const std::string& value : RawReadings(raw)) {
     const Extended parts = SplitExtended(value);
-    AddText(CharsetToUtf8(parts.charset, PercentDecode(parts.text)), names);
-    AddText(PercentDecode(parts.text), names);
+    AddText(charsets.ToUtf8(parts.charset, PercentDecode(parts.text)), charsets, names);
+    AddText(PercentDecode(parts.text), charsets, names);
   }
 }
 
 /// RFC 2231 section 3: pieces joined by number, and in the order in which they stand if that is another.
-void AddSections(std::vector<Parameter> pieces, Readings& names) {
+void AddSections(std::vector<Parameter> pieces, CharsetConverter& charsets, Readings& names) {
   if (pieces.empty()) return;
   const auto join = [&] {
     std::string charset;
@@ -213,9 +219,9 @@ void AddSections(std::vector<Parameter> pieces, Readings& names) {
       raw += value;
       decoded += piece.extended ? PercentDecode(value) : value;
     }
-    AddText(CharsetToUtf8(charset, decoded), names);
-    AddText(CharsetToUtf8(charset, PercentDecode(raw)), names);
-    AddText(raw, names);
+    AddText(charsets.ToUtf8(charset, decoded), charsets, names);
+    AddText(charsets.ToUtf8(charset, PercentDecode(raw)), charsets, names);
+    AddText(raw, charsets, names);
   };
   join();
   const auto by_number = [](const Parameter& a, const Parameter& b) { return a.section < b.section; };
@@ -236,22 +242,23 @@ void AddSections(std::vector<Parameter> pieces, Readings& names) {
   join();
 }
 
-void CollectFrom(std::string_view value, std::string_view key, Readings& names) {
+void CollectFrom(std::string_view value, std::string_view key, CharsetConverter& charsets, Readings& names) {
   std::vector<Parameter> sections;
-  for (const Parameter& parameter : FindParameters(value, key)) {
+  for (const Parameter& parameter : FindParameters(value, key, names)) {
+    if (names.full()) return;
     if (parameter.has_section) {
       sections.push_back(parameter);
     } else if (parameter.extended) {
-      AddExtended(parameter.raw, names);
+      AddExtended(parameter.raw, charsets, names);
     } else {
       for (const std::string& reading : RawReadings(parameter.raw)) {
-        AddText(reading, names);
+        AddText(reading, charsets, names);
         // name="utf-8''evil%2Eexe" without the asterisk is decoded by some.
-        if (reading.find('%') != std::string::npos) AddText(PercentDecode(SplitExtended(reading).text), names);
+        if (reading.find('%') != std::string::npos) AddText(PercentDecode(SplitExtended(reading).text), charsets, names);
       }
     }
   }
-  AddSections(std::move(sections), names);
+  AddSections(std::move(sections), charsets, names);
 }
 
 /// Folds that are not behind a semicolon may stand inside of a name.
@@ -280,22 +287,22 @@ std::string UnfoldTight(std::string_view value) {
 
 void Readings::Add(std::string reading) {
   if (reading.empty() || std::find(all_.begin(), all_.end(), reading) != all_.end()) return;
-  if (all_.size() == kMax) {
+  if (all_.size() == kMax || reading.size() > kBytesMax) {
     full_ = true;
     return;
   }
   all_.push_back(std::move(reading));
 }
 
-void CollectNames(std::string_view value, std::string_view key, Readings& names) {
-  CollectFrom(Unfold(value), key, names);
-  if (FoldsInside(value)) CollectFrom(UnfoldTight(value), key, names);
+void CollectNames(std::string_view value, std::string_view key, CharsetConverter& charsets, Readings& names) {
+  CollectFrom(Unfold(value), key, charsets, names);
+  if (FoldsInside(value)) CollectFrom(UnfoldTight(value), key, charsets, names);
 }
 
 void CollectBoundaries(std::string_view value, Readings& boundaries) {
   const std::string text = Unfold(value);
   std::vector<Parameter> sections;
-  for (const Parameter& parameter : FindParameters(text, "boundary")) {
+  for (const Parameter& parameter : FindParameters(text, "boundary", boundaries)) {
     if (parameter.has_section) {
       sections.push_back(parameter);
       continue;

@@ -44,7 +44,7 @@ bool TargetFits(Target target, const PartReport& part) {
 
 SecondLook::SecondLook(const SignatureDatabase& database, MimeLimits limits, ScanReport& report,
                        std::vector<std::uint32_t> candidates)
-    : database_(database), report_(report), context_{*this, limits}, parser_(context_, 0, "") {
+    : database_(database), report_(report), context_{*this, charsets_, limits}, parser_(context_, 0, "") {
   std::sort(candidates.begin(), candidates.end());
   if (candidates.size() > kCandidatesMax) {
     report_.limits.emplace("candidates");

@@ -17,7 +17,7 @@ namespace postern {
 class SecondLook : private PartSink {
  public:
   /// Signatures that one message may be suspected of; more is a limit, because each costs a pass.
-  static constexpr std::size_t kCandidatesMax = 256;
+  static constexpr std::size_t kCandidatesMax = 64;
 
   SecondLook(const SignatureDatabase& database, MimeLimits limits, ScanReport& report,
              std::vector<std::uint32_t> candidates);
@@ -62,6 +62,7 @@ class SecondLook : private PartSink {
   std::vector<std::unique_ptr<Search>> searches_;            // by handle
   std::unordered_map<std::string, std::size_t> path_seen_;  // how often
   std::unique_ptr<Search> raw_;
+  CharsetConverter charsets_;
   MimeContext context_;
   MimeParser parser_;
 };

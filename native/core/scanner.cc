@@ -19,13 +19,22 @@ constexpr std::size_t kFieldTextMax = 1024;
 /// libhs counts a block in an unsigned int.
 constexpr std::size_t kBlockMax = std::size_t{1} << 30;
 
-std::string FieldText(std::string_view value) {
-  std::string text = DecodeWords(Trim(Unfold(value))).front();
-  if (text.size() <= kFieldTextMax) return text;
-  std::size_t cut = kFieldTextMax;
+/// Octets of all names of one message.
+constexpr std::size_t kNamesBytesMax = 1024 * 1024;
+
+/// RFC 6838 section 4.2 gives a media type 127 characters on each side of its slash.
+constexpr std::size_t kTypeMax = 255;
+
+std::string CutText(std::string text, std::size_t max) {
+  if (text.size() <= max) return text;
+  std::size_t cut = max;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xc0) == 0x80) --cut;  // not inside of a character
   text.resize(cut);
   return text;
+}
+
+std::string FieldText(std::string_view value, CharsetConverter& charsets) {
+  return CutText(DecodeWords(Trim(Unfold(value)), charsets).front(), kFieldTextMax);
 }
 
 /// '2' before '10', '1' before '1.1': the order of the message for one reading, and for several a fixed one.
@@ -51,6 +60,7 @@ bool PathBefore(std::string_view a, std::string_view b) {
 /// The h= tag of a DKIM-Signature (RFC 6376 section 3.5).
 void ReadDkimSigned(std::string_view value, std::set<std::string>& out) {
   constexpr std::size_t kNamesMax = 200;
+  constexpr std::size_t kNameMax = 100;
   std::string text;
   for (const char c : value) {
     if (!IsBlank(c) && c != '\r' && c != '\n') text.push_back(LowerAscii(c));
@@ -65,7 +75,7 @@ void ReadDkimSigned(std::string_view value, std::set<std::string>& out) {
     while (!tag.empty() && out.size() < kNamesMax) {
       const std::size_t colon = tag.find(':');
       const std::string_view name = tag.substr(0, colon);
-      if (!name.empty() && IsUtf8(name)) out.emplace(name);
+      if (!name.empty() && name.size() <= kNameMax && IsUtf8(name)) out.emplace(name);
       tag = colon == std::string_view::npos ? std::string_view() : tag.substr(colon + 1);
     }
   }
@@ -86,7 +96,9 @@ void Scanner::Begin(Framer::Mode mode) {
   suspicion_.Begin(*database_);
   free_.clear();
   for (Handle handle = open_.size(); handle-- > 0;) free_.push_back(handle);
-  context_.emplace(MimeContext{*this, limits_});
+  names_bytes_ = 0;
+  charsets_.emplace();
+  context_.emplace(MimeContext{*this, *charsets_, limits_});
   parser_.emplace(*context_, 0, "");
   if (!raw_.Begin(*streams_, kRawStream, suspicion_)) Failed();
 }
@@ -161,8 +173,8 @@ PartSink::Handle Scanner::PartBegin(PartInfo info) {
   part.head.clear();
   PartReport report;
   report.path = std::move(info.path);
-  report.type = GuessToUtf8(info.type);
-  report.names = std::move(info.names);
+  report.type = CutText(GuessToUtf8(info.type), kTypeMax);
+  AddNames(report, std::move(info.names));
   report_.parts.push_back(std::move(report));
   bool good = part.sha256.Begin(database_->sha256());
   if (database_->wants_sha1()) good = part.sha1.Begin(database_->sha1()) && good;
@@ -186,9 +198,17 @@ void Scanner::PartData(Handle handle, Bytes decoded) {
 }
 
 void Scanner::PartName(Handle handle, std::string name) {
-  auto& names = report_.parts[open_[handle]->report].names;
-  for (std::string& reading : DecodeWords(name)) {
-    if (names.size() < Readings::kMax) names.push_back(std::move(reading));
+  AddNames(report_.parts[open_[handle]->report], DecodeWords(name, *charsets_));
+}
+
+void Scanner::AddNames(PartReport& part, std::vector<std::string> names) {
+  for (std::string& name : names) {
+    if (part.names.size() >= Readings::kMax || names_bytes_ + name.size() > kNamesBytesMax) {
+      report_.limits.emplace("names");
+      return;
+    }
+    names_bytes_ += name.size();
+    part.names.push_back(std::move(name));
   }
 }
 
@@ -221,11 +241,11 @@ void Scanner::HeaderField(std::string_view name, std::string_view value) {
     header.has_date = true;
   } else if (name == "message-id") {
     header.has_message_id = true;
-    header.message_id = FieldText(value);
+    header.message_id = FieldText(value, *charsets_);
   } else if (name == "to" || name == "cc" || name == "bcc") {
     header.has_recipient = true;
   } else if (name == "subject") {
-    header.subject = FieldText(value);
+    header.subject = FieldText(value, *charsets_);
   } else if (name == "dkim-signature") {
     ReadDkimSigned(value, header.dkim_signed);
   }

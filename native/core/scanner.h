@@ -56,15 +56,18 @@ class Scanner : private PartSink {
 
   std::vector<std::uint32_t> Candidates() const;
   void Failed() { report_.limits.emplace("error"); }
+  void AddNames(PartReport& part, std::vector<std::string> names);
   void LookUp(const std::string& digest, const PartReport& part);
 
   const std::shared_ptr<const SignatureDatabase> database_;
   const MimeLimits limits_;
   const std::unique_ptr<EngineStreams> streams_;
   Framer framer_;
+  std::optional<CharsetConverter> charsets_;
   std::optional<MimeContext> context_;
   std::optional<MimeParser> parser_;
   ScanReport report_;
+  std::size_t names_bytes_ = 0;
   std::vector<std::unique_ptr<Open>> open_;
   std::vector<Handle> free_;
   Suspicion suspicion_;

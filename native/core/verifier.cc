@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace postern {
 
@@ -165,6 +166,9 @@ class AutomatonBuilder {
     for (const std::uint32_t place : out_.pieces_.front().first) {
       for (std::size_t c = 0; c < 256; ++c) out_.starts_[c] = out_.starts_[c] || sets_[place][c];
     }
+    if (std::count(out_.starts_.begin(), out_.starts_.end(), true) == 1) {
+      out_.only_start_ = static_cast<int>(std::find(out_.starts_.begin(), out_.starts_.end(), true) - out_.starts_.begin());
+    }
   }
 
   PatternAutomaton& out_;
@@ -204,8 +208,7 @@ bool Verifier::Write(Bytes block) {
   for (std::size_t i = 0; i < block.size() && !found_; ++i) {
     if (!live_ && Idle()) {
       // Nothing is under way: on to the next octet that can begin the pattern.
-      std::size_t j = i;
-      while (j < block.size() && !pattern_->starts_[block[j]]) ++j;
+      const std::size_t j = NextStart(block, i);
       at_ += j - i;
       i = j;
       if (i == block.size()) break;
@@ -213,6 +216,16 @@ bool Verifier::Write(Bytes block) {
     Step(block[i]);
   }
   return found_;
+}
+
+std::size_t Verifier::NextStart(Bytes block, std::size_t from) const {
+  if (pattern_->only_start_ >= 0) {
+    const void* found = std::memchr(block.data() + from, pattern_->only_start_, block.size() - from);
+    if (found == nullptr) return block.size();
+    return static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - block.data());
+  }
+  while (from < block.size() && !pattern_->starts_[block[from]]) ++from;
+  return from;
 }
 
 /// Whether only the first piece can begin here or later, and can begin anywhere.

@@ -43,6 +43,7 @@ class PatternAutomaton {
   std::vector<std::uint32_t> piece_of_;
   std::vector<Piece> pieces_;
   std::array<bool, 256> starts_{};  // octets that can begin the first piece
+  int only_start_ = -1;             // the octet if it is one alone
 };
 
 /// Looks for one pattern in one stream.
@@ -65,6 +66,7 @@ class Verifier {
   void Inject(std::size_t piece);
   void Ended(std::uint32_t place);
   bool Idle() const;
+  std::size_t NextStart(Bytes block, std::size_t from) const;
 
   std::shared_ptr<const PatternAutomaton> pattern_;
   std::vector<std::uint64_t> state_;

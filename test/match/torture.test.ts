@@ -258,3 +258,43 @@ for (const [title, defect, message] of TORTURE) {
       t.deepEqual(scan(message, { cuts, recheckCuts: cuts }).report, whole)
   })
 }
+
+/** Input that a look-up for each octet of it, over all that follows, would take hours for; the test has a minute. */
+const ENDLESS: readonly (readonly [title: string, message: string])[] = [
+  ['CR after CR', '\r'.repeat(4_000_000)],
+  ['LF after LF', `\n${'\n'.repeat(4_000_000)}`],
+  ['one parameter after the other', `Content-Type: ${'name='.repeat(20_000)}`],
+  ['one open quote after the other', `Content-Type: a/b; ${'name*0="'.repeat(12_000)}`],
+  ['one encoded word after the other', `Subject: ${'=?iso-8859-2?q?a?= '.repeat(5000)}`],
+  ['one empty encoded word after the other', `Subject: ${'=?u?q??='.repeat(12_000)}`],
+  [
+    'thousands of charsets',
+    `Subject: ${Array.from({ length: 3000 }, (_, i) => `=?iso-8859-${i}?q?a?=`).join(' ')}`,
+  ],
+  [
+    'thousands of second readings',
+    `Content-Type: multipart/mixed; boundary=b\r\n\r\n${'--bX\r\n'.repeat(400_000)}`,
+  ],
+  ['thousands of guesses', `Content-Type: multipart/mixed\r\n\r\n${'--g\r\nX: y\r\n\r\n'.repeat(200_000)}`],
+  ['stray equals signs', `Content-Transfer-Encoding: quoted-printable\r\n\r\n${'= '.repeat(2_000_000)}`],
+]
+
+for (const [title, message] of ENDLESS) {
+  test(`${title} comes to an end`, (t) => {
+    t.true(scan(`${message}\r\n.\r\n`).ended)
+  })
+}
+
+test('a name of more than four kilobytes is told', (t) => {
+  t.deepEqual(scan(data(`Content-Type: a/b; name="${'x'.repeat(5000)}.exe"`, '', 'x')).report.limits, [
+    'names',
+  ])
+})
+
+test('more than a megabyte of names in one message is told', (t) => {
+  const part = ['--b', `Content-Type: a/b; name="${'x'.repeat(4000)}"`, '', 'x']
+  const lines = Array.from({ length: 300 }, () => part).flat()
+  t.deepEqual(scan(data('Content-Type: multipart/mixed; boundary=b', '', ...lines, '--b--')).report.limits, [
+    'names',
+  ])
+})
