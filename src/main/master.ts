@@ -120,7 +120,7 @@ async function serve(
 ): Promise<void> {
   using directory = openDirectory(paths)
   const generation = firstGeneration(config, directory)
-  ensureCertificate(config.tls, generation.settings.myHostname, systemClock.nowMs())
+  await ensureCertificate(config.tls, generation.settings.myHostname, systemClock.nowMs())
   const workers = config.workers === 0 ? smtpdCount(await readMachine()) : config.workers
   const master = new Master({
     paths,

@@ -3,25 +3,12 @@ import {
   createPublicKey,
   generateKeyPairSync,
   randomBytes,
-  sign,
   X509Certificate,
 } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { errorText, Fault } from '#src/base/fault.ts'
-import {
-  bitString,
-  boolean,
-  context,
-  integer,
-  octetString,
-  oid,
-  sequence,
-  set,
-  time,
-  utf8String,
-} from './der.ts'
 
 export interface CertificateFiles {
   readonly certificateFile: string
@@ -36,14 +23,14 @@ const VALID_DAYS = 3650
 
 /**
  * Sees to it that there is a certificate with its key: what is there is kept, and checked for being a pair; what is
- * not there is made for `hostname` and signed by itself. The key is ECDSA P-256, readable by this user only. Throws
- * a Fault TLS_FILES.
+ * not there is made for `hostname` and signed by itself. The key is ECDSA P-256, readable by this user only. Rejects
+ * with a Fault TLS_FILES.
  */
-export function ensureCertificate(
+export async function ensureCertificate(
   files: CertificateFiles,
   hostname: string,
   nowMs: number,
-): EnsuredCertificate {
+): Promise<EnsuredCertificate> {
   try {
     // The key first: a crash in between leaves a key without a certificate, for which one is made at the next start.
     const madeKey = !existsSync(files.keyFile)
@@ -53,7 +40,9 @@ export function ensureCertificate(
     if (madeKey) writeOnce(files.keyFile, newKeyPem(), 0o600)
     const key = createPrivateKey(readFileSync(files.keyFile))
     const madeCertificate = !existsSync(files.certificateFile)
-    if (madeCertificate) writeOnce(files.certificateFile, selfSigned(key, hostname, nowMs), 0o644)
+    if (madeCertificate) {
+      writeOnce(files.certificateFile, await selfSigned(key, hostname, nowMs), 0o644)
+    }
     checkPair(files, key)
     return madeCertificate ? 'made' : 'kept'
   } catch (error) {
@@ -87,40 +76,52 @@ function writeOnce(path: string, text: string, mode: number): void {
   }
 }
 
-const ECDSA_WITH_SHA256 = sequence(oid('1.2.840.10045.4.3.2'))
-
-/** A certificate of X.509 version 3 (RFC 5280 section 4.1) for one host name, in PEM. */
-export function selfSigned(key: KeyObject, hostname: string, nowMs: number): string {
-  // RFC 5280 appendix A.1: a common name has 64 characters at most; the whole name stands in subjectAltName.
-  const name = sequence(set(sequence(oid('2.5.4.3'), utf8String(hostname.slice(0, 64)))))
+/**
+ * A certificate of X.509 version 3 (RFC 5280 section 4.1) for one host name, in PEM. The package that makes it is
+ * loaded only when one is made: once in the life of a box.
+ */
+export async function selfSigned(key: KeyObject, hostname: string, nowMs: number): Promise<string> {
+  // What @peculiar/x509 builds on asks for it before anything else.
+  await import('reflect-metadata')
+  const x509 = await import('@peculiar/x509')
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const keys = {
+    privateKey: await webKey(key, algorithm, 'sign'),
+    publicKey: await webKey(createPublicKey(key), algorithm, 'verify'),
+  }
   const serial = randomBytes(16)
-  // Positive, and not 0 (section 4.1.2.2).
+  // Positive, and not 0 (RFC 5280 section 4.1.2.2).
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40
-  const body = sequence(
-    context(0, integer(Buffer.of(2)), 'explicit'),
-    integer(serial),
-    ECDSA_WITH_SHA256,
-    name,
-    sequence(time(new Date(nowMs - DAY_MS)), time(new Date(nowMs + VALID_DAYS * DAY_MS))),
-    name,
-    createPublicKey(key).export({ type: 'spki', format: 'der' }),
-    context(3, extensions(hostname), 'explicit'),
-  )
-  const der = sequence(body, ECDSA_WITH_SHA256, bitString(sign('sha256', body, key)))
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial.toString('hex'),
+    // RFC 5280 appendix A.1: a common name has 64 characters at most; the whole name stands in subjectAltName.
+    name: [{ CN: [hostname.slice(0, 64)] }],
+    notBefore: new Date(nowMs - DAY_MS),
+    notAfter: new Date(nowMs + VALID_DAYS * DAY_MS),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: hostname }]),
+    ],
+  })
+  return `${certificate.toString('pem')}\n`
 }
 
-function extensions(hostname: string): Buffer {
-  const critical = boolean(true)
-  return sequence(
-    // basicConstraints: no authority.
-    sequence(oid('2.5.29.19'), critical, octetString(sequence())),
-    // keyUsage: digitalSignature, the first of its bits.
-    sequence(oid('2.5.29.15'), critical, octetString(bitString(Buffer.of(0x80), 7))),
-    // extKeyUsage: serverAuth.
-    sequence(oid('2.5.29.37'), octetString(sequence(oid('1.3.6.1.5.5.7.3.1')))),
-    // subjectAltName: dNSName.
-    sequence(oid('2.5.29.17'), octetString(sequence(context(2, Buffer.from(hostname), 'implicit')))),
+async function webKey(
+  key: KeyObject,
+  algorithm: { readonly name: string; readonly namedCurve: string },
+  use: 'sign' | 'verify',
+): Promise<CryptoKey> {
+  return use === 'sign'
+    ? await crypto.subtle.importKey('pkcs8', der(key, 'pkcs8'), algorithm, true, [use])
+    : await crypto.subtle.importKey('spki', der(key, 'spki'), algorithm, true, [use])
+}
+
+function der(key: KeyObject, type: 'pkcs8' | 'spki'): Buffer<ArrayBuffer> {
+  return Buffer.from(
+    type === 'pkcs8' ? key.export({ type, format: 'der' }) : key.export({ type, format: 'der' }),
   )
 }

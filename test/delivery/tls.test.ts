@@ -9,7 +9,7 @@ import type { Script } from './fake-peer.ts'
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const KEY = privateKey.export({ type: 'pkcs8', format: 'pem' })
-const CERT = selfSigned(privateKey, 'peer.test', Date.now())
+const CERT = await selfSigned(privateKey, 'peer.test', Date.now())
 
 const HELLO = LHLO_ALL.replace('250-PIPE', '250-STARTTLS\r\n250-PIPE')
 
@@ -44,7 +44,7 @@ async function deliver(
   level: TlsLevel,
 ): Promise<{ readonly outcomes: string[]; readonly heard: string[][] }> {
   await using peer = await FakePeer.listen(script)
-  await using delivery = deliverer({ tls: { smtp: level, lmtp: 'may' } })
+  await using delivery = deliverer({ tls: level })
   const outcomes = shown(
     await delivery.deliver(request(peer.port, ['a@x.test'], { protocol: 'smtp' }), never),
   )

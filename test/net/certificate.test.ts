@@ -14,10 +14,10 @@ function files(folder: string) {
   return { certificateFile: join(folder, 'tls', 'certificate.pem'), keyFile: join(folder, 'tls', 'key.pem') }
 }
 
-test('a certificate for the host name is made once, with a key for this user only', (t) => {
+test('a certificate for the host name is made once, with a key for this user only', async (t) => {
   using folder = tempFolder('certificate')
   const pair = files(folder.path)
-  t.is(ensureCertificate(pair, 'mx.example.test', NOW_MS), 'made')
+  t.is(await ensureCertificate(pair, 'mx.example.test', NOW_MS), 'made')
   const text = readFileSync(pair.certificateFile, 'utf8')
   const certificate = new X509Certificate(text)
   t.is(certificate.subject, 'CN=mx.example.test')
@@ -30,35 +30,36 @@ test('a certificate for the host name is made once, with a key for this user onl
   t.true(certificate.validFromDate.getTime() < NOW_MS)
   t.true(certificate.validToDate.getTime() > NOW_MS + 9 * 365 * 86_400_000)
   t.is(statSync(pair.keyFile).mode & 0o777, 0o600)
-  t.is(ensureCertificate(pair, 'renamed.example.test', NOW_MS), 'kept')
+  t.is(await ensureCertificate(pair, 'renamed.example.test', NOW_MS), 'kept')
   t.is(readFileSync(pair.certificateFile, 'utf8'), text)
 })
 
-test('no two boxes have the same key or serial number', (t) => {
+test('no two boxes have the same key or serial number', async (t) => {
   using folder = tempFolder('certificate')
-  const made = ['a', 'b'].map((name) => {
+  const made: X509Certificate[] = []
+  for (const name of ['a', 'b']) {
     const pair = files(join(folder.path, name))
-    ensureCertificate(pair, 'mx.example.test', NOW_MS)
-    return new X509Certificate(readFileSync(pair.certificateFile))
-  })
+    await ensureCertificate(pair, 'mx.example.test', NOW_MS)
+    made.push(new X509Certificate(readFileSync(pair.certificateFile)))
+  }
   t.not(made[0]?.serialNumber, made[1]?.serialNumber)
   t.false(made[0]?.publicKey.equals(made[1]?.publicKey ?? made[0].publicKey))
 })
 
-test('a key without a certificate, as a crash in between leaves it, gets one', (t) => {
+test('a key without a certificate, as a crash in between leaves it, gets one', async (t) => {
   using folder = tempFolder('certificate')
   const pair = files(folder.path)
-  ensureCertificate(pair, 'mx.example.test', NOW_MS)
+  await ensureCertificate(pair, 'mx.example.test', NOW_MS)
   const key = readFileSync(pair.keyFile, 'utf8')
   rmSync(pair.certificateFile)
-  t.is(ensureCertificate(pair, 'mx.example.test', NOW_MS), 'made')
+  t.is(await ensureCertificate(pair, 'mx.example.test', NOW_MS), 'made')
   t.is(readFileSync(pair.keyFile, 'utf8'), key)
 })
 
-test('what cannot be used is a fault that names both files, and nothing is overwritten', (t) => {
+test('what cannot be used is a fault that names both files, and nothing is overwritten', async (t) => {
   using folder = tempFolder('certificate')
   const pair = files(folder.path)
-  ensureCertificate(pair, 'mx.example.test', NOW_MS)
+  await ensureCertificate(pair, 'mx.example.test', NOW_MS)
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
     type: 'pkcs8',
     format: 'pem',
@@ -70,19 +71,21 @@ test('what cannot be used is a fault that names both files, and nothing is overw
     [/its key .* is not/, () => rmSync(pair.keyFile)],
   ] as const) {
     spoil()
-    const fault = t.throws(() => ensureCertificate(pair, 'mx.example.test', NOW_MS), { instanceOf: Fault })
+    const fault = await t.throwsAsync(ensureCertificate(pair, 'mx.example.test', NOW_MS), {
+      instanceOf: Fault,
+    })
     t.is(fault.code, 'TLS_FILES')
     t.regex(fault.message, reason)
   }
   t.false(existsSync(pair.keyFile))
   writeFileSync(pair.keyFile, key)
-  t.is(ensureCertificate(pair, 'mx.example.test', NOW_MS), 'kept')
+  t.is(await ensureCertificate(pair, 'mx.example.test', NOW_MS), 'kept')
 })
 
 test('OpenSSL serves and verifies it', async (t) => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' })
-  const cert = selfSigned(createPrivateKey(key), 'localhost', Date.now())
+  const cert = await selfSigned(createPrivateKey(key), 'localhost', Date.now())
   const server = createServer({ key, cert }, (socket) => socket.end('hello')).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -95,10 +98,10 @@ test('OpenSSL serves and verifies it', async (t) => {
   await once(server, 'close')
 })
 
-test('dates from 2050 on, and names longer than 64 characters, are written as RFC 5280 wants them', (t) => {
+test('dates from 2050 on, and names longer than 64 characters, are written as RFC 5280 wants them', async (t) => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = `${'a'.repeat(60)}.${'b'.repeat(60)}.example`
-  const certificate = new X509Certificate(selfSigned(privateKey, name, Date.UTC(2049, 11, 31)))
+  const certificate = new X509Certificate(await selfSigned(privateKey, name, Date.UTC(2049, 11, 31)))
   t.is(certificate.validToDate.getUTCFullYear(), 2059)
   t.is(certificate.checkHost(name), name)
   t.is(certificate.subject.length, 'CN='.length + 64)

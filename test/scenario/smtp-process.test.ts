@@ -63,14 +63,14 @@ class Smtpd {
 }
 
 /** A folder with what master prepares, and the message that names it. */
-function prepare(port = 0): { readonly boot: SmtpdBoot; readonly folder: string } {
+async function prepare(port = 0): Promise<{ readonly boot: SmtpdBoot; readonly folder: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-smtpd-'))
   const directoryFile = join(folder, 'directory.db')
   const seed = parseLdif(seedLdif('example.test'))
   using entries = openEntries(directoryFile)
   if (seed.kind !== 'wrong') entries.import(seed.records)
   const certificate = { certificateFile: join(folder, 'smtpd.crt'), keyFile: join(folder, 'smtpd.key') }
-  ensureCertificate(certificate, 'mx.example.test', Date.now())
+  await ensureCertificate(certificate, 'mx.example.test', Date.now())
   const settings: Settings = {
     ...defaultSettings(),
     myHostname: 'mx.example.test',
@@ -94,7 +94,7 @@ function prepare(port = 0): { readonly boot: SmtpdBoot; readonly folder: string 
 }
 
 test('a process greets, counts its clients with master, and answers 451 while there is no queue manager', async (t) => {
-  const { boot, folder } = prepare()
+  const { boot, folder } = await prepare()
   const smtpd = new Smtpd()
   smtpd.boot(boot)
   const port = await smtpd.ready()
@@ -119,7 +119,7 @@ test('a process greets, counts its clients with master, and answers 451 while th
 })
 
 test('a new generation is for the sessions that begin after it', async (t) => {
-  const { boot, folder } = prepare()
+  const { boot, folder } = await prepare()
   const trusted: SmtpdBoot = { ...boot, settings: { ...boot.settings, myNetworks: ['127.0.0.0/8'] } }
   const smtpd = new Smtpd()
   smtpd.boot(trusted)
@@ -150,11 +150,11 @@ test('a new generation is for the sessions that begin after it', async (t) => {
 })
 
 test('two processes share one port', async (t) => {
-  const first = prepare()
+  const first = await prepare()
   const one = new Smtpd()
   one.boot({ ...first.boot, settings: { ...first.boot.settings, clientConnectionCountLimit: 0 } })
   const port = await one.ready()
-  const second = prepare(port)
+  const second = await prepare(port)
   const two = new Smtpd()
   two.boot({
     ...second.boot,
@@ -182,7 +182,7 @@ test('a port that is taken is told in a sentence, and the process ends', async (
   await once(taken, 'listening')
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server has this kind
   const { port } = taken.address() as AddressInfo
-  const { boot, folder } = prepare(port)
+  const { boot, folder } = await prepare(port)
   const smtpd = new Smtpd()
   smtpd.boot(boot)
   const failed = await smtpd.hear('failed')
@@ -196,7 +196,7 @@ test('a port that is taken is told in a sentence, and the process ends', async (
 })
 
 test('a certificate that is broken leaves the one before in force', async (t) => {
-  const { boot, folder } = prepare()
+  const { boot, folder } = await prepare()
   const open: SmtpdBoot = { ...boot, settings: { ...boot.settings, clientConnectionCountLimit: 0 } }
   const smtpd = new Smtpd()
   smtpd.boot(open)

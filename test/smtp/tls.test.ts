@@ -8,7 +8,7 @@ import { fakes } from './support/fakes.ts'
 import { serve } from './support/serve.ts'
 import { Talk } from './support/talk.ts'
 
-const CERTIFICATE = newCertificate()
+const CERTIFICATE = await newCertificate()
 
 test('STARTTLS is offered with a certificate, and within TLS no more', async (t) => {
   await using serving = await serve({}, CERTIFICATE)
@@ -135,7 +135,7 @@ test('a new certificate is served to the next client, and the session before it 
   await using before = await Talk.greeted(serving.port)
   await before.ask('STARTTLS')
   await before.startTls()
-  const next = newCertificate()
+  const next = await newCertificate()
   serving.server.adopt(serving.environment, next)
   await using after = await Talk.greeted(serving.port)
   await after.ask('STARTTLS')

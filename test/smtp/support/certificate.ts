@@ -5,11 +5,11 @@ import { ensureCertificate } from '#src/net/certificate.ts'
 import type { Certificate } from '#src/smtp/server.ts'
 
 /** A pair of our own, made afresh. */
-export function newCertificate(): Certificate {
+export async function newCertificate(): Promise<Certificate> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-certificate-'))
   try {
     const files = { certificateFile: join(folder, 'smtpd.crt'), keyFile: join(folder, 'smtpd.key') }
-    ensureCertificate(files, 'mx.example.test', Date.now())
+    await ensureCertificate(files, 'mx.example.test', Date.now())
     return { cert: readFileSync(files.certificateFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
   } finally {
     rmSync(folder, { recursive: true })
