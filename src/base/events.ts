@@ -34,6 +34,7 @@ export type EventName =
   | 'qmgr.action'
   | 'delivery.recipient'
   | 'delivery.connection'
+  | 'delivery.alarm'
   | 'mailbox.start'
   | 'mailbox.delivered'
   | 'mailbox.error'

@@ -36,6 +36,8 @@ export interface Config {
   readonly workers: number
   readonly signatureFolder: string
   readonly tls: { readonly certificateFile: string; readonly keyFile: string }
+  /** Validating resolvers, asked in this order; none: those of /etc/resolv.conf. */
+  readonly dnsServers: readonly HostPort[]
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly jsonFile: string
@@ -65,6 +67,7 @@ const TOP_KEYS = [
   'workers',
   'signatures',
   'tls',
+  'dns',
   'log',
   'limits',
   'settings',
@@ -134,6 +137,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
     tls: readTls(top.table('tls'), folder, dataFolder),
+    dnsServers: readDns(top.table('dns')),
     log: readLog(top.table('log'), folder, dataFolder),
     overrides: { ...limits, ...readZimbraSettings(top.table('settings'), limits) },
   }
@@ -201,6 +205,26 @@ function readTls(table: Table, folder: string, dataFolder: string): Config['tls'
     certificateFile: resolve(folder, table.text('certificate', join(dataFolder, 'tls', 'certificate.pem'))),
     keyFile: resolve(folder, table.text('key', join(dataFolder, 'tls', 'key.pem'))),
   }
+}
+
+/** Resolvers that one lookup may go to, one after another: resolv.conf(5) has three. */
+const DNS_SERVERS_MAX = 3
+const DNS_PORT = 53
+
+function readDns(table: Table): readonly HostPort[] {
+  table.only(['servers'])
+  const given = table.raw('servers') ?? []
+  if (!Array.isArray(given) || given.length > DNS_SERVERS_MAX) {
+    table.wrong('servers', `must be a list of ${DNS_SERVERS_MAX} addresses at most`)
+    return []
+  }
+  return given.flatMap((text: unknown) => {
+    const bare = typeof text === 'string' && isIP(text) !== 0 ? { host: text, port: DNS_PORT } : undefined
+    const server = bare ?? (typeof text === 'string' ? parseHostPort(text, DNS_PORT) : undefined)
+    if (server !== undefined && isIP(server.host) !== 0) return [server]
+    table.wrong('servers', 'must hold addresses such as 127.0.0.1, 127.0.0.1:5353 or [::1]:53')
+    return []
+  })
 }
 
 function readLog(table: Table, folder: string, dataFolder: string): Config['log'] {

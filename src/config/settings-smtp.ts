@@ -32,7 +32,7 @@ export const SMTP_SETTINGS = {
     items: 'networks',
     default: ['127.0.0.0/8', '[::1]/128'],
     takesHold: 'next connection',
-    text: 'Clients that are trusted: the connection limit does not count for them. `!` in front of a network takes it out again; the first that fits decides.',
+    text: 'Clients that are trusted: they may send mail to any domain, and the connection limit does not count for them. `!` in front of a network takes it out again; the first that fits decides.',
   },
   messageSizeLimitBytes: {
     postfix: 'message_size_limit',

@@ -1,12 +1,19 @@
 import type { Setting, ValueOf } from './setting.ts'
 import { DELIVERY_SETTINGS, QUEUE_SETTINGS } from './settings-queue.ts'
+import { OUTBOUND_SETTINGS, ROUTING_SETTINGS } from './settings-outbound.ts'
 import { SMTP_SETTINGS } from './settings-smtp.ts'
 
 /**
  * Every setting that has a name in Postfix or Zimbra: the one table. postern.toml, the directory, the checks
  * and docs/settings.md come from it.
  */
-export const SETTINGS = { ...SMTP_SETTINGS, ...QUEUE_SETTINGS, ...DELIVERY_SETTINGS } as const
+export const SETTINGS = {
+  ...SMTP_SETTINGS,
+  ...QUEUE_SETTINGS,
+  ...DELIVERY_SETTINGS,
+  ...ROUTING_SETTINGS,
+  ...OUTBOUND_SETTINGS,
+} as const
 
 export type SettingKey = keyof typeof SETTINGS
 

@@ -13,7 +13,7 @@ import type { Dialogue, Step } from './dialogue.ts'
 import type { Break, Stage } from './failure.ts'
 import type { Capabilities } from './handshake.ts'
 import type { PeerReply } from './replies.ts'
-import type { DeliverySettings, DeliveryTimeouts, TlsLevel } from './settings.ts'
+import type { AgentSettings, DeliveryTimeouts, TlsLevel } from './settings.ts'
 
 /** One address of a destination. */
 export interface PeerAddress {
@@ -25,7 +25,7 @@ export interface PeerAddress {
 }
 
 export interface ConnectionContext {
-  readonly settings: DeliverySettings
+  readonly settings: AgentSettings
   readonly clock: Clock
   readonly createEncoder: () => BodyEncoder
 }

@@ -1,16 +1,12 @@
-import { isIP } from 'node:net'
-import { errorCode } from '#src/base/fault.ts'
 import { isLoopback } from '#src/net/addresses.ts'
 import { Connection } from './connection.ts'
 import { localResult, systemText } from './failure.ts'
 import { Handshake } from './handshake.ts'
-import type { Destination } from '#src/queue/ports.ts'
-import type { ConnectionContext, PeerAddress } from './connection.ts'
+import type { Clock } from '#src/base/clock.ts'
+import type { BodyEncoder } from './body.ts'
+import type { PeerAddress } from './connection.ts'
 import type { Result } from './failure.ts'
-import type { TlsLevel } from './settings.ts'
-
-/** Finds the addresses of a host, the best first. Rejects with a system or DNS error code. */
-export type Lookup = (host: string, signal: AbortSignal) => Promise<readonly string[]>
+import type { DeliverySettings, TlsLevel } from './settings.ts'
 
 /** Why no connection was made. */
 export interface OpenFailure {
@@ -28,11 +24,20 @@ export type Opened =
   | { readonly kind: 'open'; readonly connection: Connection }
   | { readonly kind: 'failed'; readonly failure: OpenFailure }
 
-export interface ConnectorContext extends ConnectionContext {
-  readonly lookup: Lookup
+export interface ConnectorContext {
+  readonly settings: () => DeliverySettings
+  readonly clock: Clock
+  readonly createEncoder: () => BodyEncoder
 }
 
-/** Makes connections: addresses one after another, TLS by level, and the words for what goes wrong. */
+/** What is to be known of one address before it is connected to. */
+export interface Approach {
+  readonly peer: PeerAddress
+  /** Names that the peer must not greet us with: they are ours (RFC 5321 section 4.1.1.1 makes it say its own). */
+  readonly ownNames: ReadonlySet<string> | undefined
+}
+
+/** Makes connections: TLS by level, and the words for what goes wrong. */
 export class Connector {
   readonly #context: ConnectorContext
 
@@ -40,56 +45,33 @@ export class Connector {
     this.#context = context
   }
 
-  /** A connection that is ready for MAIL, from the first address that gives one. */
-  async open(destination: Destination, signal: AbortSignal): Promise<Opened> {
-    const host = bareHost(destination.host)
-    const found = await this.#addresses(host, signal)
-    if (!Array.isArray(found)) return { kind: 'failed', failure: found }
-    let last: Opened | undefined
-    for (const address of found) {
-      const peer: PeerAddress = { protocol: destination.protocol, host, address, port: destination.port }
-      last = await this.#tryPeer(peer, signal)
-      if (last.kind === 'open' || signal.aborted) return last
-    }
-    return last ?? { kind: 'failed', failure: notFound(host, 'ENOTFOUND') }
-  }
-
-  async #addresses(host: string, signal: AbortSignal): Promise<string[] | OpenFailure> {
-    if (isIP(host) !== 0) return [host]
-    try {
-      const found = await this.#context.lookup(host, signal)
-      return found.length === 0
-        ? notFound(host, 'ENODATA')
-        : found.slice(0, this.#context.settings.addressesMax)
-    } catch (error) {
-      return notFound(host, errorCode(error))
-    }
-  }
-
-  async #tryPeer(peer: PeerAddress, signal: AbortSignal): Promise<Opened> {
-    const level = this.#level(peer)
-    const first = await this.#try(peer, level, signal)
-    if (first.plainMayDo && !signal.aborted) return (await this.#try(peer, 'none', signal)).opened
+  /** A connection that is ready for MAIL. */
+  async open(approach: Approach, signal: AbortSignal): Promise<Opened> {
+    const level = this.#level(approach.peer)
+    const first = await this.#try(approach, level, signal)
+    if (first.plainMayDo && !signal.aborted) return (await this.#try(approach, 'none', signal)).opened
     return first.opened
   }
 
   #level(peer: PeerAddress): TlsLevel {
-    const level = this.#context.settings.tls[peer.protocol]
+    const level = this.#context.settings()[peer.protocol].tls
     return peer.protocol === 'lmtp' && level === 'may' && isLoopback(peer.address) ? 'none' : level
   }
 
   async #try(
-    peer: PeerAddress,
+    { peer, ownNames }: Approach,
     tls: TlsLevel,
     signal: AbortSignal,
   ): Promise<{ readonly opened: Opened; readonly plainMayDo: boolean }> {
-    const { settings } = this.#context
-    const connection = new Connection(peer, tls, this.#context)
+    const { clock, createEncoder } = this.#context
+    const settings = this.#context.settings()[peer.protocol]
+    const connection = new Connection(peer, tls, { settings, clock, createEncoder })
     const handshake = new Handshake({
       protocol: peer.protocol,
       helloName: settings.helloName,
       peer: connection.name,
       tls,
+      ownNames,
     })
     const cancel = (): void => connection.cancel()
     signal.addEventListener('abort', cancel, { once: true })
@@ -112,16 +94,4 @@ export class Connector {
     const failure: OpenFailure = { result: failed, relay: connection.relay, verdict }
     return { opened: { kind: 'failed', failure }, plainMayDo: handshake.plainMayDo }
   }
-}
-
-/** `[192.0.2.1]` and `[host]` mean: no MX lookup; here that is all the same. */
-function bareHost(host: string): string {
-  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
-}
-
-/** A name that cannot be resolved is tried again: a broken resolver must not bounce mail. */
-function notFound(host: string, code: string): OpenFailure {
-  const why = code === 'ENOTFOUND' || code === 'ENODATA' ? 'Host not found' : 'Host not found, try again'
-  const text = `Host or domain name not found. Name service error for name=${host} type=A: ${why}`
-  return { result: localResult('deferred', '4.4.3', text), relay: 'none', verdict: 'dead' }
 }

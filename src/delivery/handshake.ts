@@ -33,6 +33,8 @@ export interface HandshakeOptions {
   readonly helloName: string
   readonly peer: PeerName
   readonly tls: TlsLevel
+  /** Lower case; a peer that says one of these is ourselves. undefined where it may be a filter of ours. */
+  readonly ownNames: ReadonlySet<string> | undefined
 }
 
 /** From the greeting to a connection that is ready for MAIL. */
@@ -148,6 +150,16 @@ export class Handshake implements Dialogue {
       }
       return this.#refused(reply.code >= 500 ? 'bounced' : 'deferred', reply)
     }
+    if (this.#isOurselves(reply)) {
+      // smtp(8): it is not the host that does not work, so nobody else's mail waits for it.
+      this.#counts = false
+      this.#failure = localResult(
+        'bounced',
+        '5.4.6',
+        `mail loops back to myself: ${this.#options.peer} has my own name`,
+      )
+      return LEAVE
+    }
     if (this.#stage !== 'helo') this.#capabilities = readCapabilities(reply)
     if (this.#secured || this.#options.tls === 'none') return CLEAN
     if (this.#capabilities.startTls) {
@@ -161,6 +173,14 @@ export class Handshake implements Dialogue {
       `TLS is required, but was not offered by host ${this.#options.peer}`,
     )
     return LEAVE
+  }
+
+  /** The first word of the answer to EHLO is the name of who answers (RFC 5321 section 4.1.1.1). */
+  #isOurselves(reply: PeerReply): boolean {
+    const { ownNames } = this.#options
+    if (ownNames === undefined) return false
+    const name = /^.{4}([^ ]+)/.exec(reply.lines[0] ?? '')?.[1] ?? ''
+    return ownNames.has(name.toLowerCase())
   }
 
   #startTls(reply: PeerReply): Step {

@@ -18,11 +18,11 @@ export interface HealthLimits {
  * by itself with a single probe.
  */
 export class Health {
-  readonly #limits: HealthLimits
+  readonly #limits: () => HealthLimits
   #state: HealthState = { at: 'well', failures: 0 }
   #pausedUntilMs = 0
 
-  constructor(limits: HealthLimits) {
+  constructor(limits: () => HealthLimits) {
     this.#limits = limits
   }
 
@@ -50,12 +50,12 @@ export class Health {
     const state = this.state(nowMs)
     // Failures that were on their way when the rest began do not prolong it.
     if (state.at === 'resting') return false
-    const failures = state.at === 'well' ? state.failures + 1 : this.#limits.failuresMax
-    if (failures < this.#limits.failuresMax) {
+    const failures = state.at === 'well' ? state.failures + 1 : this.#limits().failuresMax
+    if (failures < this.#limits().failuresMax) {
       this.#state = { at: 'well', failures }
       return false
     }
-    this.#state = { at: 'resting', untilMs: nowMs + this.#limits.restMs, reason, dsn }
+    this.#state = { at: 'resting', untilMs: nowMs + this.#limits().restMs, reason, dsn }
     return true
   }
 
@@ -69,7 +69,7 @@ export class Health {
   /** The peer said 421. True when that begins a pause. */
   pause(nowMs: number): boolean {
     if (this.pauseMs(nowMs) > 0) return false
-    this.#pausedUntilMs = nowMs + this.#limits.pauseMs
+    this.#pausedUntilMs = nowMs + this.#limits().pauseMs
     return true
   }
 }

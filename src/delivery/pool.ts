@@ -2,7 +2,7 @@ import { Health } from './health.ts'
 import type { Destination } from '#src/queue/ports.ts'
 import type { Connection } from './connection.ts'
 import type { HealthState } from './health.ts'
-import type { DeliverySettings } from './settings.ts'
+import type { AgentSettings } from './settings.ts'
 
 /** Idle connections of all destinations together, and how many there may be. */
 export interface IdleBudget {
@@ -17,7 +17,7 @@ export interface IdleBudget {
 export class Pool {
   readonly destination: Destination
   readonly health: Health
-  readonly #settings: DeliverySettings
+  readonly #settings: () => AgentSettings
   /** The last one used is the first one used again, so that surplus ones grow old and close. */
   readonly #idle: Connection[] = []
   #active = 0
@@ -26,7 +26,7 @@ export class Pool {
 
   readonly #budget: IdleBudget
 
-  constructor(destination: Destination, settings: DeliverySettings, budget: IdleBudget) {
+  constructor(destination: Destination, settings: () => AgentSettings, budget: IdleBudget) {
     this.#budget = budget
     this.destination = destination
     this.health = new Health(settings)
@@ -47,7 +47,9 @@ export class Pool {
       case 'probing':
         return this.#probing || this.#active > 0 || this.health.pauseMs(nowMs) > 0 ? 0 : 1
       case 'well':
-        return this.health.pauseMs(nowMs) > 0 ? 0 : Math.max(0, this.#settings.concurrencyMax - this.#active)
+        return this.health.pauseMs(nowMs) > 0
+          ? 0
+          : Math.max(0, this.#settings().concurrencyMax - this.#active)
     }
   }
 
@@ -61,6 +63,24 @@ export class Pool {
   end(): void {
     this.#active -= 1
     if (this.#active === 0) this.#probing = false
+  }
+
+  /** A transaction went through. True when that ends a rest. */
+  succeeded(): boolean {
+    return this.health.succeeded()
+  }
+
+  /** A connection could not be made, or broke. True when that begins a rest. */
+  failed(nowMs: number, reason: string, dsn: string): boolean {
+    return this.health.failed(nowMs, reason, dsn)
+  }
+
+  get restMs(): number {
+    return this.#settings().restMs
+  }
+
+  get pauseMs(): number {
+    return this.#settings().pauseMs
   }
 
   /** An open connection that nobody uses. */
@@ -77,7 +97,7 @@ export class Pool {
 
   /** Keeps a connection for the next delivery, for `idleMs`. */
   keep(connection: Connection): void {
-    const full = this.#idle.length >= this.#settings.concurrencyMax || this.#budget.kept >= this.#budget.max
+    const full = this.#idle.length >= this.#settings().concurrencyMax || this.#budget.kept >= this.#budget.max
     if (!connection.reusable || full || this.#closed) {
       connection.quit()
       return

@@ -33,17 +33,18 @@ export interface DeliveryTimeouts {
  */
 export type TlsLevel = 'none' | 'may' | 'encrypt'
 
-export interface DeliverySettings {
-  /** What we call ourselves in LHLO and EHLO (lmtp_lhlo_name, myhostname). */
+/** What one delivery agent is told: as in Postfix, lmtp and smtp have each parameter for itself. */
+export interface AgentSettings {
+  /** What we call ourselves in LHLO and EHLO (lmtp_lhlo_name, smtp_helo_name). */
   readonly helloName: string
-  /** Deliveries at once to one destination: zimbraLmtpNumThreads, default_destination_concurrency_limit. */
+  /** Deliveries at once to one destination: zimbraLmtpNumThreads, smtp_destination_concurrency_limit. */
   readonly concurrencyMax: number
-  /** Deliveries at once to all destinations (default_process_limit). */
+  /** With how many a destination begins (initial_destination_concurrency). At concurrencyMax it stays there. */
+  readonly concurrencyFirst: number
+  /** Deliveries at once of this protocol, so that neither takes the other's place (default_process_limit). */
   readonly connectionsMax: number
   /** Recipients in one transaction (lmtp_destination_recipient_limit). */
   readonly recipientsMax: number
-  /** Addresses of one host that are tried in one attempt (lmtp_mx_address_limit). */
-  readonly addressesMax: number
   /** How long an unused connection is kept (zimbraMtaLmtpConnectionCacheTimeLimit). */
   readonly idleMs: number
   /** How long one connection is used in all (lmtp_connection_reuse_time_limit). */
@@ -56,31 +57,36 @@ export interface DeliverySettings {
   readonly restMs: number
   /** How long no new delivery starts after a 421: the peer asked for less, not for nothing. */
   readonly pauseMs: number
+  /** Between the ends and starts of deliveries to one destination, one at a time; 0 for none (…_destination_rate_delay). */
+  readonly rateDelayMs: number
   /** How long running deliveries may go on after close(). */
   readonly closeMs: number
-  readonly tls: {
-    readonly smtp: TlsLevel
-    /** To a loopback address no TLS is used whatever this says. */
-    readonly lmtp: TlsLevel
-  }
+  /** To a loopback address LMTP uses no TLS at 'may'. */
+  readonly tls: TlsLevel
   readonly timeouts: DeliveryTimeouts
+}
+
+export interface DeliverySettings {
+  readonly lmtp: AgentSettings
+  readonly smtp: AgentSettings
 }
 
 const SECOND = 1000
 
-export const DEFAULT_DELIVERY: Omit<DeliverySettings, 'helloName'> = {
+const LMTP: Omit<AgentSettings, 'helloName'> = {
   concurrencyMax: 20,
+  concurrencyFirst: 20,
   connectionsMax: 500,
   recipientsMax: 50,
-  addressesMax: 5,
   idleMs: 4 * SECOND,
   reuseMs: 300 * SECOND,
   usesMax: 1000,
   failuresMax: 5,
   restMs: 60 * SECOND,
   pauseMs: SECOND,
+  rateDelayMs: 0,
   closeMs: 10 * SECOND,
-  tls: { smtp: 'may', lmtp: 'may' },
+  tls: 'may',
   timeouts: {
     connectMs: 30 * SECOND,
     helloMs: 300 * SECOND,
@@ -93,4 +99,12 @@ export const DEFAULT_DELIVERY: Omit<DeliverySettings, 'helloName'> = {
     rsetMs: 20 * SECOND,
     quitMs: 10 * SECOND,
   },
+}
+
+/** A stranger's server has to earn its twenty connections, and is left alone for longer. */
+const SMTP: Omit<AgentSettings, 'helloName'> = { ...LMTP, concurrencyFirst: 5, restMs: 300 * SECOND }
+
+/** Postfix's defaults. */
+export function defaultDelivery(helloName: string): DeliverySettings {
+  return { lmtp: { ...LMTP, helloName }, smtp: { ...SMTP, helloName } }
 }

@@ -1,8 +1,6 @@
 import { errorText } from '#src/base/fault.ts'
 import { Cache } from './cache.ts'
 import { ATTR, addressKey, fold, splitAddresses } from './names.ts'
-import { parseTransport } from './transport.ts'
-import type { Transport } from './transport.ts'
 import { addressText, parseAddress } from '#src/mail/address.ts'
 import type { Statement, Store } from '#src/store/sqlite.ts'
 import { openStore } from '#src/store/sqlite.ts'
@@ -12,12 +10,18 @@ export type DomainKind = 'local' | 'alias' | 'foreign' | 'unavailable'
 
 /** What the directory knows of a recipient. 'unavailable' is not 'unknown': it is answered 451, never 550. */
 export type RecipientLookup =
-  /** Addresses of mailboxes of ours; never empty. */
+  /** Addresses of mailboxes of ours, and those outside that an account or list forwards to; never empty. */
   | { readonly kind: 'found'; readonly deliverTo: readonly string[] }
   | { readonly kind: 'unknown' }
-  /** The recipient exists, but its aliases lead out of our domains or grow beyond a limit. */
+  /** The recipient exists, but its aliases grow beyond a limit. */
   | { readonly kind: 'unusable'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly reason: string }
+
+/** 'unknown': the directory cannot be read. */
+export type TransportLookup =
+  | { readonly kind: 'found'; readonly value: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unknown' }
 
 export interface DirectoryOptions {
   readonly path: string
@@ -48,7 +52,8 @@ export class Directory implements Disposable {
   #version = -1
   readonly #recipients = new Cache<RecipientLookup>(CACHE_ENTRIES_MAX)
   readonly #domains = new Cache<DomainKind>(CACHE_ENTRIES_MAX)
-  readonly #transports = new Cache<Transport>(CACHE_ENTRIES_MAX)
+  readonly #transports = new Cache<TransportLookup>(CACHE_ENTRIES_MAX)
+  #epoch = 0
 
   constructor(options: DirectoryOptions) {
     this.#options = options
@@ -78,14 +83,25 @@ export class Directory implements Disposable {
     }
   }
 
-  /** By which way mail for a delivery address goes: its own zimbraMailTransport, or its domain's. */
-  transport(address: string): Transport {
+  /** The zimbraMailTransport that a delivery address or a domain of ours names, as it is written there. */
+  transport(key: string): TransportLookup {
     try {
       const queries = this.#fresh()
-      return this.#transports.get(address, () => transportOf(queries, address))
+      return this.#transports.get(key, () => transportOf(queries, fold(key)))
     } catch (error) {
-      return { kind: 'unavailable', reason: this.#drop(error) }
+      this.#drop(error)
+      return { kind: 'unknown' }
     }
+  }
+
+  /** Counts the changes that this process has seen: what was made of earlier answers is stale at another count. */
+  get epoch(): number {
+    try {
+      this.#fresh()
+    } catch (error) {
+      this.#drop(error)
+    }
+    return this.#epoch
   }
 
   /**
@@ -127,6 +143,7 @@ export class Directory implements Disposable {
       this.#recipients.clear()
       this.#domains.clear()
       this.#transports.clear()
+      this.#epoch += 1
       this.#version = version
     }
     this.#trouble = ''
@@ -138,6 +155,7 @@ export class Directory implements Disposable {
     this.#trouble = errorText(error)
     this.#open?.store.close()
     this.#open = undefined
+    this.#epoch += 1
     return this.#trouble
   }
 
@@ -196,19 +214,13 @@ function domainKind(queries: Queries, name: string): DomainKind {
   return 'foreign'
 }
 
-function transportOf({ byValue, attribute }: Queries, address: string): Transport {
-  const key = addressKey(address) ?? ''
-  const domain = key.slice(key.lastIndexOf('@') + 1)
-  for (const [name, value] of [
-    [ATTR.deliveryAddress, key],
-    [ATTR.domainName, domain],
-  ] as const) {
-    for (const entry of byValue.all(value, name)) {
-      const text = attribute.get(entry, ATTR.transport)
-      if (text !== undefined) return parseTransport(text)
-    }
+function transportOf({ byValue, attribute }: Queries, key: string): TransportLookup {
+  const name = key.includes('@') ? ATTR.deliveryAddress : ATTR.domainName
+  for (const entry of byValue.all(key, name)) {
+    const value = attribute.get(entry, ATTR.transport)?.trim() ?? ''
+    if (value !== '') return { kind: 'found', value }
   }
-  return { kind: 'default' }
+  return { kind: 'none' }
 }
 
 /** Follows one recipient to its mailboxes. */
@@ -244,7 +256,8 @@ class Expansion {
       return
     }
     if (domainKind(this.#queries, parsed.domain) === 'foreign') {
-      this.#trouble = 'it is forwarded out of our domains'
+      // zimbraMailForwardingAddress: a list or an account may send its mail on to anywhere.
+      this.#mailboxes.set(key, parsed.text)
       return
     }
     for (const next of this.#steps(parsed.local, parsed.domain)) {

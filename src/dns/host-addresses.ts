@@ -49,6 +49,7 @@ export async function hostAddresses(
 ): Promise<HostAddresses> {
   const version = isIP(host)
   if (version === 4 || version === 6) return numericHost(host, version, sources)
+  if (host === 'localhost' || host.endsWith('.localhost')) return loopback(host, sources)
   let last: HostAddresses = { kind: 'none', status: '5.4.4', text: `unable to look up host ${host}` }
   for (const source of sources.order) {
     last = source === 'dns' ? await dnsAddresses(host, sources, signal) : await native(host, sources, signal)
@@ -66,6 +67,17 @@ function numericHost(host: string, family: 4 | 6, sources: HostSources): HostAdd
     kind: 'found',
     addresses: [withAddress({ address: host, family, canonicalHost: host, secure: false })],
   }
+}
+
+/** RFC 6761 section 6.3: nobody is asked for this name, whatever a resolver would say of it. */
+function loopback(host: string, sources: HostSources): HostAddresses {
+  const addresses = sources.families.map((family) => ({
+    address: family === 4 ? '127.0.0.1' : '::1',
+    family,
+    canonicalHost: host,
+    secure: false,
+  }))
+  return { kind: 'found', addresses }
 }
 
 async function native(

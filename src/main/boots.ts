@@ -1,11 +1,12 @@
 import type { Settings } from '#src/config/settings.ts'
-import { DEFAULT_DELIVERY } from '#src/delivery/settings.ts'
-import type { DeliverySettings } from '#src/delivery/settings.ts'
+import { defaultDelivery } from '#src/delivery/settings.ts'
+import type { AgentSettings, DeliverySettings } from '#src/delivery/settings.ts'
 import type { Generation } from './generation.ts'
 import type { LogBoot } from './ipc.ts'
 import type { MailboxBoot } from './mailbox-boot.ts'
 import type { Paths } from '#src/config/paths.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
+import type { RoutingBoot } from './qmgr-routing.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 
 /** What the settings messages of the processes are made of. */
@@ -42,7 +43,7 @@ export function mailboxBoot(context: BootContext): MailboxBoot {
 const UNBOUNDED_MESSAGE_BYTES = 100_000_000
 
 export function qmgrBoot(context: BootContext): QmgrBoot {
-  const { settings, config, number } = context.generation
+  const { settings, number } = context.generation
   const { paths } = context
   const message =
     settings.messageSizeLimitBytes === 0 ? UNBOUNDED_MESSAGE_BYTES : settings.messageSizeLimitBytes
@@ -62,7 +63,7 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
     },
     bounceSizeLimitBytes: settings.bounceSizeLimitBytes,
     directoryFile: paths.directory,
-    lmtp: config.lmtpServer ?? { host: reachableAddress(config.mailbox.address), port: config.mailbox.port },
+    routing: routingBoot(context),
     delivery: deliverySettings(settings),
     generation: number,
     log: logOf(context),
@@ -75,15 +76,88 @@ function reachableAddress(address: string): string {
   return address === '::' ? '::1' : address
 }
 
-function deliverySettings(settings: Settings): DeliverySettings {
+function routingBoot({ generation }: BootContext): RoutingBoot {
+  const { settings, config } = generation
+  const store = config.lmtpServer ?? {
+    host: reachableAddress(config.mailbox.address),
+    port: config.mailbox.port,
+  }
+  const mailboxes = `lmtp:[${store.host}]:${store.port}`
   return {
-    ...DEFAULT_DELIVERY,
-    helloName: settings.myHostname,
+    settings: {
+      ownName: settings.myHostname.toLowerCase(),
+      recipientDelimiters: settings.recipientDelimiter,
+      localTransport: mailboxes,
+      virtualTransport: mailboxes,
+      relayTransport: 'relay',
+      defaultTransport: 'smtp',
+      relayHost: settings.relayHost.join(' '),
+      fallbackRelayHost: settings.smtpFallbackRelay.join(' '),
+      smtpPort: settings.smtpTcpPort,
+    },
+    own: {
+      hostname: settings.myHostname,
+      listeners: config.listeners,
+      proxyInterfaces: settings.proxyInterfaces,
+    },
+    candidates: {
+      dnsSupport: settings.smtpDnsSupportLevel,
+      smtpHostLookup: settings.smtpHostLookup.filter(isHostSource),
+      lmtpHostLookup: settings.lmtpHostLookup.filter(isHostSource),
+      families: FAMILIES[settings.inetProtocols],
+      addressPreference: settings.smtpAddressPreference,
+      addressesMax: settings.smtpMxAddressLimit,
+      sessionsMax: settings.smtpMxSessionLimit,
+    },
+    dnsServers: config.dnsServers,
+  }
+}
+
+const FAMILIES = { all: [4, 6], ipv4: [4], ipv6: [6] } as const
+
+function isHostSource(word: string): word is 'dns' | 'native' {
+  return word === 'dns' || word === 'native'
+}
+
+function smtpSettings(settings: Settings): AgentSettings {
+  const { smtpHeloName, myHostname } = settings
+  const { smtp } = defaultDelivery(smtpHeloName === '$myhostname' ? myHostname : smtpHeloName)
+  const limit = settings.smtpDestinationConcurrencyLimit
+  return {
+    ...smtp,
+    concurrencyMax: limit,
+    concurrencyFirst: Math.min(limit, settings.initialDestinationConcurrency),
+    recipientsMax: settings.smtpDestinationRecipientLimit,
+    idleMs: settings.smtpConnectionCacheTimeLimitMs,
+    restMs: settings.minimalBackoffTimeMs,
+    rateDelayMs: settings.smtpDestinationRateDelayMs,
+    tls: settings.smtpTlsSecurityLevel,
+    timeouts: {
+      connectMs: settings.smtpConnectTimeoutMs,
+      helloMs: settings.smtpHeloTimeoutMs,
+      startTlsMs: settings.smtpStarttlsTimeoutMs,
+      mailMs: settings.smtpMailTimeoutMs,
+      rcptMs: settings.smtpRcptTimeoutMs,
+      dataInitMs: settings.smtpDataInitTimeoutMs,
+      dataXferMs: settings.smtpDataXferTimeoutMs,
+      dataDoneMs: settings.smtpDataDoneTimeoutMs,
+      rsetMs: settings.smtpRsetTimeoutMs,
+      quitMs: settings.smtpQuitTimeoutMs,
+    },
+  }
+}
+
+function deliverySettings(settings: Settings): DeliverySettings {
+  const defaults = defaultDelivery(settings.myHostname)
+  const lmtp: AgentSettings = {
+    ...defaults.lmtp,
     concurrencyMax: settings.lmtpDestinationConcurrencyLimit,
+    // A mailbox server is ours: it need not earn what it may have.
+    concurrencyFirst: settings.lmtpDestinationConcurrencyLimit,
     recipientsMax: settings.lmtpDestinationRecipientLimit,
     idleMs: settings.lmtpConnectionCacheTimeLimitMs,
-    restMs: Math.min(DEFAULT_DELIVERY.restMs, settings.minimalBackoffTimeMs),
-    tls: { ...DEFAULT_DELIVERY.tls, lmtp: settings.lmtpTlsSecurityLevel },
+    restMs: Math.min(defaults.lmtp.restMs, settings.minimalBackoffTimeMs),
+    tls: settings.lmtpTlsSecurityLevel,
     timeouts: {
       connectMs: settings.lmtpConnectTimeoutMs,
       helloMs: settings.lmtpLhloTimeoutMs,
@@ -97,6 +171,7 @@ function deliverySettings(settings: Settings): DeliverySettings {
       quitMs: settings.lmtpQuitTimeoutMs,
     },
   }
+  return { lmtp, smtp: smtpSettings(settings) }
 }
 
 export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {

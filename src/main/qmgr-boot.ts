@@ -1,6 +1,7 @@
 import type { DeliverySettings } from '#src/delivery/settings.ts'
 import type { RetryTimes } from '#src/queue/schedule.ts'
 import type { LogBoot } from './ipc.ts'
+import type { RoutingBoot } from './qmgr-routing.ts'
 
 /** What master tells the queue manager at its start, and again with each generation of settings. */
 export interface QmgrBoot {
@@ -20,8 +21,7 @@ export interface QmgrBoot {
   readonly bounceSizeLimitBytes: number
   /** The embedded directory, whose accounts and domains may name a transport of their own. */
   readonly directoryFile: string
-  /** Where mail goes for which the directory names no transport. */
-  readonly lmtp: { readonly host: string; readonly port: number }
+  readonly routing: RoutingBoot
   readonly delivery: DeliverySettings
   /** Number of the settings generation, recorded in the store with the time it came into force. */
   readonly generation: number

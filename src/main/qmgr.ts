@@ -22,7 +22,7 @@ import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
-import { createRouter } from './router.ts'
+import { QmgrRouting } from './qmgr-routing.ts'
 
 /**
  * The queue manager as a process: the one that writes the queue, decides what is tried when, and delivers it. It
@@ -40,6 +40,7 @@ interface Running {
   readonly lock: StoreLock
   readonly writer: WriterHandle
   readonly reader: QueueReader
+  readonly routing: QmgrRouting
   readonly deliverer: Deliverer
   readonly scheduler: Scheduler
   readonly control: ControlServer
@@ -64,6 +65,7 @@ process.on('message', (message: ToChild<QmgrBoot>) => {
       break
     case 'settings':
       boot = message.boot
+      running?.routing.update(message.boot.routing)
       recordGeneration(message.boot)
       break
     case 'stop':
@@ -117,21 +119,24 @@ async function start(settings: QmgrBoot): Promise<void> {
 
 function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
   const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
+  // Only transports and domains are looked up here: recipients were resolved when they were taken.
+  const directory = new Directory({ path: settings.directoryFile, recipientDelimiter: '', expansionLimit: 1 })
+  const routing = new QmgrRouting(directory, settings.routing)
   const deliverer = createDeliverer({
-    settings: settings.delivery,
+    settings: () => (boot ?? settings).delivery,
+    planner: routing.plan,
+    ownNames: routing.ownNames,
     log: opened,
     createEncoder: () => new BodyEncoder(),
   })
   const makeId = createQueueIds(process.pid)
-  // Only transports and domains are looked up here: recipients were resolved when they were taken.
-  const directory = new Directory({ path: settings.directoryFile, recipientDelimiter: '', expansionLimit: 1 })
   const scheduler = new Scheduler({
     writer,
     reader,
     spoolDir: settings.spoolDir,
     activeRecipientsMax: settings.activeRecipientsMax,
     deliverer,
-    router: createRouter(directory, settings.lmtp),
+    router: routing.route,
     composeBounce: (message, failures, body) =>
       createBounceComposer({
         hostname: settings.hostname,
@@ -150,7 +155,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     isActive: (seq) => scheduler.isActive(seq),
     log: opened,
   })
-  return { lock, writer, reader, deliverer, scheduler, control }
+  return { lock, writer, reader, routing, deliverer, scheduler, control }
 }
 
 /** When which settings came into force, beside the messages that they were applied to. */

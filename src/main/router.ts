@@ -1,57 +1,78 @@
 import type { Directory } from '#src/directory/directory.ts'
-import { parseAddress } from '#src/mail/address.ts'
-import type { Destination, Route } from '#src/queue/ports.ts'
+import { routeRecipient } from '#src/delivery/routing/route.ts'
+import type { Routing, RoutingLookups, RoutingSettings } from '#src/delivery/routing/route.ts'
+import type { Destination, DestinationHop, Route, Router } from '#src/queue/ports.ts'
+import { isIP } from 'node:net'
 
 /** The lookups that routing wants of the directory. */
-export type Routes = Pick<Directory, 'domain' | 'transport'>
+export type Routes = Pick<Directory, 'domain' | 'transport' | 'epoch'>
+
+/** Routes that are kept; one takes some 300 bytes. Beyond it the oldest goes. */
+const ROUTES_MAX = 20_000
 
 /**
- * Decides at each attempt where mail for an address goes: by the transport that the directory names for its account or
- * domain, else to `lmtp`. Mail for foreign domains can only be a bounce (policy takes no other), and there is no way
- * out for it, so it ends there, as with `default_transport = error:` in Postfix.
+ * Decides at each attempt where mail for an address goes, without waiting for anything: by the transport that the
+ * directory names for its account or domain, else to the mailbox server for our own domains, and out for others. A
+ * name is looked up only when it is connected to. Answers are kept until the directory changes.
  */
-export function createRouter(
-  directory: Routes,
-  lmtp: { readonly host: string; readonly port: number },
-): (address: string) => Route {
-  const fallback: Route = toLmtp(lmtp.host, lmtp.port)
+export function createRouter(directory: Routes, settings: RoutingSettings): Router {
+  const routes = new Map<string, Route>()
+  let epoch = -1
+  const lookups = lookupsOf(directory)
   return (address) => {
-    switch (directory.domain(parseAddress(address)?.domain ?? '')) {
-      case 'foreign':
-        return {
-          kind: 'bounced',
-          dsn: '5.4.4',
-          reason: `mail for <${address}> has no way out: this server delivers to its own domains only`,
-        }
-      case 'unavailable':
-        return deferred('the directory cannot be read')
-      case 'local':
-      case 'alias':
-        break
+    const now = directory.epoch
+    if (now !== epoch) {
+      routes.clear()
+      epoch = now
     }
-    const transport = directory.transport(address)
-    switch (transport.kind) {
-      case 'default':
-        return fallback
-      case 'lmtp':
-        return toLmtp(transport.host, transport.port)
-      case 'error':
-        return { kind: 'bounced', dsn: '5.0.0', reason: transport.text }
-      case 'invalid':
-        // A slip of the operator, who may mend it before the mail is too old.
-        return deferred(`the transport ${transport.text} is not known`)
-      case 'unavailable':
-        return deferred('the directory cannot be read')
+    const kept = routes.get(address)
+    if (kept !== undefined) return kept
+    const route = routeOf(routeRecipient(address, settings, lookups))
+    if (routes.size >= ROUTES_MAX) {
+      const [oldest] = routes.keys()
+      if (oldest !== undefined) routes.delete(oldest)
     }
+    routes.set(address, route)
+    return route
   }
 }
 
-function toLmtp(host: string, port: number): Route {
-  const destination: Destination = { protocol: 'lmtp', host, port }
-  return { kind: 'destination', destination }
+function lookupsOf(directory: Routes): RoutingLookups {
+  return {
+    domainClass: (domain) => {
+      switch (directory.domain(domain)) {
+        case 'local':
+        // Aliases were followed when the mail was taken; what we write ourselves to one is for the mailbox server to know.
+        case 'alias':
+          return 'virtual'
+        case 'foreign':
+          return 'default'
+        case 'unavailable':
+          return 'unknown'
+      }
+    },
+    // Zimbra's ldap-transport.cf asks for delivery addresses and domains, never for `.parent` or `*`.
+    transport: (key) => (key.startsWith('.') || key === '*' ? { kind: 'none' } : directory.transport(key)),
+  }
 }
 
-/** Postfix: "mail transport unavailable". */
-function deferred(reason: string): Route {
-  return { kind: 'deferred', dsn: '4.3.5', reason: `mail transport unavailable: ${reason}` }
+function routeOf(routing: Routing): Route {
+  if (routing.kind !== 'deliver') return routing
+  return { kind: 'destination', destination: destinationOf(routing.protocol, routing.hops) }
+}
+
+/** One mailbox server with an address for a name is connected to as it stands. */
+function destinationOf(protocol: 'lmtp' | 'smtp', hops: readonly DestinationHop[]): Destination {
+  const [first] = hops
+  const port = first?.port ?? 0
+  if (first !== undefined && hops.length === 1 && protocol === 'lmtp' && isIP(first.host) !== 0) {
+    return { protocol, host: first.host, port }
+  }
+  // A fallback relay is named too: who may use it does not wait with who may not.
+  return { protocol, host: hops.map(nameOf).join(','), port, hops }
+}
+
+function nameOf({ host, port, bracketed }: DestinationHop, index: number): string {
+  const name = bracketed ? `[${host}]` : host
+  return index === 0 ? name : `${name}:${port}`
 }

@@ -98,7 +98,7 @@ export class SmtpPolicy {
         if (isPostmaster) return this.#postmaster()
         return refuse(451, '4.3.0', `<${address}>: Temporary lookup failure`)
       case 'foreign':
-        return this.#foreign(client, address)
+        return this.#foreign(client, address, parsed.text)
       case 'local':
       case 'alias':
         break
@@ -126,15 +126,10 @@ export class SmtpPolicy {
     }
   }
 
-  /** Only what can be delivered is taken: there is no way out to other domains, not for trusted clients either. */
-  #foreign(client: PolicyClient, address: string): RecipientDecision {
-    if (!this.#myNetworks.has(client.address))
-      return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
-    return refuse(
-      554,
-      '5.7.1',
-      `<${address}>: Relay access denied: this server takes mail for its own domains only`,
-    )
+  /** permit_mynetworks, reject_unauth_destination: who is trusted may send to anybody, and nobody else. */
+  #foreign(client: PolicyClient, address: string, text: string): RecipientDecision {
+    if (this.#myNetworks.has(client.address)) return { kind: 'accept', deliverTo: [text] }
+    return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
   }
 
   #postmaster(): RecipientDecision {

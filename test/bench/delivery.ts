@@ -2,8 +2,8 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
-import { DEFAULT_DELIVERY } from '#src/delivery/settings.ts'
-import { body, message, recipient } from '#test/delivery/requests.ts'
+import { defaultDelivery } from '#src/delivery/settings.ts'
+import { addressesOf, body, message, recipient } from '#test/delivery/requests.ts'
 import type { DeliveryRequest } from '#src/queue/ports.ts'
 
 /**
@@ -21,7 +21,8 @@ const SIZES: readonly (readonly [kib: number, messages: number])[] = [
 const sink = fork(join(import.meta.dirname, 'delivery-sink.ts'))
 const [port] = (await once(sink, 'message')) as unknown[]
 const log = { write: () => {}, flush: () => {} }
-const deliverer = createDeliverer({ settings: { ...DEFAULT_DELIVERY, helloName: 'bench.test' }, log })
+const settings = defaultDelivery('bench.test')
+const deliverer = createDeliverer({ settings: () => settings, planner: addressesOf([]), log })
 const { signal } = new AbortController()
 
 process.stdout.write('KiB  messages/s  CPU ms/message\n')

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { FakePeer, greeted, wellBehaved } from './fake-peer.ts'
-import { body, deliverer, message, never, recipient, request, shown } from './requests.ts'
+import { addressesOf, body, deliverer, message, never, recipient, request, shown } from './requests.ts'
 
 /** Short enough for a test to wait for. */
 const SOON = 30
@@ -22,20 +22,17 @@ test('a refused connection defers with the words of the system', async (t) => {
 })
 
 test('a name without addresses defers and never bounces', async (t) => {
-  await using delivery = deliverer(
-    {},
-    { lookup: () => Promise.reject(Object.assign(new Error('no'), { code: 'ENOTFOUND' })) },
-  )
+  await using delivery = deliverer({}, { planner: addressesOf('name=store.test type=A: Host not found') })
   const given = request(1, ['a@x.test'], { destination: { protocol: 'lmtp', host: 'store.test', port: 24 } })
   t.deepEqual(shown(await delivery.deliver(given, never)), [
-    'deferred 4.4.3 Host or domain name not found. Name service error for name=store.test type=A: Host not found',
+    'deferred 4.4.3 name=store.test type=A: Host not found',
   ])
 })
 
 test('the next address is tried when the first does not answer', async (t) => {
   await using peer = await FakePeer.listen(wellBehaved())
   // Nobody listens on 127.0.0.2 at that port: the peer is bound to 127.0.0.1.
-  await using delivery = deliverer({}, { lookup: () => Promise.resolve(['127.0.0.2', '127.0.0.1']) })
+  await using delivery = deliverer({}, { planner: addressesOf(['127.0.0.2', '127.0.0.1']) })
   const given = request(1, ['a@x.test'], {
     destination: { protocol: 'lmtp', host: '[store.test]', port: peer.port },
   })

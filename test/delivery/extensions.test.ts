@@ -19,7 +19,7 @@ async function deliver(
 ): Promise<Seen> {
   const protocol = change?.protocol ?? 'lmtp'
   await using peer = await FakePeer.listen(wellBehaved([], hello, protocol))
-  await using delivery = deliverer({ tls: { smtp: 'none', lmtp: 'none' } })
+  await using delivery = deliverer({ tls: 'none' })
   const given: DeliveryRequest = request(peer.port, addresses, change)
   const outcomes = await delivery.deliver(given, never)
   const heard = peer.conversations[0]?.heard ?? []

@@ -6,7 +6,7 @@ import { deliverer, never, PATIENT, request, shown } from './requests.ts'
 const LIMITS = { failuresMax: 3, restMs: 1000, pauseMs: 100 }
 
 test('a destination is rested after so many failures in a row, probed after its rest, and rested again', (t) => {
-  const health = new Health(LIMITS)
+  const health = new Health(() => LIMITS)
   t.deepEqual(
     [health.failed(0, 'a', '4.4.1'), health.failed(1, 'b', '4.4.1'), health.failed(2, 'c', '4.4.1')],
     [false, false, true],
@@ -18,7 +18,7 @@ test('a destination is rested after so many failures in a row, probed after its 
 })
 
 test('a success in between starts the count anew', (t) => {
-  const health = new Health(LIMITS)
+  const health = new Health(() => LIMITS)
   health.failed(0, 'a', '4.4.1')
   health.failed(0, 'a', '4.4.1')
   t.false(health.succeeded())
@@ -27,7 +27,7 @@ test('a success in between starts the count anew', (t) => {
 })
 
 test('failures that were on their way when the rest began do not prolong it', (t) => {
-  const health = new Health(LIMITS)
+  const health = new Health(() => LIMITS)
   for (let i = 0; i < 3; i += 1) health.failed(0, 'a', '4.4.1')
   t.false(health.failed(900, 'late', '4.4.1'))
   t.is(health.state(1000).at, 'probing')
@@ -36,7 +36,7 @@ test('failures that were on their way when the rest began do not prolong it', (t
 })
 
 test('a pause is not prolonged by further 421s, so it ends', (t) => {
-  const health = new Health(LIMITS)
+  const health = new Health(() => LIMITS)
   t.true(health.pause(0))
   t.false(health.pause(50))
   t.is(health.pauseMs(60), 40)

@@ -1,13 +1,13 @@
 import test from 'ava'
 import { FakePeer, greeted, LHLO_ALL } from './fake-peer.ts'
 import { deliverer, never, PATIENT, request, shown } from './requests.ts'
-import type { DeliverySettings, DeliveryTimeouts } from '#src/delivery/settings.ts'
+import type { AgentSettings, DeliveryTimeouts } from '#src/delivery/settings.ts'
 import type { Script } from './fake-peer.ts'
 
 const OKS = '250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.1.5 ok\r\n250 2.1.5 ok\r\n'
 
 /** Time-outs that a stall meets soon; only the peer's silence can make them ring. */
-function hasty(change: Partial<DeliveryTimeouts>): Partial<DeliverySettings> {
+function hasty(change: Partial<DeliveryTimeouts>): Partial<AgentSettings> {
   return { timeouts: { ...PATIENT, ...change } }
 }
 
@@ -23,7 +23,7 @@ async function commands(conversation: Parameters<Script>[0]): Promise<void> {
 interface Case {
   readonly title: string
   readonly script: Script
-  readonly settings?: Partial<DeliverySettings>
+  readonly settings?: Partial<AgentSettings>
   /** `kind dsn reply` of each recipient, or of all. PEER stands for `127.0.0.1[127.0.0.1]`. */
   readonly outcomes: string | readonly string[]
 }

@@ -1,8 +1,9 @@
 import { memoryLog } from '#src/base/log.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
-import { DEFAULT_DELIVERY } from '#src/delivery/settings.ts'
+import { defaultDelivery } from '#src/delivery/settings.ts'
+import type { Planner } from '#src/delivery/attempt.ts'
 import type { DelivererOptions } from '#src/delivery/deliverer.ts'
-import type { DeliverySettings, DeliveryTimeouts } from '#src/delivery/settings.ts'
+import type { AgentSettings, DeliverySettings, DeliveryTimeouts } from '#src/delivery/settings.ts'
 import type {
   BodySource,
   Deliverer,
@@ -26,23 +27,46 @@ export const PATIENT: DeliveryTimeouts = {
   quitMs: 1000,
 }
 
-export function settings(change: Partial<DeliverySettings> = {}): DeliverySettings {
-  return { ...DEFAULT_DELIVERY, helloName: 'mx.test', timeouts: PATIENT, closeMs: 500, ...change }
+export function settings(change: Partial<AgentSettings> = {}): DeliverySettings {
+  const { lmtp, smtp } = defaultDelivery('mx.test')
+  const quick = { timeouts: PATIENT, closeMs: 500, ...change }
+  return { lmtp: { ...lmtp, ...quick }, smtp: { ...smtp, ...quick } }
 }
 
 export type TestDeliverer = Deliverer & { readonly log: ReturnType<typeof memoryLog> } & AsyncDisposable
 
 export function deliverer(
-  change: Partial<DeliverySettings> = {},
+  change: Partial<AgentSettings> = {},
   options: Partial<DelivererOptions> = {},
 ): TestDeliverer {
   const log = memoryLog()
+  const given = settings(change)
   const made = createDeliverer({
-    settings: settings(change),
+    settings: () => given,
+    planner: addressesOf([]),
     log,
     ...options,
   })
   return Object.assign(made, { log, [Symbol.asyncDispose]: () => made.close() })
+}
+
+/** A planner for which every destination has these addresses, or fails with that sentence. */
+export function addressesOf(found: readonly string[] | string, sessionsMax = 2): Planner {
+  return ({ protocol, host, port }) => {
+    if (typeof found === 'string' || found.length === 0) {
+      const reason = typeof found === 'string' ? found : 'no addresses in this test'
+      return Promise.resolve({ kind: 'deferred', dsn: '4.4.3', reason, replyCode: 450, alarm: '' })
+    }
+    const name = host.replace(/^\[|\]$/g, '')
+    const hop = { text: host, host: name, port, bracketed: true, role: 'table', reason: '' } as const
+    const candidates = found.map((address) => {
+      const family = address.includes(':') ? (6 as const) : (4 as const)
+      const known = { host: name, canonicalHost: name, secure: false, preference: 0 }
+      return { ...known, address, family, port, hop: 0 }
+    })
+    const hops = [{ hop, mxSecure: false, via: 'address' as const }]
+    return Promise.resolve({ kind: 'try', protocol, hops, candidates, sessionsMax, alarm: '' })
+  }
 }
 
 export function message(change: Partial<QueuedMessage> = {}): QueuedMessage {

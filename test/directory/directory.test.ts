@@ -6,7 +6,6 @@ import { Directory } from '#src/directory/directory.ts'
 import { Entries, ImportError, openEntries } from '#src/directory/entries.ts'
 import { parseLdif } from '#src/directory/ldif.ts'
 import { COMMON_BLOCKED_EXTENSIONS, seedLdif } from '#src/directory/seed.ts'
-import { parseTransport } from '#src/directory/transport.ts'
 import { tempFolder } from '#test/support/temp.ts'
 
 function importText(entries: Entries, text: string) {
@@ -123,17 +122,14 @@ test('an account with a forward keeps its own copy', (t) => {
   finds(t, box.directory, 'carol@example.test', ['carol@example.test', 'bob@example.test'])
 })
 
-test('a forward out of our domains is told as such, and never silently dropped', (t) => {
+test('mail of an account or list may be forwarded out of our domains, to the account too', (t) => {
   using box = opened(
     entry('uid=out', [
       'zimbraMailDeliveryAddress: out@example.test',
       'zimbraMailForwardingAddress: me@elsewhere.test',
     ]),
   )
-  t.deepEqual(box.directory.recipient('out@example.test'), {
-    kind: 'unusable',
-    reason: 'it is forwarded out of our domains',
-  })
+  finds(t, box.directory, 'out@example.test', ['out@example.test', 'me@elsewhere.test'])
 })
 
 test('aliases that grow beyond the limit are told as such', (t) => {
@@ -219,7 +215,7 @@ test('a directory that cannot be read knows nothing, which is not the same as un
   using directory = new Directory({ path, recipientDelimiter: '+', expansionLimit: 10 })
   t.is(directory.domain('example.test'), 'unavailable')
   t.is(directory.recipient('alice@example.test').kind, 'unavailable')
-  t.is(directory.transport('alice@example.test').kind, 'unavailable')
+  t.is(directory.transport('alice@example.test').kind, 'unknown')
   t.is(directory.globalConfig(), undefined)
   t.not(directory.trouble, '')
   writeFileSync(path, 'this is no database, but long enough to be taken for the head of one '.repeat(100))
@@ -287,7 +283,7 @@ test('an entry for mail that is not enabled is warned about', (t) => {
   t.deepEqual(warnings, ['line 1: uid=w has no zimbraMailStatus: enabled, so no mail is taken for it'])
 })
 
-test('a transport is the account’s own, else its domain’s, else the default', (t) => {
+test('accounts and domains name transports, each its own', (t) => {
   using box = opened(
     entry('uid=own', [
       'zimbraMailDeliveryAddress: own@example.test',
@@ -301,26 +297,23 @@ test('a transport is the account’s own, else its domain’s, else the default'
       entry('uid=x', ['zimbraMailDeliveryAddress: x@far.test']),
   )
   t.deepEqual(box.directory.transport('OWN@example.test'), {
-    kind: 'lmtp',
-    host: 'store1.example.test',
-    port: 7025,
+    kind: 'found',
+    value: 'lmtp:store1.example.test:7025',
   })
-  t.deepEqual(box.directory.transport('x@far.test'), { kind: 'lmtp', host: '192.0.2.7', port: 24 })
-  t.deepEqual(box.directory.transport('alice@example.test'), { kind: 'default' })
+  t.deepEqual(box.directory.transport('far.test'), { kind: 'found', value: 'lmtp:[192.0.2.7]:24' })
+  t.deepEqual(box.directory.transport('x@far.test'), { kind: 'none' })
+  t.deepEqual(box.directory.transport('alice@example.test'), { kind: 'none' })
 })
 
-for (const [text, expected] of [
-  ['lmtp:store:7025', { kind: 'lmtp', host: 'store', port: 7025 }],
-  ['lmtp:inet:store', { kind: 'lmtp', host: 'store', port: 7025 }],
-  ['lmtp:[2001:db8::1]:24', { kind: 'lmtp', host: '2001:db8::1', port: 24 }],
-  ['error:5.1.1 no longer here', { kind: 'error', text: 'no longer here' }],
-  ['', { kind: 'default' }],
-  ['smtp:elsewhere', { kind: 'invalid', text: 'smtp:elsewhere' }],
-  ['lmtp:store:0', { kind: 'invalid', text: 'lmtp:store:0' }],
-  ['lmtp:[store]:24', { kind: 'invalid', text: 'lmtp:[store]:24' }],
-  ['lmtp:a b:24', { kind: 'invalid', text: 'lmtp:a b:24' }],
-] as const) {
-  test(`the transport "${text}" is read as ${expected.kind}`, (t) => {
-    t.deepEqual(parseTransport(text), expected)
-  })
-}
+test('a change by another process moves the epoch, and nothing else does', (t) => {
+  using box = opened('')
+  const before = box.directory.epoch
+  t.is(box.directory.transport('alice@example.test').kind, 'none')
+  t.is(box.directory.epoch, before)
+  importText(
+    box.entries,
+    entry('uid=new', ['zimbraMailDeliveryAddress: new@example.test', 'zimbraMailTransport: lmtp:s:24']),
+  )
+  t.not(box.directory.epoch, before)
+  t.is(box.directory.transport('new@example.test').kind, 'found')
+})

@@ -1,47 +1,104 @@
 import test from 'ava'
-import type { Transport } from '#src/directory/transport.ts'
 import { createRouter } from '#src/main/router.ts'
 import type { Routes } from '#src/main/router.ts'
+import type { RoutingSettings } from '#src/delivery/routing/route.ts'
+import type { Route } from '#src/queue/ports.ts'
 
-const STORE = { host: '127.0.0.1', port: 2424 }
-
-function routed(address: string, transport: Transport = { kind: 'default' }) {
-  const directory: Routes = {
-    domain: (name) => (name === 'example.test' ? 'local' : name === 'down.test' ? 'unavailable' : 'foreign'),
-    transport: () => transport,
-  }
-  return createRouter(directory, STORE)(address)
+const SETTINGS: RoutingSettings = {
+  ownName: 'mx.example.test',
+  recipientDelimiters: '+',
+  localTransport: 'lmtp:[127.0.0.1]:2424',
+  virtualTransport: 'lmtp:[127.0.0.1]:2424',
+  relayTransport: 'relay',
+  defaultTransport: 'smtp',
+  relayHost: '',
+  fallbackRelayHost: '',
+  smtpPort: 25,
 }
 
-test('mail goes to the transport of its account, else to the default server', (t) => {
-  t.deepEqual(routed('alice@example.test'), {
-    kind: 'destination',
-    destination: { protocol: 'lmtp', ...STORE },
-  })
-  t.deepEqual(routed('alice@example.test', { kind: 'lmtp', host: 'store7', port: 7025 }), {
-    kind: 'destination',
-    destination: { protocol: 'lmtp', host: 'store7', port: 7025 },
-  })
-})
+function routed(
+  address: string,
+  table: Readonly<Record<string, string>> = {},
+  more: Partial<RoutingSettings> = {},
+) {
+  const directory: Routes = {
+    epoch: 1,
+    domain: (name) => (name === 'example.test' ? 'local' : name === 'down.test' ? 'unavailable' : 'foreign'),
+    transport: (key) => {
+      const value = table[key]
+      return value === undefined ? { kind: 'none' } : { kind: 'found', value }
+    },
+  }
+  const route = createRouter(directory, { ...SETTINGS, ...more })(address)
+  if (route instanceof Promise) throw new Error('a route has to be there at once')
+  return route
+}
 
-test('what cannot be known now waits, and a slip of the operator does too', (t) => {
-  t.like(routed('alice@down.test'), { kind: 'deferred', dsn: '4.3.5' })
-  t.like(routed('alice@example.test', { kind: 'unavailable', reason: 'disk' }), {
-    kind: 'deferred',
-    dsn: '4.3.5',
-  })
-  t.deepEqual(routed('alice@example.test', { kind: 'invalid', text: 'lmpt:x' }), {
-    kind: 'deferred',
-    dsn: '4.3.5',
-    reason: 'mail transport unavailable: the transport lmpt:x is not known',
-  })
-})
+/** Protocol, name and port of the line it waits in; its hops; or what happens instead. */
+function brief(route: Route): string {
+  if (route.kind !== 'destination') return `${route.kind} ${route.dsn} ${route.reason}`
+  const { protocol, host, port, hops } = route.destination
+  const way = hops === undefined ? '' : ` via ${hops.map((hop) => `${hop.role} ${hop.host}`).join(', ')}`
+  return `${protocol} ${host}:${port}${way}`
+}
 
-test('mail that has no way out ends, and so does what the operator has closed', (t) => {
-  t.like(routed('someone@elsewhere.test'), { kind: 'bounced', dsn: '5.4.4' })
-  t.deepEqual(routed('alice@example.test', { kind: 'error', text: 'moved' }), {
-    kind: 'bounced',
-    dsn: '5.0.0',
-    reason: 'moved',
+const STORE = 'lmtp 127.0.0.1:2424'
+
+const CASES: readonly (readonly [
+  string,
+  string,
+  Readonly<Record<string, string>>?,
+  Partial<RoutingSettings>?,
+])[] = [
+  ['alice@example.test', STORE],
+  ['alice@example.test', 'lmtp store7:7025 via table store7', { 'alice@example.test': 'lmtp:store7:7025' }],
+  ['alice@example.test', 'lmtp 192.0.2.7:7025', { 'example.test': 'lmtp:[192.0.2.7]:7025' }],
+  ['alice@example.test', STORE, { '.test': 'error:no', '*': 'error:no' }],
+  ['alice@example.test', 'bounced 5.1.6 moved', { 'alice@example.test': 'error:5.1.6 moved' }],
+  ['alice@example.test', 'discarded 2.0.0 gone', { 'alice@example.test': 'discard:gone' }],
+  ['alice@example.test', 'smtp [old]:26 via table old', { 'alice@example.test': 'smtp:[old]:26' }],
+  [
+    'alice@example.test',
+    'deferred 4.3.0 mail transport unavailable: "lmpt" (transport table: alice@example.test lmpt:x)',
+    { 'alice@example.test': 'lmpt:x' },
+  ],
+  ['alice@down.test', 'deferred 4.3.0 address resolver failure'],
+  ['x@elsewhere.test', 'smtp elsewhere.test:25 via domain elsewhere.test'],
+  ['x@[192.0.2.9]', 'smtp [192.0.2.9]:25 via domain 192.0.2.9'],
+  ['x@elsewhere.test', 'smtp [relay]:587 via relayhost relay', {}, { relayHost: '[relay]:587' }],
+  ['alice@example.test', STORE, {}, { relayHost: '[relay]:587' }],
+  [
+    'x@elsewhere.test',
+    'smtp elsewhere.test,[last]:26:25 via domain elsewhere.test, fallback last',
+    {},
+    { fallbackRelayHost: '[last]:26' },
+  ],
+]
+
+for (const [address, expected, table, more] of CASES) {
+  const named = { ...table, ...more }
+  test(`${address} with ${JSON.stringify(named)} goes to ${expected}`, (t) => {
+    t.is(brief(routed(address, table, more)), expected)
   })
+}
+
+test('an answer is kept until the directory changes', (t) => {
+  let asked = 0
+  let epoch = 1
+  const directory: Routes = {
+    get epoch() {
+      return epoch
+    },
+    domain: () => {
+      asked += 1
+      return 'local'
+    },
+    transport: () => ({ kind: 'none' }),
+  }
+  const router = createRouter(directory, SETTINGS)
+  t.is(router('a@example.test'), router('a@example.test'))
+  t.is(asked, 1)
+  epoch += 1
+  void router('a@example.test')
+  t.is(asked, 2)
 })

@@ -66,7 +66,7 @@ for (const protocol of ['lmtp', 'smtp'] as const) {
     const sink = spawn('smtp-sink', args, { cwd: folder.path, stdio: 'ignore' })
     try {
       await until('smtp-sink listens', () => answers(port))
-      await using delivery = deliverer({ tls: { smtp: 'none', lmtp: 'none' } })
+      await using delivery = deliverer({ tls: 'none' })
       const text = `Subject: sink\r\n\r\n.dot\r\n${'0123456789\r\n'.repeat(20_000)}last\r\n`
       const outcomes = await Promise.all(
         Array.from({ length: 5 }, () =>

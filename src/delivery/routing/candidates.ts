@@ -2,7 +2,7 @@ import { hostsByAddress, mailHosts } from '#src/dns/mx.ts'
 import type { HostLookupOrder, NativeLookup } from '#src/dns/host-addresses.ts'
 import type { Destined, MailHost, MailHostRules, MailHosts, OwnIdentity } from '#src/dns/mx.ts'
 import type { NameLookup } from '#src/dns/records.ts'
-import type { RoutedHop, Routing } from './route.ts'
+import type { DestinationHop } from '#src/queue/ports.ts'
 
 export interface CandidateRules {
   readonly dns: NameLookup
@@ -21,7 +21,11 @@ export interface CandidateRules {
   readonly addressesMax: number
   /** smtp_mx_session_limit: of those, how many may be talked to before the attempt ends. */
   readonly sessionsMax: number
-  readonly own: OwnIdentity
+  /**
+   * How we are known where SMTP is spoken on that port; undefined where it is not we who would answer there: a
+   * relay host on another port of this machine may be a filter.
+   */
+  readonly own: (port: number) => OwnIdentity | undefined
   /** At least 0, less than 1. */
   readonly random: () => number
 }
@@ -35,7 +39,7 @@ export interface Candidate extends MailHost {
 
 /** A hop with what its look-ups gave. */
 export interface PlannedHop {
-  readonly hop: RoutedHop
+  readonly hop: DestinationHop
   /** As in `MailHosts`: without it there is no DANE. */
   readonly mxSecure: boolean
   readonly via: 'mx' | 'address'
@@ -63,14 +67,12 @@ export type DeliveryPlan =
       readonly alarm: string
     }
 
-const SMTP_PORT = 25
-
 /**
  * Looks up the hops of a recipient and lists every address to try. Each hop is looked up at once; none of them
  * may bounce the mail while another is left, nor may one that we wrote down ourselves.
  */
 export async function deliveryPlan(
-  routing: Routing & { readonly kind: 'deliver' },
+  routing: { readonly protocol: 'lmtp' | 'smtp'; readonly hops: readonly DestinationHop[] },
   rules: CandidateRules,
   signal?: AbortSignal,
 ): Promise<DeliveryPlan> {
@@ -101,27 +103,26 @@ export async function deliveryPlan(
 }
 
 interface LookedUp {
-  readonly hop: RoutedHop
+  readonly hop: DestinationHop
   readonly found: MailHosts
 }
 
 async function lookUp(
-  hop: RoutedHop,
+  hop: DestinationHop,
   protocol: 'lmtp' | 'smtp',
   rules: CandidateRules,
   signal: AbortSignal | undefined,
 ): Promise<MailHosts> {
-  const to: Destined = {
-    name: hop.host,
-    // smtp(8) looks for itself only where it would be itself that answers: SMTP on port 25.
-    detectLoop: protocol === 'smtp' && hop.port === SMTP_PORT,
-  }
-  const hostRules = hostRulesOf(protocol, rules)
+  const own = protocol === 'smtp' ? rules.own(hop.port) : undefined
+  const to: Destined = { name: hop.host, detectLoop: own !== undefined }
+  const hostRules = { ...hostRulesOf(protocol, rules), own: own ?? NOBODY }
   const byMx = protocol === 'smtp' && !hop.bracketed && rules.dnsSupport !== 'disabled'
   return byMx ? await mailHosts(to, hostRules, signal) : await hostsByAddress(to, hostRules, signal)
 }
 
-function hostRulesOf(protocol: 'lmtp' | 'smtp', rules: CandidateRules): MailHostRules {
+const NOBODY: OwnIdentity = { names: new Set(), addresses: new Set() }
+
+function hostRulesOf(protocol: 'lmtp' | 'smtp', rules: CandidateRules): Omit<MailHostRules, 'own'> {
   const order = protocol === 'lmtp' ? rules.lmtpHostLookup : rules.smtpHostLookup
   return {
     sources: {
@@ -130,7 +131,6 @@ function hostRulesOf(protocol: 'lmtp' | 'smtp', rules: CandidateRules): MailHost
       order: rules.dnsSupport === 'disabled' ? ['native'] : order,
       families: rules.families,
     },
-    own: rules.own,
     random: rules.random,
     addressPreference: rules.addressPreference,
     addressesMax: rules.addressesMax,
@@ -161,9 +161,10 @@ function nothingToTry(used: readonly LookedUp[], rules: CandidateRules): Deliver
   const { dsn, reason, replyCode } = found
   const alarm = alarmOf(hop, found)
   if (found.kind === 'deferred') return { kind: 'deferred', dsn, reason, replyCode, alarm }
-  if (alarm !== '') return { kind: 'deferred', dsn: '4.3.5', reason, replyCode: 450, alarm }
+  if (alarm !== '' && hop.role !== 'domain')
+    return { kind: 'deferred', dsn: '4.3.5', reason, replyCode: 450, alarm }
   if (rules.dnsSupport === 'disabled' && hop.role === 'domain' && !hop.bracketed) return noDns(reason)
-  return { kind: 'bounced', dsn, reason, replyCode, alarm: '' }
+  return { kind: 'bounced', dsn, reason, replyCode, alarm }
 }
 
 /** Without DNS only a relay host can know other people's domains. */
@@ -176,11 +177,12 @@ function noDns(reason: string): DeliveryPlan {
  * A next hop that somebody here has written down and that does not exist, or is ourselves. Postfix says this of
  * relay hosts only; a mailbox server's name in a transport table is no less our own.
  */
-function alarmOf(hop: RoutedHop, found: MailHosts): string {
+function alarmOf(hop: DestinationHop, found: MailHosts): string {
   if (found.kind !== 'bounced') return ''
   switch (hop.role) {
     case 'domain':
-      return ''
+      // Somebody's MX points here although the domain is none of ours: theirs to mend, or ours to host it.
+      return found.loop ? found.reason : ''
     case 'relayhost':
       return `relayhost configuration problem: ${found.reason}`
     case 'fallback':

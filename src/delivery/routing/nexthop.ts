@@ -37,13 +37,17 @@ const SERVICES: ReadonlyMap<string, number> = new Map([
 ])
 
 /** A list of next hops, parted by commas or spaces, tried in that order (Postfix 3.5). */
-export function parseNextHops(text: string, protocol: 'smtp' | 'lmtp'): ParsedNextHops {
+export function parseNextHops(
+  text: string,
+  protocol: 'smtp' | 'lmtp',
+  standardPort: number = DEFAULT_PORTS[protocol],
+): ParsedNextHops {
   const words = text.split(/[\s,]+/).filter((word) => word !== '')
   if (words.length === 0) return { kind: 'bad', error: 'missing host information' }
   if (words.length > NEXT_HOPS_MAX) return { kind: 'bad', error: `more than ${NEXT_HOPS_MAX} hosts` }
   const hops: NextHop[] = []
   for (const word of words) {
-    const parsed = parseNextHop(word, protocol)
+    const parsed = parseNextHop(word, protocol, standardPort)
     if (parsed.kind === 'bad') return { kind: 'bad', error: `${parsed.error} in "${word}"` }
     hops.push(parsed.hop)
   }
@@ -54,14 +58,18 @@ export function parseNextHops(text: string, protocol: 'smtp' | 'lmtp'): ParsedNe
  * `host`, `host:port`, `[host]`, `[host]:port`, with an address in place of a name: `[192.0.2.1]`,
  * `[2001:db8::1]`, `[IPv6:2001:db8::1]`. The errors are Postfix's words.
  */
-export function parseNextHop(text: string, protocol: 'smtp' | 'lmtp'): ParsedNextHop {
+export function parseNextHop(
+  text: string,
+  protocol: 'smtp' | 'lmtp',
+  standardPort: number = DEFAULT_PORTS[protocol],
+): ParsedNextHop {
   const word = protocol === 'lmtp' && text.startsWith('inet:') ? text.slice(5) : text
   if (word.startsWith('unix:')) return bad('a socket in the file system is not supported')
   const split = word.startsWith('[') ? splitBracketed(word) : splitPlain(word)
   if (split.kind === 'bad') return split
   const host = hostOf(split.host)
   if (host === undefined) return bad('valid hostname or network address required')
-  const port = portOf(split.service, DEFAULT_PORTS[protocol])
+  const port = portOf(split.service, standardPort)
   if (typeof port === 'string') return bad(port)
   return { kind: 'ok', hop: { text, host, port, bracketed: split.bracketed } }
 }

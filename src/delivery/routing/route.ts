@@ -1,10 +1,8 @@
 import { parseNextHops } from './nexthop.ts'
 import { UNDELIVERABLE_TEXT, applyEntry, parseTransport, transportKeys } from './transport.ts'
+import type { DestinationHop } from '#src/queue/ports.ts'
 import type { NextHop } from './nexthop.ts'
 import type { TableAnswer, TransportEntry } from './transport.ts'
-
-/** A decision that is usually there at once and sometimes waits for a directory. */
-type Eventually<T> = T | Promise<T>
 
 /** The address classes of ADDRESS_CLASS_README, which decide who delivers where no table says. */
 export type DomainClass =
@@ -19,11 +17,12 @@ export type DomainClass =
   /** Everybody else's. */
   | 'default'
 
+/** Answered from memory or the directory on this machine: a recipient is routed without waiting for anything. */
 export interface RoutingLookups {
   /** The class of a domain (lower-case A-labels, or an address literal); 'unknown' where the directory is silent. */
-  domainClass(domain: string): Eventually<DomainClass | 'unknown'>
+  domainClass(domain: string): DomainClass | 'unknown'
   /** One key of the transport table: an address, a domain, `.parent`, or `*`. */
-  transport(key: string): Eventually<TableAnswer>
+  transport(key: string): TableAnswer
 }
 
 export interface RoutingSettings {
@@ -43,17 +42,8 @@ export interface RoutingSettings {
   readonly relayHost: string
   /** smtp_fallback_relay (zimbraMtaFallbackRelayHost); '' for none; several are tried in order. */
   readonly fallbackRelayHost: string
-}
-
-/** A next hop, and why it is one. */
-export interface RoutedHop extends NextHop {
-  /**
-   * 'domain': the recipient's own. 'relayhost', 'table', 'fallback': somebody here has written it down, and so
-   * its failure is our mistake before it is the sender's.
-   */
-  readonly role: 'domain' | 'relayhost' | 'table' | 'fallback'
-  /** For the trace of the message. */
-  readonly reason: string
+  /** smtp_tcp_port: where no port is said. */
+  readonly smtpPort: number
 }
 
 /** What is to become of a recipient. */
@@ -62,7 +52,7 @@ export type Routing =
       readonly kind: 'deliver'
       readonly protocol: 'lmtp' | 'smtp'
       /** In the order in which they are tried; the first is the one whose queue it waits in. */
-      readonly hops: readonly RoutedHop[]
+      readonly hops: readonly DestinationHop[]
     }
   | { readonly kind: 'deferred' | 'bounced' | 'discarded'; readonly dsn: string; readonly reason: string }
 
@@ -70,23 +60,23 @@ export type Routing =
  * Decides where a recipient goes, as trivial-rewrite(8) and the delivery agents do: the transport table before
  * the class of the domain, and within the class the relay host before the recipient's own domain.
  */
-export async function routeRecipient(
+export function routeRecipient(
   recipient: string,
   settings: RoutingSettings,
   lookups: RoutingLookups,
-): Promise<Routing> {
+): Routing {
   const at = recipient.lastIndexOf('@')
   const domain = at < 0 ? settings.ownName : recipient.slice(at + 1)
   const address = at < 0 ? `${recipient}@${domain}` : recipient
   if (domain === '' || at === 0) return { kind: 'bounced', dsn: '5.1.3', reason: 'bad address syntax' }
-  const klass = await lookups.domainClass(domain)
+  const klass = lookups.domainClass(domain)
   if (klass === 'unknown') return RESOLVER_FAILURE
   // Aliases have been expanded before: who is left in such a domain is nobody. No table overrides that.
   if (klass === 'alias')
     return { kind: 'bounced', dsn: '5.1.1', reason: 'User unknown in virtual alias table' }
   const chosen = byClass(klass, domain, settings)
   for (const key of transportKeys(address, settings.recipientDelimiters)) {
-    const answer = await lookups.transport(key)
+    const answer = lookups.transport(key)
     if (answer.kind === 'unknown') return RESOLVER_FAILURE
     if (answer.kind === 'found') return byEntry({ chosen, key, domain }, answer.value, settings)
   }
@@ -98,7 +88,7 @@ const RESOLVER_FAILURE: Routing = { kind: 'deferred', dsn: '4.3.0', reason: 'add
 
 /** A transport, and where its next hop came from. */
 interface Chosen extends TransportEntry {
-  readonly role: RoutedHop['role']
+  readonly role: DestinationHop['role']
   readonly reason: string
 }
 
@@ -147,12 +137,12 @@ function byEntry(matched: Matched, value: string, settings: RoutingSettings): Ro
 function agentFor(chosen: Chosen, domain: string, settings: RoutingSettings): Routing {
   switch (chosen.channel) {
     case 'lmtp':
-      return hopsOf(chosen, 'lmtp', '')
+      return hopsOf(chosen, 'lmtp', settings, '')
     case 'smtp':
-      return hopsOf(chosen, 'smtp', settings.fallbackRelayHost)
+      return hopsOf(chosen, 'smtp', settings, settings.fallbackRelayHost)
     case 'relay':
       // As Zimbra's master.cf has it: a backup MX that falls back would send the mail round in a circle.
-      return hopsOf(chosen, 'smtp', '')
+      return hopsOf(chosen, 'smtp', settings, '')
     case 'error': {
       // `virtual_transport = error`, Zimbra's default, leaves the domain where a text should be.
       const text = chosen.nexthop === domain ? UNDELIVERABLE_TEXT : chosen.nexthop
@@ -185,13 +175,19 @@ function statusAndText(text: string, standard: string): { readonly dsn: string; 
   }
 }
 
-function hopsOf(chosen: Chosen, protocol: 'lmtp' | 'smtp', fallback: string): Routing {
-  const parsed = parseNextHops(chosen.nexthop, protocol)
+function hopsOf(
+  chosen: Chosen,
+  protocol: 'lmtp' | 'smtp',
+  settings: RoutingSettings,
+  fallback: string,
+): Routing {
+  const port = protocol === 'smtp' ? settings.smtpPort : undefined
+  const parsed = parseNextHops(chosen.nexthop, protocol, port)
   // A mistake in a table is ours: the mail waits until it is mended.
   if (parsed.kind === 'bad') return misconfigured(`${parsed.error} (${chosen.reason})`)
   const hops = parsed.hops.map((hop) => routed(hop, chosen.role, chosen.reason))
   if (fallback.trim() === '') return { kind: 'deliver', protocol, hops }
-  const further = parseNextHops(fallback, protocol)
+  const further = parseNextHops(fallback, protocol, port)
   if (further.kind === 'bad') return misconfigured(`${further.error} (smtp_fallback_relay)`)
   const reason = `smtp_fallback_relay ${fallback.trim()}`
   return {
@@ -201,7 +197,7 @@ function hopsOf(chosen: Chosen, protocol: 'lmtp' | 'smtp', fallback: string): Ro
   }
 }
 
-function routed(hop: NextHop, role: RoutedHop['role'], reason: string): RoutedHop {
+function routed(hop: NextHop, role: DestinationHop['role'], reason: string): DestinationHop {
   return { ...hop, role, reason }
 }
 

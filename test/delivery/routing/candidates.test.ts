@@ -33,7 +33,8 @@ const RULES: CandidateRules = {
   addressPreference: 'any',
   addressesMax: SMTP_MX_ADDRESS_LIMIT,
   sessionsMax: SMTP_MX_SESSION_LIMIT,
-  own: { names: new Set(['mx.own.example']), addresses: new Set(['198.51.100.1']) },
+  own: (port) =>
+    port === 25 ? { names: new Set(['mx.own.example']), addresses: new Set(['198.51.100.1']) } : undefined,
   random: () => 0,
 }
 
@@ -42,7 +43,7 @@ async function plan(
   settings: Partial<RoutingSettings> = {},
   rules: Partial<CandidateRules> = {},
 ): Promise<DeliveryPlan> {
-  const routing: Routing = await routeRecipient(
+  const routing: Routing = routeRecipient(
     recipient,
     {
       ownName: 'mx.own.example',
@@ -53,6 +54,7 @@ async function plan(
       defaultTransport: 'smtp',
       relayHost: '',
       fallbackRelayHost: '',
+      smtpPort: 25,
       ...settings,
     },
     {

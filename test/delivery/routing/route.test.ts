@@ -17,6 +17,7 @@ const SETTINGS: RoutingSettings = {
   defaultTransport: 'smtp',
   relayHost: '',
   fallbackRelayHost: '',
+  smtpPort: 25,
 }
 
 const CLASSES: Readonly<Record<string, DomainClass | 'unknown'>> = {
@@ -33,7 +34,7 @@ async function route(
   table: Readonly<Record<string, string>> = {},
   more: Partial<RoutingSettings> = {},
 ): Promise<Routing> {
-  return await routeRecipient(
+  return routeRecipient(
     recipient,
     { ...SETTINGS, ...more },
     {

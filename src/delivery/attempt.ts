@@ -1,0 +1,369 @@
+import { isIP } from 'node:net'
+import { readContentFacts } from './body.ts'
+import { needsContentFacts, plan } from './envelope.ts'
+import { localResult } from './failure.ts'
+import { NO_CAPABILITIES } from './handshake.ts'
+import { Transaction } from './transaction.ts'
+import type { Clock } from '#src/base/clock.ts'
+import type { Log } from '#src/base/log.ts'
+import type { DeliveryRequest, Destination } from '#src/queue/ports.ts'
+import type { Alarms } from './alarms.ts'
+import type { Content } from './body.ts'
+import type { Connection, Keep, PeerAddress } from './connection.ts'
+import type { Approach, Connector, OpenFailure } from './connector.ts'
+import type { Result } from './failure.ts'
+import type { Pool } from './pool.ts'
+import type { Candidate, DeliveryPlan } from './routing/candidates.ts'
+
+/** Looks up where a destination can be reached, with whatever DNS says at this moment. Never rejects. */
+export type Planner = (destination: Destination, signal: AbortSignal) => Promise<DeliveryPlan>
+
+/** What became of the recipients of one batch, by their place in the request. */
+export interface Batch {
+  readonly results: ReadonlyMap<number, Result>
+  /** Of all recipients that `relays` does not name. */
+  readonly relay: string
+  /** Recipients whose answer came from another peer than the last. */
+  readonly relays?: ReadonlyMap<number, string>
+  readonly setupMs: number
+}
+
+export interface AttemptContext {
+  readonly connector: Connector
+  readonly planner: Planner
+  /** Our own names, as far as they matter where SMTP is spoken at that address. */
+  readonly ownNames: (candidate: Candidate) => ReadonlySet<string> | undefined
+  readonly alarms: Alarms
+  readonly clock: Clock
+  readonly log: Log
+  /** A pool has begun a pause or a rest of so many milliseconds. */
+  readonly onRest: (ms: number) => void
+}
+
+interface How {
+  readonly pool: Pool
+  readonly signal: AbortSignal
+  readonly setupMs: number
+  /** Whether the connection may carry the destination's next mail. */
+  readonly keep: boolean
+}
+
+/** One transaction as it ended, and whether another host may be asked for what was deferred. */
+interface Talk extends Batch {
+  readonly mayGoOn: boolean
+}
+
+/** Carries one batch of recipients: over a connection that is open, else along the hosts of the destination. */
+export class Attempts {
+  readonly #context: AttemptContext
+  readonly #busy = new Set<Connection>()
+
+  constructor(context: AttemptContext) {
+    this.#context = context
+  }
+
+  /** Ends what runs at once. */
+  destroy(): void {
+    for (const connection of this.#busy) connection.destroy()
+  }
+
+  /** A second transaction over a fresh connection when a pooled one proved dead before it took anything. */
+  async carry(request: DeliveryRequest, pool: Pool, signal: AbortSignal): Promise<Batch> {
+    const pooled = pool.take()
+    if (pooled !== undefined) {
+      const done = await this.#converse(pooled, request, { pool, signal, setupMs: 0, keep: true })
+      if (done !== 'stale') return done
+    }
+    const { clock } = this.#context
+    const beganMs = clock.monotonicMs()
+    const peer = literalPeer(request.destination)
+    if (peer === undefined) return await this.#along(request, pool, signal, beganMs)
+    const opened = await this.#context.connector.open({ peer, ownNames: undefined }, signal)
+    const setupMs = clock.monotonicMs() - beganMs
+    if (opened.kind === 'failed') {
+      this.#noteFailure(pool, opened.failure)
+      return { ...everybody(request, opened.failure.result, opened.failure.relay), setupMs }
+    }
+    const { connection } = opened
+    const done = await this.#converse(connection, request, { pool, signal, setupMs, keep: true })
+    return done === 'stale' ? { ...lost(request, connection), setupMs } : done
+  }
+
+  /**
+   * The hosts of a destination, as smtp(8) goes along them: the next one where no session came about, and, for
+   * recipients that were put off, where a session did, up to the session limit of the hop. What a host refused
+   * for good is final, and so is whatever may have been taken.
+   */
+  async #along(request: DeliveryRequest, pool: Pool, signal: AbortSignal, beganMs: number): Promise<Batch> {
+    const { clock, alarms, planner } = this.#context
+    const found = await planner(request.destination, signal)
+    alarms.raise(request.message.id, found.alarm)
+    if (found.kind !== 'try') {
+      const result = localResult(found.kind, found.dsn, found.reason)
+      return { ...everybody(request, result, 'none'), setupMs: clock.monotonicMs() - beganMs }
+    }
+    const walk = new Walk(request, found)
+    for (;;) {
+      const candidate = signal.aborted ? undefined : walk.next()
+      if (candidate === undefined) break
+      const approach = this.#approach(request.destination, candidate)
+      const opened = await this.#context.connector.open(approach, signal)
+      walk.setupMs = clock.monotonicMs() - beganMs
+      if (opened.kind === 'failed') {
+        walk.failed(opened.failure)
+        this.#logPassed(approach.peer, opened.failure)
+        continue
+      }
+      const how = { pool, signal, setupMs: walk.setupMs, keep: candidate.hop === 0 }
+      const part = walk.request
+      const done = await this.#converse(opened.connection, part, how)
+      walk.talked(done === 'stale' ? lost(part, opened.connection) : done)
+    }
+    if (walk.failure !== undefined && walk.sessions === 0) this.#noteFailure(pool, walk.failure)
+    if (walk.failure?.result.dsn.endsWith(LOOP) === true)
+      alarms.raise(request.message.id, walk.failure.result.logText)
+    return walk.batch()
+  }
+
+  #approach({ protocol }: Destination, candidate: Candidate): Approach {
+    const { host, address, port } = candidate
+    const ownNames = protocol === 'smtp' ? this.#context.ownNames(candidate) : undefined
+    return { peer: { protocol, host, address, port }, ownNames }
+  }
+
+  async #converse(connection: Connection, request: DeliveryRequest, how: How): Promise<Talk | 'stale'> {
+    const { message, body, recipients } = request
+    const { relay } = connection
+    const { setupMs } = how
+    const capabilities = connection.capabilities ?? NO_CAPABILITIES
+    const content: Content = { prefix: message.prefix, body }
+    let facts
+    try {
+      facts = needsContentFacts(message, capabilities) ? await readContentFacts(content) : undefined
+    } catch {
+      // The store has noted what is wrong with the body.
+      give(connection, how)
+      const damaged = localResult('deferred', '4.3.0', `local data error while talking to ${connection.name}`)
+      return { ...everybody(request, damaged, relay), setupMs, mayGoOn: false }
+    }
+    const planned = plan({
+      protocol: request.destination.protocol,
+      peer: connection.name,
+      capabilities,
+      message,
+      recipients,
+      content: facts,
+    })
+    if (planned.envelope === undefined) {
+      give(connection, how)
+      return { results: planned.failed, relay, setupMs, mayGoOn: false }
+    }
+    const transaction = new Transaction(planned.envelope, {
+      reset: connection.needsReset,
+      reused: connection.uses > 0,
+    })
+    const keep = await this.#run(connection, transaction, content, how.signal)
+    if (keep === 'clean' || keep === 'reset') give(connection, how)
+    if (keep === 'stale') return 'stale'
+    this.#noteTransaction(how.pool, transaction)
+    const results =
+      planned.failed.size === 0 ? transaction.results : new Map([...planned.failed, ...transaction.results])
+    return { results, relay, setupMs, mayGoOn: mayGoOn(transaction) }
+  }
+
+  async #run(
+    connection: Connection,
+    transaction: Transaction,
+    content: Content,
+    signal: AbortSignal,
+  ): Promise<Keep> {
+    const cancel = (): void => connection.cancel()
+    this.#busy.add(connection)
+    signal.addEventListener('abort', cancel, { once: true })
+    const running = connection.run(transaction, content)
+    if (signal.aborted) cancel()
+    try {
+      return await running
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      this.#busy.delete(connection)
+    }
+  }
+
+  #noteFailure(pool: Pool, failure: OpenFailure): void {
+    switch (failure.verdict) {
+      case 'dead':
+        this.#noteDead(pool, failure.result)
+        break
+      case 'busy':
+        this.#pause(pool)
+        break
+      case 'other':
+        break
+    }
+  }
+
+  /** A peer that takes connections and then stalls or hangs up is as dead as one that takes none. */
+  #noteTransaction(pool: Pool, transaction: Transaction): void {
+    if (transaction.toldToPause) this.#pause(pool)
+    switch (transaction.brokenBy) {
+      case undefined:
+        if (pool.succeeded()) this.#logHealth(pool, 'recovered', '')
+        break
+      case 'lost':
+      case 'timeout':
+      case 'garbage': {
+        const last = [...transaction.results.values()].findLast((result) => result.source === 'local')
+        if (last !== undefined) this.#noteDead(pool, last)
+        break
+      }
+      case 'local':
+      case 'cancelled':
+        break
+    }
+  }
+
+  #noteDead(pool: Pool, result: Result): void {
+    if (!pool.failed(this.#context.clock.monotonicMs(), result.logText, result.dsn)) return
+    this.#logHealth(pool, 'resting', result.logText)
+    this.#context.onRest(pool.restMs)
+  }
+
+  #pause(pool: Pool): void {
+    if (pool.health.pause(this.#context.clock.monotonicMs())) this.#context.onRest(pool.pauseMs)
+  }
+
+  #logHealth(pool: Pool, state: 'resting' | 'recovered', reason: string): void {
+    const { protocol, host, port } = pool.destination
+    const told = reason === '' ? {} : { reason }
+    this.#context.log.write('warn', 'delivery.connection', { protocol, host, port, state, ...told })
+  }
+
+  /** One host that was passed over; what becomes of the mail is another line. */
+  #logPassed({ protocol, host, port }: PeerAddress, { result }: OpenFailure): void {
+    const facts = { protocol, host, port, state: 'failed', reason: result.logText }
+    this.#context.log.write('info', 'delivery.connection', facts)
+  }
+}
+
+/** The detail of RFC 3463's "routing loop detected". */
+const LOOP = '.4.6'
+
+/** The way along the candidates of one plan: who is left, and what the others were told. */
+class Walk {
+  readonly #whole: DeliveryRequest
+  readonly #plan: DeliveryPlan & { readonly kind: 'try' }
+  readonly #results = new Map<number, Result>()
+  readonly #relays = new Map<number, string>()
+  readonly #sessionsOf = new Map<number, number>()
+  #left: readonly number[]
+  #at = 0
+  #hop = 0
+  /** The last host that gave no session. */
+  failure: OpenFailure | undefined
+  sessions = 0
+  setupMs = 0
+
+  constructor(request: DeliveryRequest, found: DeliveryPlan & { readonly kind: 'try' }) {
+    this.#whole = request
+    this.#plan = found
+    this.#left = request.recipients.map((_, index) => index)
+  }
+
+  /** The next address; undefined when nobody is left, or nowhere to go. */
+  next(): Candidate | undefined {
+    if (this.#left.length === 0) return undefined
+    const { candidates } = this.#plan
+    while (this.#at < candidates.length) {
+      const candidate = candidates[this.#at]
+      this.#at += 1
+      if (candidate === undefined || !this.#open(candidate)) continue
+      this.#hop = candidate.hop
+      return candidate
+    }
+    return undefined
+  }
+
+  #open({ hop }: Candidate): boolean {
+    return (this.#sessionsOf.get(hop) ?? 0) < this.#plan.sessionsMax
+  }
+
+  /** The request for those who are left. */
+  get request(): DeliveryRequest {
+    const { recipients } = this.#whole
+    if (this.#left.length === recipients.length) return this.#whole
+    return { ...this.#whole, recipients: recipients.filter((_, index) => this.#left.includes(index)) }
+  }
+
+  failed(failure: OpenFailure): void {
+    this.failure = failure
+    if (failure.result.kind !== 'bounced') return
+    for (const index of this.#left) this.#answer(index, failure.result, failure.relay)
+    this.#left = []
+  }
+
+  talked(talk: Talk): void {
+    this.sessions += 1
+    this.#sessionsOf.set(this.#hop, (this.#sessionsOf.get(this.#hop) ?? 0) + 1)
+    const left: number[] = []
+    for (const [place, index] of this.#left.entries()) {
+      const result = talk.results.get(place)
+      if (result === undefined) continue
+      this.#answer(index, result, talk.relay)
+      if (result.kind === 'deferred' && talk.mayGoOn && this.#whole.destination.protocol === 'smtp')
+        left.push(index)
+    }
+    this.#left = left
+  }
+
+  #answer(index: number, result: Result, relay: string): void {
+    this.#results.set(index, result)
+    this.#relays.set(index, relay)
+  }
+
+  /** Who was put off by one host and could reach no other has the words of the one that spoke. */
+  batch(): Batch {
+    const { result, relay } = this.failure ?? { result: STOPPED, relay: 'none' }
+    for (const index of this.#whole.recipients.keys())
+      if (!this.#results.has(index)) this.#answer(index, result, relay)
+    return { results: this.#results, relay, relays: this.#relays, setupMs: this.setupMs }
+  }
+}
+
+const STOPPED = localResult('deferred', '4.3.2', 'mail system is shutting down')
+
+/** An address that needs no look-up; undefined for anything else. */
+function literalPeer({ protocol, host, port, hops }: Destination): PeerAddress | undefined {
+  if (hops !== undefined || isIP(host) === 0) return undefined
+  return { protocol, host, address: host, port }
+}
+
+/** Not where the message may have been taken, and not where it is we who cannot go on. */
+function mayGoOn(transaction: Transaction): boolean {
+  switch (transaction.brokenBy) {
+    case undefined:
+      return true
+    case 'lost':
+    case 'timeout':
+    case 'garbage':
+      return transaction.stage !== 'dot'
+    case 'local':
+    case 'cancelled':
+      return false
+  }
+}
+
+function give(connection: Connection, { pool, keep }: How): void {
+  if (keep) pool.keep(connection)
+  else connection.quit()
+}
+
+function everybody(request: DeliveryRequest, result: Result, relay: string): Omit<Batch, 'setupMs'> {
+  return { results: new Map(request.recipients.map((_, index) => [index, result])), relay }
+}
+
+function lost(request: DeliveryRequest, connection: Connection): Talk {
+  const text = `lost connection with ${connection.name} while sending MAIL FROM`
+  const result = localResult('deferred', '4.4.2', text)
+  return { ...everybody(request, result, connection.relay), setupMs: 0, mayGoOn: true }
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { systemClock } from '#src/base/clock.ts'
+import type { Planner } from '#src/delivery/attempt.ts'
+import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
+import type { Candidate, CandidateRules } from '#src/delivery/routing/candidates.ts'
+import type { RoutingSettings } from '#src/delivery/routing/route.ts'
+import type { Directory } from '#src/directory/directory.ts'
+import { systemNames } from '#src/dns/native.ts'
+import { parseResolvConf } from '#src/dns/resolv-conf.ts'
+import type { ResolvConf } from '#src/dns/resolv-conf.ts'
+import { Resolver } from '#src/dns/resolver.ts'
+import type { Destination, DestinationHop, Route, Router } from '#src/queue/ports.ts'
+import { ownIdentities } from './own-identity.ts'
+import type { OwnListeners } from './own-identity.ts'
+import { createRouter } from './router.ts'
+
+/** What routing is told by master. Plain data. */
+export interface RoutingBoot {
+  readonly settings: RoutingSettings
+  readonly own: OwnListeners
+  readonly candidates: Pick<
+    CandidateRules,
+    | 'dnsSupport'
+    | 'smtpHostLookup'
+    | 'lmtpHostLookup'
+    | 'families'
+    | 'addressPreference'
+    | 'addressesMax'
+    | 'sessionsMax'
+  >
+  /** Empty: those of /etc/resolv.conf. */
+  readonly dnsServers: readonly { readonly host: string; readonly port: number }[]
+}
+
+interface InForce {
+  readonly boot: RoutingBoot
+  readonly router: Router
+  readonly rules: CandidateRules
+}
+
+const RESOLV_CONF = '/etc/resolv.conf'
+
+/** Where mail goes, by the settings of the generation in force. */
+export class QmgrRouting {
+  readonly #directory: Directory
+  readonly #native = systemNames()
+  #inForce: InForce
+
+  constructor(directory: Directory, boot: RoutingBoot) {
+    this.#directory = directory
+    this.#inForce = this.#make(boot, undefined)
+  }
+
+  /** Takes a new generation. DNS answers are kept as long as the same servers are asked. */
+  update(boot: RoutingBoot): void {
+    const { boot: before, rules } = this.#inForce
+    const same = JSON.stringify(before.dnsServers) === JSON.stringify(boot.dnsServers)
+    this.#inForce = this.#make(boot, same ? rules.dns : undefined)
+  }
+
+  #make(boot: RoutingBoot, dns: CandidateRules['dns'] | undefined): InForce {
+    const rules: CandidateRules = {
+      ...boot.candidates,
+      dns: dns ?? resolver(boot.dnsServers),
+      native: this.#native,
+      own: ownIdentities(boot.own),
+      random: Math.random,
+    }
+    return { boot, router: createRouter(this.#directory, boot.settings), rules }
+  }
+
+  readonly route = (address: string): Route | Promise<Route> => this.#inForce.router(address)
+
+  readonly plan: Planner = (destination, signal) =>
+    deliveryPlan({ protocol: destination.protocol, hops: hopsOf(destination) }, this.#inForce.rules, signal)
+
+  readonly ownNames = (candidate: Candidate): ReadonlySet<string> | undefined =>
+    this.#inForce.rules.own(candidate.port)?.names
+}
+
+/** A destination without hops is one host, whose name may have to be looked up. */
+function hopsOf({ host, port, hops }: Destination): readonly DestinationHop[] {
+  return hops ?? [{ text: host, host, port, bracketed: true, role: 'table', reason: host }]
+}
+
+function resolver(servers: RoutingBoot['dnsServers']): Resolver {
+  const system = readResolvConf()
+  const given = servers.map(({ host, port }) => ({ address: host, port }))
+  return new Resolver({
+    servers: given.length > 0 ? given : system.servers,
+    clock: systemClock,
+    trustAd: given.length === 0 && system.trustAd,
+  })
+}
+
+/** Without the file the C library asks this machine, and so do we. */
+function readResolvConf(): ResolvConf {
+  try {
+    return parseResolvConf(readFileSync(RESOLV_CONF, 'utf8'))
+  } catch {
+    return parseResolvConf('')
+  }
+}
