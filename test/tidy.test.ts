@@ -17,8 +17,11 @@ const FLOORS: readonly (readonly string[])[] = [
 
 /** A package from outside has one owner. */
 const OWNERS: Readonly<Record<string, string>> = {
+  '@peculiar/x509': 'net',
   'better-sqlite3': 'store',
   'dns-packet': 'dns',
+  // What @peculiar/x509 rests on.
+  'reflect-metadata': 'net',
   'smol-toml': 'config',
   'smtp-server': 'smtp',
   systeminformation: 'workers',
