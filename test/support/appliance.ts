@@ -21,6 +21,8 @@ export interface ApplianceOptions {
   readonly data?: string
   /** Port of an LMTP server on loopback; without one the embedded mailbox store serves. */
   readonly lmtpPort?: number
+  /** Port of a DNS server on loopback; without one those of the machine are asked. */
+  readonly dnsPort?: number
   /** smtpd processes. */
   readonly workers?: number
   /** Lines of [limits], Postfix's names: `message_size_limit = 1000`. */
@@ -131,6 +133,25 @@ export class Appliance {
     return run(process.execPath, [POSTERN, ...words], { cwd: this.folder, env: ENV })
   }
 
+  /** Imports records into the embedded directory. */
+  async importLdif(text: string): Promise<Ran> {
+    const file = join(this.folder, 'import.ldif')
+    writeFileSync(file, text)
+    return await this.tool('directory', 'import', file)
+  }
+
+  /** Sets zimbraMtaRelayHost and reloads: for a relay host that is known only once it runs. */
+  async relayTo(relayHost: string): Promise<void> {
+    const file = join(this.folder, 'postern.toml')
+    const text = readFileSync(file, 'utf8').replace(
+      /^zimbraMtaRelayHost = .*$/m,
+      `zimbraMtaRelayHost = "${relayHost}"`,
+    )
+    writeFileSync(file, text)
+    const ran = await this.tool('reload')
+    if (ran.code !== 0) throw new Error(`reload: exit ${ran.code}: ${ran.stderr}`)
+  }
+
   /** The process ids of one kind of process. */
   pids(kind: ProcessKind): number[] {
     if (kind === 'master') return this.running ? [this.pid] : []
@@ -213,6 +234,7 @@ function configuration(options: ApplianceOptions, smtpPort: number, mailboxPort:
     '[mailbox]',
     `port = ${mailboxPort}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),
+    ...(options.dnsPort === undefined ? [] : ['[dns]', `servers = ["127.0.0.1:${options.dnsPort}"]`]),
     '[limits]',
     ...(options.limits ?? []),
     '[settings]',

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installed, must, run } from '#test/support/run.ts'
 
@@ -16,6 +16,8 @@ export interface PostfixOptions {
   readonly port: number
   /** Where it relays everything: us. */
   readonly relayPort: number
+  /** Where to put a key and a certificate of its own, if it needs any. */
+  readonly certificate?: string
   /** Further main.cf lines. */
   readonly settings?: readonly string[]
 }
@@ -41,6 +43,7 @@ export class Postfix {
     await must('chown', ['postfix', join(folder, 'data')])
     writeFileSync(join(folder, 'etc', 'main.cf'), mainCf(options))
     writeFileSync(join(folder, 'etc', 'master.cf'), masterCf(options.port))
+    if (options.certificate !== undefined) await selfSigned(options.certificate)
     const postfix = new Postfix(options)
     await must('postfix', ['-c', postfix.#config, 'start'])
     return postfix
@@ -53,6 +56,12 @@ export class Postfix {
   async [Symbol.asyncDispose](): Promise<void> {
     await run('postfix', ['-c', this.#config, 'stop'])
   }
+}
+
+async function selfSigned(file: string): Promise<void> {
+  const key = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  await must('openssl', [...key, '-subj', '/CN=sender.example', '-keyout', file, '-out', `${file}.crt`])
+  appendFileSync(file, readFileSync(`${file}.crt`))
 }
 
 function mainCf(options: PostfixOptions): string {
