@@ -14,6 +14,7 @@ export interface DoneRecipient {
 /** A recipient that stays, with its next time. */
 export interface DeferredRecipient {
   readonly n: number
+  readonly address: string
   readonly dueMs: number
   readonly attempts: number
   readonly reply: string
@@ -36,9 +37,9 @@ export interface MessageChange {
 }
 
 /** What a tool may do to messages; the names are postsuper's and postqueue's. */
-export type Action = 'delete' | 'hold' | 'release' | 'requeue' | 'flush'
+export type Action = 'delete' | 'hold' | 'release' | 'requeue' | 'flush' | 'expire'
 
-export const ACTIONS: readonly Action[] = ['delete', 'hold', 'release', 'requeue', 'flush']
+export const ACTIONS: readonly Action[] = ['delete', 'hold', 'release', 'requeue', 'flush', 'expire']
 
 export interface ActionResult {
   /** Messages that were changed. */

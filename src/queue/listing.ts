@@ -11,6 +11,11 @@ export interface ListedMessage {
   readonly arrivedMs: number
   readonly sizeBytes: number
   readonly sender: string
+  /** Who brought it; '' where the row is damaged. */
+  readonly clientAddress: string
+  readonly clientName: string
+  /** An operator wants it returned to its sender (postsuper -e). */
+  readonly forcedExpire: boolean
   readonly recipients: readonly {
     readonly address: string
     readonly state: RecipientState
@@ -33,13 +38,14 @@ export function listPage(reader: QueueReader, after: number, limit: number, isAc
   const seqs = reader.seqsAfter(after, limit)
   const messages: ListedMessage[] = []
   for (const seq of seqs) {
-    const message = listed(reader, seq, isActive(seq))
+    const message = listOne(reader, seq, isActive(seq))
     if (message !== undefined) messages.push(message)
   }
   return { messages, next: seqs.length < limit ? undefined : seqs.at(-1) }
 }
 
-function listed(reader: QueueReader, seq: number, active: boolean): ListedMessage | undefined {
+/** One message; undefined if it is gone. */
+export function listOne(reader: QueueReader, seq: number, active: boolean): ListedMessage | undefined {
   const loaded = reader.load(seq)
   // It left the queue between two reads.
   if (loaded === undefined) return undefined
@@ -47,15 +53,28 @@ function listed(reader: QueueReader, seq: number, active: boolean): ListedMessag
     const recipients = reader
       .rawAddresses(seq)
       .map((address) => ({ address, state: 'corrupt' as const, reason: loaded.reason }))
-    return { queue: 'corrupt', id: reader.idOf(seq), arrivedMs: 0, sizeBytes: 0, sender: '', recipients }
+    return {
+      queue: 'corrupt',
+      id: reader.idOf(seq),
+      arrivedMs: 0,
+      sizeBytes: 0,
+      sender: '',
+      clientAddress: '',
+      clientName: '',
+      forcedExpire: false,
+      recipients,
+    }
   }
-  const { id, arrivedMs, sizeBytes, sender } = loaded.message
+  const { id, arrivedMs, sizeBytes, sender, origin, forcedExpire } = loaded.message
   return {
     queue: queueOf(loaded.recipients, active),
     id,
     arrivedMs,
     sizeBytes,
     sender,
+    clientAddress: origin.clientAddress,
+    clientName: origin.clientName,
+    forcedExpire,
     recipients: loaded.recipients.map(({ address, state, lastReply }) => ({
       address,
       state: active && (state === 'incoming' || state === 'deferred') ? 'active' : state,

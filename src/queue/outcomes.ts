@@ -63,6 +63,7 @@ export function deferredRecipient(
 ): DeferredRecipient {
   return {
     n: recipient.n,
+    address: recipient.address,
     dueMs,
     attempts: recipient.attempts + 1,
     reply: cut(outcome.reply),

@@ -134,7 +134,12 @@ export class QueueDb implements Disposable {
       const facts = { to: done.address, relay: done.relay, dsn: done.dsn, reply: done.reply }
       s.insertTrace.run(change.id, change.atMs, done.event, JSON.stringify(facts))
     }
-    for (const d of change.deferred) s.deferRecipient.run(d.dueMs, d.attempts, d.reply, d.dsn, seq, d.n)
+    for (const d of change.deferred) {
+      // A reason is told once, not at each of a hundred attempts with the same one.
+      const facts = JSON.stringify({ to: d.address, dsn: d.dsn, reply: d.reply, attempt: d.attempts })
+      s.insertTraceOfReason.run(change.id, change.atMs, facts, seq, d.n, d.reply)
+      s.deferRecipient.run(d.dueMs, d.attempts, d.reply, d.dsn, seq, d.n)
+    }
     if (change.corrupt !== '') {
       const aside = s.corruptRecipients.run(seq).changes > 0
       const facts = JSON.stringify({ reason: change.corrupt })
@@ -177,14 +182,31 @@ export class QueueDb implements Disposable {
         return { removed }
       }
       case 'hold':
-        return changed(s.hold.run(seq).changes)
+        return this.#changed(s.hold.run(seq).changes, 'held', seq, nowMs)
       case 'release':
-        return changed(s.release.run(nowMs, seq).changes)
+        return this.#changed(s.release.run(nowMs, seq).changes, 'released', seq, nowMs)
       case 'requeue':
-        return changed(s.requeue.run(nowMs, seq).changes)
+        return this.#changed(s.requeue.run(nowMs, seq).changes, 'requeued', seq, nowMs)
       case 'flush':
-        return changed(s.flush.run(nowMs, seq).changes)
+        // Everybody flushes all the time: that is no event in the life of a message.
+        return s.flush.run(nowMs, seq).changes === 0 ? undefined : { removed: undefined }
+      case 'expire': {
+        const { changes } = s.expire.run(seq)
+        if (changes > 0) s.flush.run(nowMs, seq)
+        return this.#changed(changes, 'force-expired', seq, nowMs)
+      }
     }
+  }
+
+  #changed(
+    changes: number,
+    event: string,
+    seq: number,
+    nowMs: number,
+  ): { readonly removed: undefined } | undefined {
+    if (changes === 0) return undefined
+    this.#statements.insertTraceBySeq.run(nowMs, event, seq)
+    return { removed: undefined }
   }
 
   /** The files of spool/ that rows name. */
@@ -231,10 +253,6 @@ export class QueueDb implements Disposable {
   }
 }
 
-function changed(changes: number): { readonly removed: undefined } | undefined {
-  return changes === 0 ? undefined : { removed: undefined }
-}
-
 interface IdentityRow {
   seq: number
   body_crc: number
@@ -260,6 +278,13 @@ function prepare(store: Store) {
       `INSERT INTO recipient (${RECIPIENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 'incoming', ?, 0, '', '', ?)`,
     ),
     insertTrace: store.prepare('INSERT INTO trace (id, at_ms, event, facts) VALUES (?, ?, ?, ?)'),
+    insertTraceBySeq: store.prepare(
+      `INSERT INTO trace (id, at_ms, event, facts) SELECT id, ?, ?, '{}' FROM message WHERE seq = ?`,
+    ),
+    insertTraceOfReason: store.prepare(
+      `INSERT INTO trace (id, at_ms, event, facts) SELECT ?, ?, 'deferred', ?
+       FROM recipient WHERE seq = ? AND n = ? AND last_reply <> ?`,
+    ),
     insertGeneration: store.prepare(
       'INSERT OR REPLACE INTO generation (number, at_ms, hash) VALUES (?, ?, ?)',
     ),
@@ -292,6 +317,7 @@ function prepare(store: Store) {
     flush: store.prepare(
       `UPDATE recipient SET due_ms = ? WHERE seq = ? AND state IN ('incoming', 'deferred')`,
     ),
+    expire: store.prepare('UPDATE message SET expire = 1 WHERE seq = ? AND expire = 0'),
     seqsAfter: store.prepare<[number, number], { seq: number }>(
       'SELECT seq FROM message WHERE seq > ? ORDER BY seq LIMIT ?',
     ),

@@ -76,6 +76,16 @@ export class QueueReader implements Disposable {
     return this.#statements.recipients.all(seq).map((row) => (typeof row[2] === 'string' ? row[2] : '?'))
   }
 
+  /** For the tools' own statements (list-*.ts, trace-*.ts). */
+  get store(): Store {
+    return this.#store
+  }
+
+  /** The row number of a message; undefined if it is not in the queue. */
+  seqOf(id: string): number | undefined {
+    return this.#statements.seq.get(id)?.seq
+  }
+
   /** The trace of a message, oldest first. */
   trace(id: string): { readonly atMs: number; readonly event: string; readonly facts: string }[] {
     return this.#statements.trace
@@ -99,7 +109,9 @@ function prepare(store: Store) {
       `SELECT due_ms FROM recipient INDEXED BY recipient_due
        WHERE state IN ('incoming', 'deferred') AND due_ms > ? ORDER BY due_ms LIMIT 1`,
     ),
-    message: store.prepare<[number], unknown[]>(`SELECT ${MESSAGE_COLUMNS} FROM message WHERE seq = ?`).raw(),
+    message: store
+      .prepare<[number], unknown[]>(`SELECT ${MESSAGE_COLUMNS}, expire FROM message WHERE seq = ?`)
+      .raw(),
     recipients: store
       .prepare<[number], unknown[]>(`SELECT ${RECIPIENT_COLUMNS} FROM recipient WHERE seq = ? ORDER BY n`)
       .raw(),
@@ -107,6 +119,7 @@ function prepare(store: Store) {
     seqsAfter: store.prepare<[number, number], { seq: number }>(
       'SELECT seq FROM message WHERE seq > ? ORDER BY seq LIMIT ?',
     ),
+    seq: store.prepare<[string], { seq: number }>('SELECT seq FROM message WHERE id = ?'),
     id: store.prepare<[number], { id: unknown }>('SELECT id FROM message WHERE seq = ?'),
     trace: store.prepare<[string], { at_ms: number; event: string; facts: string }>(
       'SELECT at_ms, event, facts FROM trace WHERE id = ? ORDER BY n',

@@ -15,6 +15,8 @@ export interface StoredMessage extends QueuedMessage {
   readonly bodyBytes: number
   readonly bodyCrc32: number
   readonly generation: number
+  /** An operator wants it returned to its sender at the next attempt, whatever its age (postsuper -e). */
+  readonly forcedExpire: boolean
 }
 
 export interface StoredRecipient extends QueuedRecipient {
@@ -96,7 +98,7 @@ export const MESSAGE_COLUMNS =
 export const RECIPIENT_COLUMNS =
   'seq, n, address, original, orcpt, notify, state, due_ms, attempts, last_reply, last_dsn, row_crc'
 
-/** Reads one message row (as an array of its columns). */
+/** Reads one message row (as an array of its columns, `expire` after those of MESSAGE_COLUMNS). */
 export function readMessage(row: readonly unknown[]): StoredMessage | Damage {
   const [
     seq,
@@ -111,6 +113,7 @@ export function readMessage(row: readonly unknown[]): StoredMessage | Damage {
     bodyBytes,
     bodyCrc,
     crc,
+    expire,
   ] = row
   if (
     !isCount(seq) ||
@@ -152,6 +155,7 @@ export function readMessage(row: readonly unknown[]): StoredMessage | Damage {
     spool,
     bodyBytes,
     bodyCrc32: bodyCrc,
+    forcedExpire: expire === 1,
     sizeBytes: Buffer.byteLength(prefix) + bodyBytes,
   }
 }

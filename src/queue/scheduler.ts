@@ -131,6 +131,7 @@ export class Scheduler implements WriterListener {
       sizeBytes: Buffer.byteLength(message.prefix) + bodyBytes,
       spool: where.kind === 'spool' ? where.file : null,
       bodyBytes,
+      forcedExpire: false,
     }
     const recipients: StoredRecipient[] = []
     for (const [n, { address, original, orcpt, notify }] of fresh.entries()) {
@@ -179,6 +180,7 @@ export class Scheduler implements WriterListener {
       case 'release':
       case 'requeue':
       case 'flush':
+      case 'expire':
         for (const seq of seqs) {
           const entry = this.#active.get(seq)
           if (entry !== undefined) entry.again = true
@@ -258,7 +260,7 @@ export class Scheduler implements WriterListener {
     let asked = false
     const unroutable: { recipient: StoredRecipient; outcome: RecipientOutcome }[] = []
     for (const recipient of recipients) {
-      const answer = this.#askRouter(recipient.address)
+      const answer = entry.message.forcedExpire ? expiredRoute(recipient) : this.#askRouter(recipient.address)
       asked ||= answer instanceof Promise
       const route = answer instanceof Promise ? await answer : answer
       if (route.kind !== 'destination') {
@@ -377,9 +379,10 @@ export class Scheduler implements WriterListener {
     const nowMs = clock.nowMs()
     const { message } = entry
     const ageMs = Math.max(0, nowMs - message.arrivedMs)
-    const delayMs =
-      retryDelayMs(ageMs, message.sender === '', times) ??
-      (this.#leaps.mayExpire(nowMs, clock.monotonicMs()) ? undefined : times.maximalBackoffMs)
+    const delayMs = message.forcedExpire
+      ? undefined
+      : (retryDelayMs(ageMs, message.sender === '', times) ??
+        (this.#leaps.mayExpire(nowMs, clock.monotonicMs()) ? undefined : times.maximalBackoffMs))
     const sorted = sortOutcomes(recipients, outcomes, nowMs, delayMs)
     // Of a body that cannot be trusted nothing was delivered and nothing is sent back.
     const { done, deferred } = entry.damage === '' ? sorted : { done: sorted.done, deferred: [] }
@@ -463,8 +466,8 @@ export class Scheduler implements WriterListener {
     const dueMs = clock.nowMs() + this.#o.times().minimalBackoffMs
     this.#waiting.removeStalled(clock.monotonicMs() - STALLED_MS, ({ entry, recipients }) => {
       entry.waiting--
-      const later = recipients.map(({ n, attempts, lastReply, lastDsn }) => {
-        return { n, dueMs, attempts, reply: lastReply, dsn: lastDsn }
+      const later = recipients.map(({ n, address, attempts, lastReply, lastDsn }) => {
+        return { n, address, dueMs, attempts, reply: lastReply, dsn: lastDsn }
       })
       entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
       if (entry.idle) void this.#finish(entry, [], later)
@@ -475,6 +478,13 @@ export class Scheduler implements WriterListener {
 
 function noRoute(error: unknown): Route {
   return { kind: 'deferred', dsn: '4.3.0', reason: `no route: ${errorText(error)}` }
+}
+
+/** It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired"). */
+function expiredRoute(recipient: StoredRecipient): Route {
+  return recipient.lastReply === ''
+    ? { kind: 'deferred', dsn: '4.7.0', reason: 'message is administratively expired' }
+    : { kind: 'deferred', dsn: recipient.lastDsn, reason: recipient.lastReply }
 }
 
 function changeOf(

@@ -2,6 +2,23 @@
  * queue.db. Every table is STRICT; numbers of time are wall clock in milliseconds. A migration only adds (see
  * store/migrate.ts). `row_crc` is the CRC-32 of the row's other columns that never change (rows.ts).
  */
+/**
+ * The domain of a recipient's address: what follows the last '@' (a quoted local part may hold others), or all of it
+ * where there is none.
+ */
+export function domainOf(column: string): string {
+  return `replace(${column}, rtrim(${column}, replace(${column}, '@', '')), '')`
+}
+
+const leaves = `
+    UPDATE backlog SET recipients = recipients - 1
+      WHERE domain = ${domainOf('old.address')} AND state = old.state;
+    DELETE FROM backlog WHERE domain = ${domainOf('old.address')} AND state = old.state AND recipients <= 0;`
+const enters = `
+    INSERT INTO backlog (domain, state, recipients)
+      SELECT ${domainOf('new.address')}, new.state, 1 WHERE new.state <> 'incoming'
+      ON CONFLICT (domain, state) DO UPDATE SET recipients = recipients + 1;`
+
 export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE message (
@@ -56,5 +73,25 @@ export const MIGRATIONS: readonly string[] = [
     at_ms INTEGER NOT NULL,
     hash TEXT NOT NULL
   ) STRICT;
+  `,
+  // What waits, by domain: for the tools. New mail that is sent at its first attempt never touches it.
+  `
+  ALTER TABLE message ADD COLUMN expire INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX recipient_domain ON recipient (${domainOf('address')}, state) WHERE state IN ('deferred', 'hold', 'corrupt');
+
+  CREATE TABLE backlog (
+    domain TEXT NOT NULL,
+    state TEXT NOT NULL,
+    recipients INTEGER NOT NULL,
+    PRIMARY KEY (domain, state)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO backlog (domain, state, recipients)
+    SELECT ${domainOf('address')}, state, count(*) FROM recipient WHERE state <> 'incoming' GROUP BY 1, 2;
+  CREATE TRIGGER backlog_entered AFTER INSERT ON recipient WHEN new.state <> 'incoming' BEGIN ${enters}
+  END;
+  CREATE TRIGGER backlog_moved AFTER UPDATE OF state ON recipient WHEN new.state <> old.state BEGIN ${leaves} ${enters}
+  END;
+  CREATE TRIGGER backlog_left AFTER DELETE ON recipient WHEN old.state <> 'incoming' BEGIN ${leaves}
+  END;
   `,
 ]

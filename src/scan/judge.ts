@@ -9,6 +9,8 @@ export type ScanVerdict =
 
 /** Characters of a name that are quoted in a reply: its line may have 510. */
 const QUOTED_CHARS_MAX = 100
+/** As much of the subject as finds a message again and fits a line. */
+const SUBJECT_CHARS_MAX = 200
 /** Defects and signatures that are kept with the message. */
 const FACTS_MAX = 20
 
@@ -68,7 +70,8 @@ export class ScanJudge {
 const SCANNER_FAILED: Reply = reply(451, '4.3.0', 'Message could not be examined, try again later')
 
 function cleanFacts(report: ScanReport): Readonly<Record<string, unknown>> {
-  const facts = { verdict: 'clean', parts: report.parts.length }
+  const subject = report.header.subject.slice(0, SUBJECT_CHARS_MAX)
+  const facts = { verdict: 'clean', parts: report.parts.length, ...(subject === '' ? {} : { subject }) }
   return report.defects.length === 0 ? facts : { ...facts, defects: report.defects.slice(0, FACTS_MAX) }
 }
 

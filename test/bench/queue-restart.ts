@@ -43,7 +43,7 @@ function generate(queueDir: string, count: number): void {
         if (inserted.kind === 'clash') throw new Error('clash')
         const dueMs = made < DUE_NOW ? nowMs : nowMs + 600_000 + Math.floor((made / count) * SPREAD_MS)
         const deferred = [
-          { n: 0, dueMs, attempts: 3, reply: '450 4.2.0 mailbox server is away', dsn: '4.2.0' },
+          { n: 0, address: `u${made}@example.test`, dueMs, attempts: 3, reply: '450 4.2.0 mailbox server is away', dsn: '4.2.0' },
         ]
         const { id } = message
         db.apply(

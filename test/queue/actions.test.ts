@@ -244,6 +244,9 @@ function listed(with_: Partial<ListedMessage> = {}): ListedMessage {
     id: '4jXQp03lzkzJfWY',
     arrivedMs: new Date(2026, 10, 22, 10, 50, 16).getTime(),
     sizeBytes: 3268,
+    clientAddress: '192.0.2.1',
+    clientName: 'unknown',
+    forcedExpire: false,
     sender: 'a@src.test',
     recipients: [
       {
