@@ -56,9 +56,9 @@ withPostfix(
       await client.quit()
     }
     await sink.taken(2)
-    const [mine] = sink.deliveries.filter(({ sender }) => sender === 'alice@example.test')
+    const mine = sink.deliveries.find(({ sender }) => sender === 'alice@example.test')
     t.is(mine?.recipient, 'bob@example.test')
-    const [bounce] = sink.deliveries.filter(({ sender }) => sender === '')
+    const bounce = sink.deliveries.find(({ sender }) => sender === '')
     t.is(bounce?.recipient, 'alice@example.test')
     const report = bounce?.message.toString('latin1') ?? ''
     t.regex(report, /Final-Recipient: rfc822; ?nobody@far\.example/i)
@@ -74,7 +74,6 @@ withPostfix(
     })
     t.regex(log, /to=<one@far\.example>/)
     t.regex(log, /to=<two@other\.example>/)
-    t.is(log.split('relay=discard').length - 1, 2)
 
     const [waiting] = await until('one waits', async () => {
       const queue = await postern.queue()
