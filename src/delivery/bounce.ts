@@ -141,7 +141,7 @@ async function readOriginal(
   const prefix = Buffer.from(message.prefix)
   if (message.ret !== 'HDRS' && prefix.length + body.length < sizeLimit) {
     const blocks: Uint8Array[] = [prefix]
-    for await (const block of body.blocks()) blocks.push(block)
+    for await (const block of body.blocks()) blocks.push(Buffer.from(block))
     return { kind: 'message', bytes: Buffer.concat(blocks) }
   }
   return { kind: 'headers', bytes: await readHeader(prefix, body, sizeLimit) }

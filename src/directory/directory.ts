@@ -29,6 +29,8 @@ export interface DirectoryOptions {
   readonly recipientDelimiter: string
   /** virtual_alias_expansion_limit. */
   readonly expansionLimit: number
+  /** How old an answer may be, in ms: so long nobody asks whether another process has changed the file. 0 if not given. */
+  readonly staleMs?: number
 }
 
 /** Postfix virtual_alias_recursion_limit is 1000; nobody nests lists half as deep. */
@@ -50,6 +52,7 @@ export class Directory implements Disposable {
   readonly #options: DirectoryOptions
   #open: { readonly store: Store; readonly queries: Queries } | undefined
   #version = -1
+  #freshUntilMs = 0
   readonly #recipients = new Cache<RecipientLookup>(CACHE_ENTRIES_MAX)
   readonly #domains = new Cache<DomainKind>(CACHE_ENTRIES_MAX)
   readonly #transports = new Cache<TransportLookup>(CACHE_ENTRIES_MAX)
@@ -138,6 +141,9 @@ export class Directory implements Disposable {
       this.#version = -1
     }
     const { queries } = this.#open
+    const nowMs = performance.now()
+    if (nowMs < this.#freshUntilMs && this.#version !== -1) return queries
+    this.#freshUntilMs = nowMs + (this.#options.staleMs ?? 0)
     const version = queries.version.get() ?? 0
     if (version !== this.#version) {
       this.#recipients.clear()

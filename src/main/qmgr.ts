@@ -120,7 +120,12 @@ async function start(settings: QmgrBoot): Promise<void> {
 function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
   const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
   // Only transports and domains are looked up here: recipients were resolved when they were taken.
-  const directory = new Directory({ path: settings.directoryFile, recipientDelimiter: '', expansionLimit: 1 })
+  const directory = new Directory({
+    path: settings.directoryFile,
+    recipientDelimiter: '',
+    expansionLimit: 1,
+    staleMs: 100,
+  })
   const routing = new QmgrRouting(directory, settings.routing)
   const deliverer = createDeliverer({
     settings: () => (boot ?? settings).delivery,

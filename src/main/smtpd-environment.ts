@@ -27,6 +27,9 @@ const FIRST_SLOT = 1
 /** Problems of signature files that one generation logs: a damaged file has as many as lines. */
 const PROBLEMS_LOGGED_MAX = 20
 
+/** How soon a change of the directory is seen: to ask at each lookup costs more than the lookup. */
+const DIRECTORY_STALE_MS = 100
+
 /** How long a new smtpd waits for qmgr before it listens; without one, MAIL is answered 451. */
 const QUEUE_WAIT_MS = 5000
 
@@ -128,6 +131,7 @@ export class EnvironmentMaker implements Disposable {
       path: this.#directoryFile,
       recipientDelimiter: settings.recipientDelimiter,
       expansionLimit: settings.virtualAliasExpansionLimit,
+      staleMs: DIRECTORY_STALE_MS,
     }
     const key = JSON.stringify(options)
     if (this.#directory?.key !== key) this.#directory = { key, value: new Directory(options) }

@@ -33,7 +33,7 @@ export interface QueuedMessage {
 /** The body, read when it is sent: whole where it lay in the row, in blocks where it lies in spool/. */
 export interface BodySource {
   readonly length: number
-  /** Blocks in order; throws a Fault BODY_DAMAGED when length or checksum do not hold. */
+  /** Blocks in order, each valid until the next is asked for; throws a Fault BODY_DAMAGED when length or checksum do not hold. */
   blocks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }
 

@@ -4,6 +4,7 @@ import type { Log } from '#src/base/log.ts'
 import { Active } from './active.ts'
 import type { Job } from './active.ts'
 import { bodySource } from './body-source.ts'
+import { SpoolReader } from './spool-reader.ts'
 import type { Action, DeferredRecipient, DoneRecipient, MessageChange } from './changes.ts'
 import { localFacts } from './delivery-facts.ts'
 import { Destinations } from './destinations.ts'
@@ -57,11 +58,13 @@ export class Scheduler implements WriterListener {
   /** Deliveries and compositions of bounces under way. */
   #running = 0
   #pumpScheduled = false
+  readonly #spool: SpoolReader
   #stopping = false
   readonly #idle = Promise.withResolvers<void>()
 
   constructor(options: SchedulerOptions) {
     this.#o = options
+    this.#spool = new SpoolReader(options.spoolDir)
     const { clock, reader, onStoreError } = options
     this.#pulledMax = Math.max(1, options.activeRecipientsMax / 2)
     this.#leaps = new LeapGuard(clock.nowMs(), clock.monotonicMs())
@@ -101,10 +104,11 @@ export class Scheduler implements WriterListener {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#puller.stop()
-    if (this.#running === 0) return
-    if (await this.#idleWithin(graceMs)) return
-    this.#abort.abort(new Error('the queue manager stops'))
-    await this.#idleWithin(graceMs)
+    if (this.#running > 0 && !(await this.#idleWithin(graceMs))) {
+      this.#abort.abort(new Error('the queue manager stops'))
+      await this.#idleWithin(graceMs)
+    }
+    this.#spool.close()
   }
 
   async #idleWithin(ms: number): Promise<boolean> {
@@ -356,7 +360,7 @@ export class Scheduler implements WriterListener {
   }
 
   #body(entry: Active): BodySource {
-    return bodySource(entry.message, entry.body, this.#o, (reason) => {
+    return bodySource(entry.message, entry.body, { reader: this.#o.reader, spool: this.#spool }, (reason) => {
       entry.damage = reason
     })
   }

@@ -74,7 +74,8 @@ export class Writer {
   #changes: MessageChange[] = []
   #scheduled = false
   /** Set while outcomes wait for company. */
-  #wait: AbortController | undefined
+  /** A timer runs that will flush. */
+  #waits = false
   #dead = false
   /** No two messages fall due in another order than they came, even if the clock is set back. */
   #lastDueMs = 0
@@ -114,22 +115,18 @@ export class Writer {
   }
 
   #flushLater(ms: number): void {
-    if (this.#wait !== undefined) return
-    const wait = new AbortController()
-    this.#wait = wait
-    this.#o.clock.sleep(ms, wait.signal).then(
-      () => this.flush(),
-      () => {
-        // Something else has flushed meanwhile, or it is over.
-      },
-    )
+    if (this.#waits) return
+    this.#waits = true
+    // It is left to run when something else flushes first: to call off and start anew costs more than an idle turn.
+    void this.#o.clock.sleep(ms).then(() => {
+      this.#waits = false
+      if (!this.#dead && this.#changes.length > 0) this.flush()
+    })
   }
 
   /** Commits what waits, now. */
   flush(): void {
     this.#scheduled = false
-    this.#wait?.abort()
-    this.#wait = undefined
     let submissions = this.#submissions
     const changes = this.#changes
     const bytes = this.#submissionBytes
@@ -291,7 +288,6 @@ export class Writer {
   /** Stops the timer; what waits must have been flushed before. */
   close(): void {
     this.#dead = true
-    this.#wait?.abort()
   }
 }
 
