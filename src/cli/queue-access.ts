@@ -7,8 +7,10 @@ import { Fault, errorCode } from '#src/base/fault.ts'
 import { memoryLog } from '#src/base/log.ts'
 import { isRecord } from '#src/net/frames.ts'
 import type { Action, ActionResult } from '#src/queue/changes.ts'
-import { ACTION_IDS_MAX, LIST_PAGE, PAGE_BYTES } from '#src/queue/limits.ts'
-import { listPage } from '#src/queue/listing.ts'
+import { answers } from '#src/queue/control-requests.ts'
+import type { QueueTools, Request } from '#src/queue/control-requests.ts'
+import { ACTION_IDS_MAX, PAGE_BYTES } from '#src/queue/limits.ts'
+import type { QueueFilter } from '#src/queue/list-filter.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
 import { QUEUE_LOCK, controlSocketPath, databasePath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
@@ -21,22 +23,43 @@ import { openStore } from '#src/store/sqlite.ts'
 
 /** The queue as the tools reach it: through the daemon where one runs, in the file itself where none does. */
 export interface QueueAccess extends AsyncDisposable {
-  list(): AsyncIterable<ListedMessage>
-  /** `null` is ALL. */
-  act(action: Action, ids: readonly string[] | null): Promise<ActionResult>
+  readonly running: boolean
+  list(filter?: QueueFilter, limit?: number): AsyncIterable<ListedMessage>
+  /** `null` is ALL, or all that the filter means. */
+  act(action: Action, ids: readonly string[] | null, filter?: QueueFilter): Promise<ActionResult>
+  /** Any other request (control-requests.ts). Throws an Error with the words of the one who refuses it. */
+  ask(request: Request): AsyncIterable<Record<string, unknown>>
 }
 
-/** A daemon that is just ending or starting holds the lock for so long at most before its socket answers. */
-const LOCK_WAIT_MS = 2000
+/**
+ * A daemon that is just starting holds the lock before its socket answers, one that is ending after it: so for this
+ * long both are tried in turn.
+ */
+const OPEN_WAIT_MS = 5000
+/** One turn of it. */
+const LOCK_WAIT_MS = 250
 
 /** Throws STORE_LOCKED where something holds the queue and does not answer. */
 export async function openQueue(paths: QueuePaths): Promise<QueueAccess> {
   const path = controlSocketPath(paths.runDir)
-  if (await answers(path)) return new DaemonAccess(path)
-  return await openFile(paths)
+  const untilMs = systemClock.monotonicMs() + OPEN_WAIT_MS
+  for (;;) {
+    if (await isServed(path))
+      return accessOver(
+        true,
+        (request) => askDaemon(path, request),
+        () => Promise.resolve(),
+      )
+    try {
+      return await openFile(paths)
+    } catch (error) {
+      const isLocked = error instanceof Fault && error.code === 'STORE_LOCKED'
+      if (!isLocked || systemClock.monotonicMs() >= untilMs) throw error
+    }
+  }
 }
 
-async function answers(path: string): Promise<boolean> {
+async function isServed(path: string): Promise<boolean> {
   try {
     const socket = await dial(path)
     socket.destroy()
@@ -55,69 +78,70 @@ function dial(path: string): Promise<Socket> {
   })
 }
 
-class DaemonAccess implements QueueAccess {
-  readonly #path: string
-
-  constructor(path: string) {
-    this.#path = path
-  }
-
-  async *#ask(request: object): AsyncGenerator<Readonly<Record<string, unknown>>> {
-    const socket = await dial(this.#path)
-    try {
-      socket.end(`${JSON.stringify(request)}\n`)
-      for await (const line of createInterface({ input: socket, crlfDelay: Infinity })) {
-        const answer: unknown = JSON.parse(line)
-        if (!isRecord(answer)) continue
-        if (typeof answer['error'] === 'string') throw new Error(answer['error'])
-        yield answer
-      }
-    } finally {
-      socket.destroy()
-    }
-  }
-
-  async *list(): AsyncGenerator<ListedMessage> {
-    for await (const answer of this.#ask({ op: 'list' })) {
-      if (answer['end'] === true) return
-      if (isListed(answer)) yield answer
-    }
-    throw new Error('the queue manager broke off in the middle of the list')
-  }
-
-  async act(action: Action, ids: readonly string[] | null): Promise<ActionResult> {
-    if (ids === null) return await this.#actOnce(action, null)
-    let count = 0
-    const missing: string[] = []
-    for (let i = 0; i < ids.length; i += ACTION_IDS_MAX) {
-      const part = await this.#actOnce(action, ids.slice(i, i + ACTION_IDS_MAX))
-      count += part.count
-      missing.push(...part.missing)
-    }
-    return { count, missing }
-  }
-
-  async #actOnce(action: Action, ids: readonly string[] | null): Promise<ActionResult> {
-    for await (const { count, missing } of this.#ask({ op: 'act', action, ids })) {
+/** What both ways have in common: only who answers differs. */
+function accessOver(
+  running: boolean,
+  ask: (request: Request) => AsyncIterable<Record<string, unknown>>,
+  close: () => Promise<void>,
+): QueueAccess {
+  const actOnce = async (request: Request): Promise<ActionResult> => {
+    for await (const { count, missing } of ask(request)) {
       if (typeof count !== 'number' || !Array.isArray(missing)) break
       return { count, missing: missing.filter((id) => typeof id === 'string') }
     }
     throw new Error('the queue manager gave no answer')
   }
+  return {
+    running,
+    ask,
+    async *list(filter = {}, limit) {
+      for await (const answer of ask({ op: 'list', filter, limit })) {
+        if (answer['end'] === true) return
+        if (isListed(answer)) yield answer
+      }
+      throw new Error('the queue manager broke off in the middle of the list')
+    },
+    async act(action, ids, filter = {}) {
+      if (ids === null) return await actOnce({ op: 'act', action, ids, filter })
+      let count = 0
+      const missing: string[] = []
+      for (let i = 0; i < ids.length; i += ACTION_IDS_MAX) {
+        const some = ids.slice(i, i + ACTION_IDS_MAX)
+        const part = await actOnce({ op: 'act', action, ids: some, filter })
+        count += part.count
+        missing.push(...part.missing)
+      }
+      return { count, missing }
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve()
+/** Through the daemon. */
+async function* askDaemon(path: string, request: Request): AsyncGenerator<Record<string, unknown>> {
+  const socket = await dial(path)
+  try {
+    socket.end(`${JSON.stringify(request)}\n`)
+    for await (const line of createInterface({ input: socket, crlfDelay: Infinity })) {
+      const answer: unknown = JSON.parse(line)
+      if (!isRecord(answer)) continue
+      if (typeof answer['error'] === 'string') throw new Error(answer['error'])
+      yield answer
+    }
+  } finally {
+    socket.destroy()
   }
 }
 
 /** Both ends are of one release; what matters is that nothing else than our own line gets here. */
-function isListed(value: object): value is ListedMessage {
-  return 'queue' in value && 'id' in value && 'recipients' in value && Array.isArray(value.recipients)
+function isListed(value: unknown): value is ListedMessage {
+  if (!isRecord(value)) return false
+  return typeof value['queue'] === 'string' && Array.isArray(value['recipients'])
 }
 
 /** Without a daemon: the file itself, under the daemon's lock. */
 async function openFile(paths: QueuePaths): Promise<QueueAccess> {
-  if (!existsSync(databasePath(paths.queueDir))) return EMPTY
+  if (!existsSync(databasePath(paths.queueDir))) return nothingYet(paths)
   const lock = await acquireLock({
     dir: paths.queueDir,
     name: QUEUE_LOCK,
@@ -148,30 +172,43 @@ async function openFile(paths: QueuePaths): Promise<QueueAccess> {
       },
     },
   })
-  return {
-    async *list() {
-      for (let after: number | undefined = 0; after !== undefined;) {
-        const page = listPage(reader, after, LIST_PAGE, () => false)
-        yield* page.messages
-        after = page.next
-      }
-    },
+  const tools: QueueTools = {
+    reader,
+    spoolDir: paths.spoolDir,
+    isActive: () => false,
     act: (action, ids) => writer.act(action, ids === null ? { kind: 'all' } : { kind: 'ids', ids }),
-    [Symbol.asyncDispose]: async () => {
+    log,
+  }
+  return accessOver(
+    false,
+    (request) => records(request, tools),
+    async () => {
       await spool.close()
       reader[Symbol.dispose]()
       db[Symbol.dispose]()
       lock[Symbol.dispose]()
       if (failure.error !== undefined) throw new Fault('QUEUE_WRITER_DIED', {}, failure.error)
     },
-  }
+  )
 }
 
-/** A queue that no daemon has made yet. */
-const EMPTY: QueueAccess = {
-  async *list() {
-    // Nothing was ever queued.
-  },
-  act: (_, ids) => Promise.resolve({ count: 0, missing: ids ?? [] }),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
+async function* records(request: Request, tools: QueueTools): AsyncGenerator<Record<string, unknown>> {
+  for await (const answer of answers(request, tools)) yield { ...answer }
+}
+
+/** A queue that no daemon has made yet: an empty one, which leaves nothing behind. */
+function nothingYet(paths: QueuePaths): QueueAccess {
+  const db = new QueueDb(openStore(':memory:'))
+  const tools: QueueTools = {
+    reader: new QueueReader(db.store),
+    spoolDir: paths.spoolDir,
+    isActive: () => false,
+    act: (_, ids) => Promise.resolve({ count: 0, missing: ids ?? [] }),
+    log: memoryLog(),
+  }
+  return accessOver(
+    false,
+    (request) => records(request, tools),
+    () => Promise.resolve(db[Symbol.dispose]()),
+  )
 }

@@ -156,6 +156,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
   })
   const control = new ControlServer({
     reader,
+    spoolDir: settings.spoolDir,
     writer,
     isActive: (seq) => scheduler.isActive(seq),
     log: opened,

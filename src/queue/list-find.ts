@@ -1,3 +1,4 @@
+import { systemClock } from '#src/base/clock.ts'
 import type { Store } from '#src/store/sqlite.ts'
 import type { QueueFilter } from './list-filter.ts'
 import { matches } from './list-filter.ts'
@@ -13,18 +14,20 @@ const SCAN_ROWS = 2000
 /**
  * The messages that a filter means, in pages of LIST_PAGE at most; between two pages the caller lets others have
  * their turn. A recipient domain is found by its index; everything else by looking through the queue in order of
- * arrival. Of what arrives meanwhile nothing is meant.
+ * arrival. Of what arrives meanwhile nothing is meant. `verify` is what a message must fulfil in the end, where that is
+ * less than what it is searched by.
  */
 export function* findPages(
   reader: QueueReader,
   filter: QueueFilter,
   isActive: IsActive,
+  verify: QueueFilter = filter,
 ): Generator<readonly ListedMessage[]> {
   for (const seqs of seqPages(reader.store, filter)) {
     const page: ListedMessage[] = []
     for (const seq of seqs) {
       const message = listOne(reader, seq, isActive(seq))
-      if (message !== undefined && matches(filter, message)) page.push(message)
+      if (message !== undefined && matches(verify, message)) page.push(message)
     }
     yield page
   }
@@ -132,7 +135,7 @@ export function* incomingRows(store: Store): Generator<readonly IncomingRow[]> {
      WHERE state IN ('incoming', 'deferred') AND (due_ms, seq, n) > (?, ?, ?) AND due_ms <= ?
      ORDER BY due_ms, seq, n LIMIT ?`,
   )
-  const nowMs = Date.now()
+  const nowMs = systemClock.nowMs()
   let at = { due_ms: -1, seq: 0, n: 0 }
   for (;;) {
     const rows = select.all(at.due_ms, at.seq, at.n, nowMs, SCAN_ROWS)

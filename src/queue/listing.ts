@@ -1,6 +1,5 @@
 import type { QueueReader } from './queue-reader.ts'
 import { Damage } from './rows.ts'
-import type { StoredRecipient } from './rows.ts'
 import type { RecipientState } from './types.ts'
 
 /** A message as the tools show it. */
@@ -67,7 +66,7 @@ export function listOne(reader: QueueReader, seq: number, active: boolean): List
   }
   const { id, arrivedMs, sizeBytes, sender, origin, forcedExpire } = loaded.message
   return {
-    queue: queueOf(loaded.recipients, active),
+    queue: queueOfStates(new Set(loaded.recipients.map((each) => each.state)), active),
     id,
     arrivedMs,
     sizeBytes,
@@ -84,8 +83,7 @@ export function listOne(reader: QueueReader, seq: number, active: boolean): List
 }
 
 /** Where the recipients of a message differ: what an operator has to look at comes first. */
-function queueOf(recipients: readonly StoredRecipient[], active: boolean): RecipientState {
-  const states = new Set(recipients.map(({ state }) => state))
+export function queueOfStates(states: ReadonlySet<string>, active: boolean): RecipientState {
   if (states.has('corrupt')) return 'corrupt'
   if (states.has('hold')) return 'hold'
   if (active) return 'active'

@@ -118,10 +118,13 @@ export class Writer {
     if (this.#waits) return
     this.#waits = true
     // It is left to run when something else flushes first: to call off and start anew costs more than an idle turn.
-    void this.#o.clock.sleep(ms).then(() => {
-      this.#waits = false
-      if (!this.#dead && this.#changes.length > 0) this.flush()
-    })
+    void this.#flushAfter(ms)
+  }
+
+  async #flushAfter(ms: number): Promise<void> {
+    await this.#o.clock.sleep(ms)
+    this.#waits = false
+    if (!this.#dead && this.#changes.length > 0) this.flush()
   }
 
   /** Commits what waits, now. */

@@ -16,7 +16,13 @@ import type { Queue } from './support.ts'
 
 async function startControl(paths: QueuePaths, queue: Queue): Promise<ControlServer> {
   const { reader, writer, scheduler, log } = queue
-  const control = new ControlServer({ reader, writer, isActive: (seq) => scheduler.isActive(seq), log })
+  const control = new ControlServer({
+    reader,
+    writer,
+    spoolDir: paths.spoolDir,
+    isActive: (seq) => scheduler.isActive(seq),
+    log,
+  })
   await control.listen(controlSocketPath(paths.runDir))
   return control
 }

@@ -1,0 +1,256 @@
+import { systemClock } from '#src/base/clock.ts'
+import type { Log } from '#src/base/log.ts'
+import { ACTIONS } from './changes.ts'
+import type { Action, ActionResult } from './changes.ts'
+import { ACTION_IDS_MAX, LIST_PAGE } from './limits.ts'
+import { findPages } from './list-find.ts'
+import { matches, readFilter } from './list-filter.ts'
+import type { QueueFilter } from './list-filter.ts'
+import { bodyBlocks, insideOf } from './list-inside.ts'
+import { SHAPE_BUCKETS_MAX, countDomains, countQueues, shape } from './list-shape.ts'
+import { listOne, listPage } from './listing.ts'
+import type { IsActive } from './listing.ts'
+import type { QueueReader } from './queue-reader.ts'
+import { Damage, isCount, isText } from './rows.ts'
+
+/**
+ * What the tools can ask of the queue, the same whether qmgr answers over its socket or the tool itself does with the
+ * file. A request is a JSON object, an answer one or several; between two of them mail goes on.
+ *
+ *     {"op":"list","filter":{…},"limit":100}          a line per message, then {"end":true}
+ *     {"op":"act","action":"hold","ids":["…"]|null}   {"count":1,"missing":[]}; null is ALL, or all of "filter"
+ *     {"op":"show","id":"…"}                          {"message":…,"envelope":…,"recipients":[…],"trace":[…]}
+ *     {"op":"body","id":"…"}                          {"message":…,"inside":…,…}, {"chunk":"base64"}…, {"end":true}
+ *     {"op":"shape","filter":{…},…}                   {"rows":[["TOTAL",[3,1,…]],…]}
+ *     {"op":"queues"}                                 {"incoming":0,"active":0,…}: messages
+ *     {"op":"domains"}                                {"domains":[{"domain":…,"state":…,"recipients":…},…]}
+ */
+export interface QueueTools {
+  readonly reader: QueueReader
+  readonly spoolDir: string
+  readonly isActive: IsActive
+  readonly act: (action: Action, ids: readonly string[] | null) => Promise<ActionResult>
+  readonly log: Log
+}
+
+export type Request = Readonly<Record<string, unknown>>
+export type Answer = object
+
+const HANDLERS: ReadonlyMap<string, (request: Request, tools: QueueTools) => AsyncGenerator<Answer>> =
+  new Map([
+    ['list', list],
+    ['act', act],
+    ['show', show],
+    ['body', body],
+    ['shape', shapeAnswer],
+    ['queues', queues],
+    ['domains', domains],
+  ])
+
+/** Throws a TypeError for what is no request. */
+export async function* answers(request: Request, tools: QueueTools): AsyncGenerator<Answer> {
+  const handler = HANDLERS.get(String(request['op']))
+  if (handler === undefined) throw new TypeError('no such request')
+  yield* handler(request, tools)
+}
+
+async function* list(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+  const filter = readFilter(request['filter'])
+  let left = request['limit'] === undefined ? Infinity : readCount(request['limit'], 'limit')
+  for (const page of pagesOf(reader, filter, isActive)) {
+    for (const message of page) {
+      if (left-- <= 0) break
+      yield message
+    }
+    if (left <= 0) break
+    await turn()
+  }
+  yield { end: true }
+}
+
+/** Without a filter the queue is read straight through. */
+function* pagesOf(reader: QueueReader, filter: QueueFilter, isActive: IsActive) {
+  if (Object.keys(filter).length > 0) {
+    yield* findPages(reader, filter, isActive)
+    return
+  }
+  for (let after: number | undefined = 0; after !== undefined;) {
+    const page = listPage(reader, after, LIST_PAGE, isActive)
+    after = page.next
+    yield page.messages
+  }
+}
+
+async function* act(request: Request, tools: QueueTools): AsyncGenerator<Answer> {
+  const action = ACTIONS.find((each) => each === request['action'])
+  if (action === undefined) throw new TypeError('no such action')
+  const ids = readIds(request['ids'])
+  const filter = readFilter(request['filter'])
+  const filtered = Object.keys(filter).length > 0
+  const result = filtered ? await actOnFound(action, ids, filter, tools) : await tools.act(action, ids)
+  logAction(tools.log, { action, ids, filter: filtered ? JSON.stringify(filter) : undefined }, result)
+  yield result
+}
+
+/** With ids and a filter: those of the ids that it means (postsuper -h ID deferred). */
+async function actOnFound(
+  action: Action,
+  ids: readonly string[] | null,
+  filter: QueueFilter,
+  { reader, isActive, act: write }: QueueTools,
+): Promise<ActionResult> {
+  if (ids !== null) {
+    const missing: string[] = []
+    const meant = ids.filter((id) => {
+      const found = isMeant(reader, id, filter, isActive)
+      if (!found) missing.push(id)
+      return found
+    })
+    const done = await write(action, meant)
+    return { count: done.count, missing: [...missing, ...done.missing] }
+  }
+  let count = 0
+  for (const page of findPages(reader, filter, isActive)) {
+    if (page.length === 0) await turn()
+    else
+      count += (
+        await write(
+          action,
+          page.map((message) => message.id),
+        )
+      ).count
+  }
+  return { count, missing: [] }
+}
+
+function isMeant(reader: QueueReader, id: string, filter: QueueFilter, isActive: IsActive): boolean {
+  const seq = reader.seqOf(id)
+  const message = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+  return message !== undefined && matches(filter, message)
+}
+
+async function* show(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+  const id = readId(request)
+  const trace = reader.trace(id)
+  const seq = reader.seqOf(id)
+  const listed = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+  const loaded = seq === undefined ? undefined : reader.load(seq)
+  if (listed === undefined || loaded === undefined || loaded instanceof Damage) {
+    yield { message: listed ?? null, envelope: null, recipients: [], trace }
+    return
+  }
+  yield { message: listed, envelope: loaded.message, recipients: loaded.recipients, trace }
+}
+
+async function* body(request: Request, { reader, spoolDir, isActive }: QueueTools): AsyncGenerator<Answer> {
+  const id = readId(request)
+  const seq = reader.seqOf(id)
+  const message = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+  const inside = seq === undefined ? undefined : insideOf(reader, seq)
+  if (seq === undefined || message === undefined || inside === undefined) {
+    yield { missing: true }
+    return
+  }
+  const loaded = reader.load(seq)
+  const sound = loaded === undefined || loaded instanceof Damage ? undefined : loaded
+  yield { message, inside, envelope: sound?.message ?? null, recipients: sound?.recipients ?? [] }
+  const blocks = bodyBlocks(reader, spoolDir, seq, inside)
+  for (;;) {
+    const { done, value } = await blocks.next()
+    if (done === true) {
+      yield { end: true, damage: value }
+      return
+    }
+    yield { chunk: value.toString('base64') }
+  }
+}
+
+async function* shapeAnswer(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+  const buckets = readCount(request['buckets'], 'buckets')
+  const bucketMinutes = readCount(request['bucketMinutes'], 'bucketMinutes')
+  if (buckets < 1 || buckets > SHAPE_BUCKETS_MAX || bucketMinutes < 1)
+    throw new TypeError(`buckets are 1 to ${SHAPE_BUCKETS_MAX}, of a minute at least`)
+  const options = {
+    filter: readFilter(request['filter']),
+    bySender: request['bySender'] === true,
+    linear: request['linear'] === true,
+    buckets,
+    bucketMinutes,
+    nowMs: systemClock.nowMs(),
+  }
+  const result = await lastOf(shape(reader, options, isActive))
+  yield { rows: result === undefined ? [] : [...result] }
+}
+
+async function* queues(_: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+  yield (await lastOf(countQueues(reader, isActive))) ?? {}
+}
+
+async function* domains(_: Request, { reader }: QueueTools): AsyncGenerator<Answer> {
+  yield { domains: (await lastOf(countDomains(reader))) ?? [] }
+}
+
+/** Runs a count to its end, with a turn for others wherever it offers one. */
+async function lastOf<T>(steps: Iterable<T | undefined>): Promise<T | undefined> {
+  let last: T | undefined
+  for (const step of steps) {
+    last = step
+    if (step === undefined) await turn()
+  }
+  return last
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
+function readId(request: Request): string {
+  const id = request['id']
+  if (!isText(id)) throw new TypeError('an id is a text')
+  return id
+}
+
+function readCount(value: unknown, what: string): number {
+  if (!isCount(value)) throw new TypeError(`${what} is a count`)
+  return value
+}
+
+function readIds(value: unknown): readonly string[] | null {
+  if (value === null) return null
+  if (!Array.isArray(value) || value.length > ACTION_IDS_MAX)
+    throw new TypeError('ids are a list of 5000 at most')
+  const ids: string[] = []
+  for (const id of value) {
+    if (!isText(id)) throw new TypeError('an id is a text')
+    ids.push(id)
+  }
+  return ids
+}
+
+/** Ids named one by one in the line; a request for many is summed up. */
+const IDS_LOGGED_MAX = 20
+
+/** An operator's hand on the queue is always in the log. */
+function logAction(
+  log: Log,
+  {
+    action,
+    ids,
+    filter,
+  }: {
+    readonly action: Action
+    readonly ids: readonly string[] | null
+    readonly filter: string | undefined
+  },
+  result: ActionResult,
+): void {
+  log.write('info', 'qmgr.action', {
+    action,
+    ids: ids === null ? 'ALL' : ids.slice(0, IDS_LOGGED_MAX),
+    filter,
+    count: result.count,
+    missing: result.missing.length,
+  })
+}
