@@ -167,13 +167,4 @@ export const DELIVERY_SETTINGS = {
     300,
     'The longest wait for the answer to STARTTLS, and for the handshake.',
   ),
-  lmtpTlsSecurityLevel: {
-    postfix: 'lmtp_tls_security_level',
-    zimbra: 'zimbraMtaLmtpTlsSecurityLevel',
-    type: 'enum',
-    values: ['may', 'none', 'encrypt'],
-    default: 'may',
-    takesHold: 'next attempt',
-    text: '`may` uses STARTTLS where the mailbox server offers it, `encrypt` insists on it, `none` never uses it. Over loopback none is used.',
-  },
 } as const satisfies Readonly<Record<string, Setting>>

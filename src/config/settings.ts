@@ -1,6 +1,6 @@
 import type { Setting, ValueOf } from './setting.ts'
 import { DELIVERY_SETTINGS, QUEUE_SETTINGS } from './settings-queue.ts'
-import { OUTBOUND_SETTINGS, ROUTING_SETTINGS } from './settings-outbound.ts'
+import { OUTBOUND_SETTINGS, PEER_SETTINGS, ROUTING_SETTINGS } from './settings-outbound.ts'
 import { SMTP_SETTINGS } from './settings-smtp.ts'
 
 /**
@@ -13,6 +13,7 @@ export const SETTINGS = {
   ...DELIVERY_SETTINGS,
   ...ROUTING_SETTINGS,
   ...OUTBOUND_SETTINGS,
+  ...PEER_SETTINGS,
 } as const
 
 export type SettingKey = keyof typeof SETTINGS

@@ -3,6 +3,7 @@ import { readContentFacts } from './body.ts'
 import { needsContentFacts, plan } from './envelope.ts'
 import { localResult } from './failure.ts'
 import { NO_CAPABILITIES } from './handshake.ts'
+import { isNeedless } from './tls-policy.ts'
 import { Transaction } from './transaction.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
@@ -13,10 +14,22 @@ import type { Connection, Keep, PeerAddress } from './connection.ts'
 import type { Approach, Connector, OpenFailure } from './connector.ts'
 import type { Result } from './failure.ts'
 import type { Pool } from './pool.ts'
+import type { Credentials } from './credentials.ts'
 import type { Candidate, DeliveryPlan } from './routing/candidates.ts'
+import type { DeliverySettings } from './settings.ts'
+import type { TlsTarget } from './tls-policy.ts'
+import type { TlsPolicy } from './tls.ts'
 
 /** Looks up where a destination can be reached, with whatever DNS says at this moment. Never rejects. */
 export type Planner = (destination: Destination, signal: AbortSignal) => Promise<DeliveryPlan>
+
+/** What has to be true of TLS at one address, and whom we say that we are there; or why it may not be used now. */
+export type Security =
+  | { readonly kind: 'use'; readonly policy: TlsPolicy; readonly credentials: Credentials | undefined }
+  | { readonly kind: 'deferred'; readonly dsn: string; readonly reason: string }
+
+/** Never rejects. */
+export type Secure = (target: TlsTarget, protocol: 'lmtp' | 'smtp', signal: AbortSignal) => Promise<Security>
 
 /** What became of the recipients of one batch, by their place in the request. */
 export interface Batch {
@@ -33,6 +46,8 @@ export interface AttemptContext {
   readonly planner: Planner
   /** Our own names, as far as they matter where SMTP is spoken at that address. */
   readonly ownNames: (candidate: Candidate) => ReadonlySet<string> | undefined
+  readonly secure: Secure
+  readonly settings: () => DeliverySettings
   readonly alarms: Alarms
   readonly clock: Clock
   readonly log: Log
@@ -76,9 +91,9 @@ export class Attempts {
     }
     const { clock } = this.#context
     const beganMs = clock.monotonicMs()
-    const peer = literalPeer(request.destination)
-    if (peer === undefined) return await this.#along(request, pool, signal, beganMs)
-    const opened = await this.#context.connector.open({ peer, ownNames: undefined }, signal)
+    const direct = this.#direct(request.destination)
+    if (direct === undefined) return await this.#along(request, pool, signal, beganMs)
+    const opened = await this.#context.connector.open(direct, signal)
     const setupMs = clock.monotonicMs() - beganMs
     if (opened.kind === 'failed') {
       this.#noteFailure(pool, opened.failure)
@@ -106,11 +121,15 @@ export class Attempts {
     for (;;) {
       const candidate = signal.aborted ? undefined : walk.next()
       if (candidate === undefined) break
-      const approach = this.#approach(request.destination, candidate)
+      const approach = await this.#approach(found, candidate, signal)
+      if ('failure' in approach) {
+        walk.failed(approach.failure)
+        continue
+      }
       const opened = await this.#context.connector.open(approach, signal)
       walk.setupMs = clock.monotonicMs() - beganMs
       if (opened.kind === 'failed') {
-        walk.failed(opened.failure)
+        walk.failed(ofOurMaking(opened.failure, found, candidate))
         this.#logPassed(approach.peer, opened.failure)
         continue
       }
@@ -125,10 +144,34 @@ export class Attempts {
     return walk.batch()
   }
 
-  #approach({ protocol }: Destination, candidate: Candidate): Approach {
+  /** One mailbox server at an address that needs no look-up, where TLS needs none either; undefined for all else. */
+  #direct({ protocol, host, port, hops }: Destination): Approach | undefined {
+    if (hops !== undefined || isIP(host) === 0) return undefined
+    const { tls } = this.#context.settings()[protocol]
+    if (tls !== 'none' && tls !== 'may' && tls !== 'encrypt') return undefined
+    const level = isNeedless(protocol, host, tls) ? 'none' : tls
+    const peer: PeerAddress = { protocol, host, address: host, port }
+    return { peer, ownNames: undefined, tls: { level }, credentials: undefined }
+  }
+
+  async #approach(
+    found: DeliveryPlan & { readonly kind: 'try' },
+    candidate: Candidate,
+    signal: AbortSignal,
+  ): Promise<Approach | { readonly failure: OpenFailure }> {
+    const { protocol, hops } = found
     const { host, address, port } = candidate
+    const hop = hops[candidate.hop]
+    const security =
+      hop === undefined ? NO_HOP : await this.#context.secure({ hop, candidate }, protocol, signal)
+    if (security.kind === 'deferred') {
+      const result = localResult('deferred', security.dsn, security.reason)
+      return { failure: { result, relay: 'none', verdict: 'other' } }
+    }
     const ownNames = protocol === 'smtp' ? this.#context.ownNames(candidate) : undefined
-    return { peer: { protocol, host, address, port }, ownNames }
+    const { policy, credentials } = security
+    const tls: TlsPolicy = isNeedless(protocol, address, policy.level) ? { level: 'none' } : policy
+    return { peer: { protocol, host, address, port }, ownNames, tls, credentials }
   }
 
   async #converse(connection: Connection, request: DeliveryRequest, how: How): Promise<Talk | 'stale'> {
@@ -332,11 +375,19 @@ class Walk {
 
 const STOPPED = localResult('deferred', '4.3.2', 'mail system is shutting down')
 
-/** An address that needs no look-up; undefined for anything else. */
-function literalPeer({ protocol, host, port, hops }: Destination): PeerAddress | undefined {
-  if (hops !== undefined || isIP(host) === 0) return undefined
-  return { protocol, host, address: host, port }
+/** A relay host that is ourselves is a mistake of ours, and never bounces anybody's mail. */
+function ofOurMaking(
+  failure: OpenFailure,
+  { hops }: DeliveryPlan & { readonly kind: 'try' },
+  { hop }: Candidate,
+): OpenFailure {
+  const { result } = failure
+  const isOurs = hops[hop]?.hop.role !== 'domain'
+  if (!isOurs || result.dsn !== `5${LOOP}`) return failure
+  return { ...failure, result: { ...result, kind: 'deferred', dsn: `4${LOOP}` } }
 }
+
+const NO_HOP: Security = { kind: 'deferred', dsn: '4.3.0', reason: 'an address without a hop' }
 
 /** Not where the message may have been taken, and not where it is we who cannot go on. */
 function mayGoOn(transaction: Transaction): boolean {

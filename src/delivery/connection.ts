@@ -1,10 +1,11 @@
-import { connect as connectTcp, isIP } from 'node:net'
+import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { sendBody } from './body.ts'
 import { WAIT } from './dialogue.ts'
 import { Handshake } from './handshake.ts'
 import { ReplyReader } from './replies.ts'
+import { certificateProblem, tlsOptions } from './tls.ts'
 import { Transaction } from './transaction.ts'
 import type { Socket } from 'node:net'
 import type { Clock } from '#src/base/clock.ts'
@@ -13,7 +14,8 @@ import type { Dialogue, Step } from './dialogue.ts'
 import type { Break, Stage } from './failure.ts'
 import type { Capabilities } from './handshake.ts'
 import type { PeerReply } from './replies.ts'
-import type { AgentSettings, DeliveryTimeouts, TlsLevel } from './settings.ts'
+import type { AgentSettings, DeliveryTimeouts } from './settings.ts'
+import type { TlsPolicy } from './tls.ts'
 
 /** One address of a destination. */
 export interface PeerAddress {
@@ -43,6 +45,7 @@ const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 export class Connection {
   readonly peer: PeerAddress
   readonly #context: ConnectionContext
+  readonly #tls: TlsPolicy
   #socket: Socket
   #reader = new ReplyReader()
   #capabilities: Capabilities | undefined
@@ -62,12 +65,13 @@ export class Connection {
   /** Called once when the connection is gone while nobody talks over it. */
   onGone: () => void = () => {}
 
-  constructor(peer: PeerAddress, tls: TlsLevel, context: ConnectionContext) {
+  constructor(peer: PeerAddress, tls: TlsPolicy, context: ConnectionContext) {
+    this.#tls = tls
     this.peer = peer
     this.#context = context
     this.#openedMs = context.clock.monotonicMs()
     const where = { host: peer.address, port: peer.port, noDelay: true }
-    if (tls === 'none') {
+    if (tls.level === 'none') {
       this.#socket = connectTcp({
         ...where,
         onread: {
@@ -330,13 +334,7 @@ export class Connection {
   #startTls(handshake: Handshake): void {
     const plain = this.#socket
     plain.removeAllListeners()
-    const { host } = this.peer
-    // RFC 7435: at the levels that there are, an unverified peer is better than plaintext.
-    const secure = connectTls({
-      socket: plain,
-      rejectUnauthorized: false,
-      ...(isIP(host) === 0 ? { servername: host } : {}),
-    })
+    const secure = connectTls({ socket: plain, ...tlsOptions(this.#tls, this.peer.host) })
     this.#socket = secure
     this.#reader = new ReplyReader()
     this.#expireStage('starttls')
@@ -357,7 +355,9 @@ export class Connection {
     secure.on('end', failed)
     secure.once('secureConnect', () => {
       secure.on('data', (bytes: Buffer) => this.#onBytes(bytes))
-      if (this.#dialogue === handshake) this.#act(handshake.secured())
+      if (this.#dialogue !== handshake) return
+      const problem = certificateProblem(this.#tls, secure)
+      this.#act(problem === '' ? handshake.secured() : handshake.notTrusted(problem))
     })
   }
 
@@ -420,6 +420,7 @@ const STAGE_TIMEOUT: Readonly<Record<Stage, (timeouts: DeliveryTimeouts) => numb
   ehlo: (t) => t.helloMs,
   helo: (t) => t.helloMs,
   starttls: (t) => t.startTlsMs,
+  auth: (t) => t.helloMs,
   rset: (t) => t.rsetMs,
   mail: (t) => t.mailMs,
   rcpt: (t) => t.rcptMs,

@@ -1,4 +1,3 @@
-import { isLoopback } from '#src/net/addresses.ts'
 import { Connection } from './connection.ts'
 import { localResult, systemText } from './failure.ts'
 import { Handshake } from './handshake.ts'
@@ -6,7 +5,9 @@ import type { Clock } from '#src/base/clock.ts'
 import type { BodyEncoder } from './body.ts'
 import type { PeerAddress } from './connection.ts'
 import type { Result } from './failure.ts'
+import type { Credentials } from './credentials.ts'
 import type { DeliverySettings, TlsLevel } from './settings.ts'
+import type { TlsPolicy } from './tls.ts'
 
 /** Why no connection was made. */
 export interface OpenFailure {
@@ -35,6 +36,8 @@ export interface Approach {
   readonly peer: PeerAddress
   /** Names that the peer must not greet us with: they are ours (RFC 5321 section 4.1.1.1 makes it say its own). */
   readonly ownNames: ReadonlySet<string> | undefined
+  readonly tls: TlsPolicy
+  readonly credentials: Credentials | undefined
 }
 
 /** Makes connections: TLS by level, and the words for what goes wrong. */
@@ -47,20 +50,13 @@ export class Connector {
 
   /** A connection that is ready for MAIL. */
   async open(approach: Approach, signal: AbortSignal): Promise<Opened> {
-    const level = this.#level(approach.peer)
-    const first = await this.#try(approach, level, signal)
-    if (first.plainMayDo && !signal.aborted) return (await this.#try(approach, 'none', signal)).opened
-    return first.opened
-  }
-
-  #level(peer: PeerAddress): TlsLevel {
-    const level = this.#context.settings()[peer.protocol].tls
-    return peer.protocol === 'lmtp' && level === 'may' && isLoopback(peer.address) ? 'none' : level
+    const first = await this.#try(approach, signal)
+    if (!first.plainMayDo || signal.aborted) return first.opened
+    return (await this.#try({ ...approach, tls: { level: 'none' } }, signal)).opened
   }
 
   async #try(
-    { peer, ownNames }: Approach,
-    tls: TlsLevel,
+    { peer, ownNames, tls, credentials }: Approach,
     signal: AbortSignal,
   ): Promise<{ readonly opened: Opened; readonly plainMayDo: boolean }> {
     const { clock, createEncoder } = this.#context
@@ -70,8 +66,9 @@ export class Connector {
       protocol: peer.protocol,
       helloName: settings.helloName,
       peer: connection.name,
-      tls,
+      tls: wireLevel(tls),
       ownNames,
+      credentials,
     })
     const cancel = (): void => connection.cancel()
     signal.addEventListener('abort', cancel, { once: true })
@@ -94,4 +91,9 @@ export class Connector {
     const failure: OpenFailure = { result: failed, relay: connection.relay, verdict }
     return { opened: { kind: 'failed', failure }, plainMayDo: handshake.plainMayDo }
   }
+}
+
+/** Whether TLS is said at all, and whether there is a way without: who the peer is, is asked afterwards. */
+function wireLevel({ level }: TlsPolicy): TlsLevel {
+  return level === 'none' || level === 'may' ? level : 'encrypt'
 }

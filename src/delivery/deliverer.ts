@@ -15,7 +15,7 @@ import type {
   QueuedRecipient,
   RecipientOutcome,
 } from '#src/queue/ports.ts'
-import type { Batch, Planner } from './attempt.ts'
+import type { Batch, Planner, Secure } from './attempt.ts'
 import type { BodyEncoder } from './body.ts'
 import type { Result } from './failure.ts'
 import type { IdleBudget } from './pool.ts'
@@ -30,6 +30,8 @@ export interface DelivererOptions {
   readonly planner: Planner
   /** Our own names, where a peer at that address that says them must be ourselves. */
   readonly ownNames?: (candidate: Candidate) => ReadonlySet<string> | undefined
+  /** What TLS and AUTH have to be at an address; the plain level of the settings if not given. */
+  readonly secure?: Secure
   readonly log: Log
   /** The native encoder if not given. */
   readonly createEncoder?: () => BodyEncoder
@@ -89,6 +91,8 @@ class PooledDeliverer implements Deliverer {
       }),
       planner: options.planner,
       ownNames: options.ownNames ?? (() => undefined),
+      secure: options.secure ?? plainLevel(options.settings),
+      settings: options.settings,
       alarms: new Alarms(log, clock),
       clock,
       log,
@@ -304,4 +308,14 @@ const UNANSWERED = localResult('deferred', '4.3.0', 'no result of the delivery a
 
 function keyOf(destination: Destination): string {
   return `${destination.protocol}:${destination.host}:${destination.port}`
+}
+
+/** For levels that need to know nothing of the peer; any other is not watered down, but waits for its rules. */
+function plainLevel(settings: () => DeliverySettings): Secure {
+  return (_target, protocol) => {
+    const { tls } = settings()[protocol]
+    if (tls === 'none' || tls === 'may' || tls === 'encrypt')
+      return Promise.resolve({ kind: 'use', policy: { level: tls }, credentials: undefined })
+    return Promise.resolve({ kind: 'deferred', dsn: '4.3.5', reason: `no rules for TLS level ${tls}` })
+  }
 }

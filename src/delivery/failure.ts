@@ -10,6 +10,7 @@ export type Stage =
   | 'ehlo'
   | 'helo'
   | 'starttls'
+  | 'auth'
   | 'rset'
   | 'mail'
   | 'rcpt'
@@ -23,6 +24,7 @@ const DOING: Readonly<Record<Stage, string>> = {
   ehlo: 'performing the EHLO handshake',
   helo: 'performing the HELO handshake',
   starttls: 'receiving the STARTTLS response',
+  auth: 'performing SASL authentication',
   rset: 'sending RSET',
   mail: 'sending MAIL FROM',
   rcpt: 'sending RCPT TO',
@@ -37,6 +39,7 @@ const COMMAND: Readonly<Record<Stage, string>> = {
   ehlo: 'EHLO',
   helo: 'HELO',
   starttls: 'STARTTLS',
+  auth: 'AUTH',
   rset: 'RSET',
   mail: 'MAIL FROM',
   rcpt: 'RCPT TO',

@@ -4,6 +4,7 @@ import { enhancedStatus, replyLine } from './replies.ts'
 import type { Dialogue, Step } from './dialogue.ts'
 import type { Break, PeerName, Result, Stage } from './failure.ts'
 import type { PeerReply } from './replies.ts'
+import type { Credentials } from './credentials.ts'
 import type { TlsLevel } from './settings.ts'
 
 /** What the peer offers, after its last EHLO or LHLO. */
@@ -13,6 +14,8 @@ export interface Capabilities {
   readonly smtpUtf8: boolean
   readonly dsn: boolean
   readonly startTls: boolean
+  /** Mechanisms of AUTH (RFC 4954), upper case. */
+  readonly auth: readonly string[]
   readonly size: boolean
   /** Octets (RFC 1870); 0 where no limit was named. */
   readonly sizeMax: number
@@ -24,6 +27,7 @@ export const NO_CAPABILITIES: Capabilities = {
   smtpUtf8: false,
   dsn: false,
   startTls: false,
+  auth: [],
   size: false,
   sizeMax: 0,
 }
@@ -35,6 +39,8 @@ export interface HandshakeOptions {
   readonly tls: TlsLevel
   /** Lower case; a peer that says one of these is ourselves. undefined where it may be a filter of ours. */
   readonly ownNames: ReadonlySet<string> | undefined
+  /** Whom to say that we are, where the peer offers AUTH; undefined: nobody. */
+  readonly credentials: Credentials | undefined
 }
 
 /** From the greeting to a connection that is ready for MAIL. */
@@ -47,6 +53,8 @@ export class Handshake implements Dialogue {
   #counts = true
   #busy = false
   #plainMayDo = false
+  /** What is still to be said after a 334, the next one first. */
+  #secrets: readonly string[] = []
 
   constructor(options: HandshakeOptions) {
     this.#options = options
@@ -96,6 +104,8 @@ export class Handshake implements Dialogue {
         return this.#hello(reply)
       case 'starttls':
         return this.#startTls(reply)
+      case 'auth':
+        return this.#authenticated(reply)
       case 'rset':
       case 'mail':
       case 'rcpt':
@@ -124,6 +134,12 @@ export class Handshake implements Dialogue {
   notSecured(reason: string): Step {
     this.#failure = localResult('deferred', '4.7.5', `Cannot start TLS: ${reason}`)
     this.#plainMayDo = this.#options.tls === 'may'
+    return DROP
+  }
+
+  /** TLS works, and the peer is not who it has to be. Never tried without: that is what an attacker wants. */
+  notTrusted(reason: string): Step {
+    this.#failure = localResult('deferred', '4.7.5', reason)
     return DROP
   }
 
@@ -161,17 +177,58 @@ export class Handshake implements Dialogue {
       return LEAVE
     }
     if (this.#stage !== 'helo') this.#capabilities = readCapabilities(reply)
-    if (this.#secured || this.#options.tls === 'none') return CLEAN
+    if (this.#secured || this.#options.tls === 'none') return this.#ready()
     if (this.#capabilities.startTls) {
       this.#stage = 'starttls'
       return { kind: 'send', text: 'STARTTLS\r\n' }
     }
-    if (this.#options.tls === 'may') return CLEAN
+    if (this.#options.tls === 'may') return this.#ready()
     this.#failure = localResult(
       'deferred',
       '4.7.4',
       `TLS is required, but was not offered by host ${this.#options.peer}`,
     )
+    return LEAVE
+  }
+
+  /** TLS is as it has to be; now who we are, where that is asked and told. */
+  #ready(): Step {
+    const { credentials, peer } = this.#options
+    const offered = this.#capabilities.auth
+    if (credentials === undefined || offered.length === 0) return CLEAN
+    const { user, password, mechanisms, inPlaintext } = credentials
+    const mechanism =
+      this.#secured || inPlaintext ? mechanisms.find((each) => offered.includes(each)) : undefined
+    this.#stage = 'auth'
+    if (mechanism === undefined) {
+      // smtp(8): without it the relay host would refuse every recipient for good.
+      const why =
+        this.#secured || inPlaintext ? 'no mechanism available' : 'no mechanism available without TLS'
+      this.#counts = false
+      const text = `SASL authentication failed; cannot authenticate to server ${peer}: ${why}`
+      this.#failure = localResult('deferred', '4.7.0', text)
+      return LEAVE
+    }
+    if (mechanism === 'PLAIN')
+      return { kind: 'send', text: `AUTH PLAIN ${base64(`\0${user}\0${password}`)}\r\n` }
+    this.#secrets = [base64(user), base64(password)]
+    return { kind: 'send', text: 'AUTH LOGIN\r\n' }
+  }
+
+  #authenticated(reply: PeerReply): Step {
+    if (reply.code < 300) return CLEAN
+    const [secret, ...rest] = this.#secrets
+    if (reply.code === 334 && secret !== undefined) {
+      this.#secrets = rest
+      return { kind: 'send', text: `${secret}\r\n` }
+    }
+    if (reply.code < 400) return this.broken('garbage')
+    // smtp_sasl_auth_soft_bounce: a password that is wrong here is no fault of whoever sent the mail.
+    this.#counts = false
+    const status = enhancedStatus(reply)
+    const dsn = status === '' ? '4.7.8' : `4${status.slice(1)}`
+    const text = `SASL authentication failed; server ${this.#options.peer} said: ${replyLine(reply)}`
+    this.#failure = localResult('deferred', dsn, text)
     return LEAVE
   }
 
@@ -187,7 +244,7 @@ export class Handshake implements Dialogue {
     if (reply.code < 300) return TLS
     if (this.#options.tls === 'may' && reply.code >= 400) {
       // The dialogue goes on in plaintext on the same connection (RFC 3207 section 4.1).
-      return CLEAN
+      return this.#ready()
     }
     this.#failure = localResult(
       'deferred',
@@ -201,6 +258,10 @@ export class Handshake implements Dialogue {
     this.#failure = refusedResult(kind, reply, this.#options.peer)
     return LEAVE
   }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64')
 }
 
 /** The keywords of an EHLO reply; the first line is the greeting and holds none (RFC 5321 section 4.1.1.1). */
@@ -219,6 +280,10 @@ function readCapabilities(reply: PeerReply): Capabilities {
     smtpUtf8: words.has('SMTPUTF8'),
     dsn: words.has('DSN'),
     startTls: words.has('STARTTLS'),
+    auth: (words.get('AUTH') ?? '')
+      .toUpperCase()
+      .split(/[\s=]+/)
+      .filter((word) => word !== ''),
     size: size !== undefined,
     sizeMax: size !== undefined && /^[0-9]{1,15}$/.test(size) ? Number(size) : 0,
   }

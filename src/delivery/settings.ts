@@ -33,6 +33,9 @@ export interface DeliveryTimeouts {
  */
 export type TlsLevel = 'none' | 'may' | 'encrypt'
 
+/** Every level of smtp_tls_security_level; those beyond `encrypt` also ask who the peer is (tls-policy.ts). */
+export type FullTlsLevel = TlsLevel | 'verify' | 'secure' | 'fingerprint' | 'dane' | 'dane-only'
+
 /** What one delivery agent is told: as in Postfix, lmtp and smtp have each parameter for itself. */
 export interface AgentSettings {
   /** What we call ourselves in LHLO and EHLO (lmtp_lhlo_name, smtp_helo_name). */
@@ -62,7 +65,7 @@ export interface AgentSettings {
   /** How long running deliveries may go on after close(). */
   readonly closeMs: number
   /** To a loopback address LMTP uses no TLS at 'may'. */
-  readonly tls: TlsLevel
+  readonly tls: FullTlsLevel
   readonly timeouts: DeliveryTimeouts
 }
 

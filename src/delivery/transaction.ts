@@ -102,6 +102,7 @@ export class Transaction implements Dialogue {
       case 'ehlo':
       case 'helo':
       case 'starttls':
+      case 'auth':
         return this.broken('garbage')
     }
   }

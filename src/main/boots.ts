@@ -6,6 +6,7 @@ import type { LogBoot } from './ipc.ts'
 import type { MailboxBoot } from './mailbox-boot.ts'
 import type { Paths } from '#src/config/paths.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
+import type { PeersBoot } from './qmgr-peers.ts'
 import type { RoutingBoot } from './qmgr-routing.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 
@@ -109,7 +110,37 @@ function routingBoot({ generation }: BootContext): RoutingBoot {
       addressesMax: settings.smtpMxAddressLimit,
       sessionsMax: settings.smtpMxSessionLimit,
     },
+    peers: peersBoot(settings),
     dnsServers: config.dnsServers,
+  }
+}
+
+function peersBoot(settings: Settings): PeersBoot {
+  return {
+    smtp: {
+      level: settings.smtpTlsSecurityLevel,
+      policyFile: settings.smtpTlsPolicyMaps,
+      verifyMatch: settings.smtpTlsVerifyCertMatch,
+      secureMatch: settings.smtpTlsSecureCertMatch,
+      fingerprints: settings.smtpTlsFingerprintCertMatch,
+      caFile: settings.smtpTlsCaFile,
+      insecureMx: settings.smtpTlsDaneInsecureMxPolicy,
+    },
+    lmtp: {
+      level: settings.lmtpTlsSecurityLevel,
+      policyFile: '',
+      verifyMatch: ['hostname'],
+      secureMatch: ['nexthop'],
+      fingerprints: settings.lmtpTlsFingerprintCertMatch,
+      caFile: settings.lmtpTlsCaFile,
+      insecureMx: 'dane',
+    },
+    auth: {
+      enabled: settings.smtpSaslAuthEnable,
+      passwordFile: settings.smtpSaslPasswordMaps,
+      securityOptions: settings.smtpSaslSecurityOptions,
+      mechanismFilter: settings.smtpSaslMechanismFilter,
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { systemClock } from '#src/base/clock.ts'
-import type { Planner } from '#src/delivery/attempt.ts'
+import type { Planner, Secure } from '#src/delivery/attempt.ts'
 import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
 import type { Candidate, CandidateRules } from '#src/delivery/routing/candidates.ts'
 import type { RoutingSettings } from '#src/delivery/routing/route.ts'
@@ -10,6 +10,8 @@ import { parseResolvConf } from '#src/dns/resolv-conf.ts'
 import type { ResolvConf } from '#src/dns/resolv-conf.ts'
 import { Resolver } from '#src/dns/resolver.ts'
 import type { Destination, DestinationHop, Route, Router } from '#src/queue/ports.ts'
+import { securityOf } from './qmgr-peers.ts'
+import type { PeersBoot } from './qmgr-peers.ts'
 import { ownIdentities } from './own-identity.ts'
 import type { OwnListeners } from './own-identity.ts'
 import { createRouter } from './router.ts'
@@ -28,6 +30,7 @@ export interface RoutingBoot {
     | 'addressesMax'
     | 'sessionsMax'
   >
+  readonly peers: PeersBoot
   /** Empty: those of /etc/resolv.conf. */
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[]
 }
@@ -36,6 +39,7 @@ interface InForce {
   readonly boot: RoutingBoot
   readonly router: Router
   readonly rules: CandidateRules
+  readonly secure: Secure
 }
 
 const RESOLV_CONF = '/etc/resolv.conf'
@@ -66,13 +70,20 @@ export class QmgrRouting {
       own: ownIdentities(boot.own),
       random: Math.random,
     }
-    return { boot, router: createRouter(this.#directory, boot.settings), rules }
+    return {
+      boot,
+      router: createRouter(this.#directory, boot.settings),
+      rules,
+      secure: securityOf(boot.peers, rules.dns),
+    }
   }
 
   readonly route = (address: string): Route | Promise<Route> => this.#inForce.router(address)
 
   readonly plan: Planner = (destination, signal) =>
     deliveryPlan({ protocol: destination.protocol, hops: hopsOf(destination) }, this.#inForce.rules, signal)
+
+  readonly secure: Secure = (target, protocol, signal) => this.#inForce.secure(target, protocol, signal)
 
   readonly ownNames = (candidate: Candidate): ReadonlySet<string> | undefined =>
     this.#inForce.rules.own(candidate.port)?.names

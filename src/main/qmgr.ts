@@ -131,6 +131,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     settings: () => (boot ?? settings).delivery,
     planner: routing.plan,
     ownNames: routing.ownNames,
+    secure: routing.secure,
     log: opened,
     createEncoder: () => new BodyEncoder(),
   })

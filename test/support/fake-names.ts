@@ -37,6 +37,11 @@ export function fakeDns(records: Readonly<Record<string, string>>, secure: reado
 }
 
 function recordOf(type: string, text: string): unknown {
+  if (type === 'TLSA') {
+    const [usage = '', selector = '', matchingType = '', hex = ''] = text.split(' ')
+    const data = Uint8Array.from(Buffer.from(hex, 'hex'))
+    return { usage: Number(usage), selector: Number(selector), matchingType: Number(matchingType), data }
+  }
   if (type !== 'MX') return text
   const [preference = '', host = ''] = text.split(' ')
   return { preference: Number(preference), host: host === '.' ? '' : host }

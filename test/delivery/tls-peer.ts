@@ -1,0 +1,103 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { TLSSocket } from 'node:tls'
+import { must } from '#test/support/run.ts'
+import { Conversation, greeted } from './fake-peer.ts'
+import type { Script } from './fake-peer.ts'
+
+/** Certificates as a peer may have them, made with openssl: not with what is being tested. */
+export interface TestPki {
+  readonly ca: string
+  readonly otherCa: string
+  readonly key: string
+  /** For mx.far.example, by `ca`. */
+  readonly leaf: string
+  /** For mx.far.example, by `ca`, no longer valid. */
+  readonly expired: string
+  /** For other.example, by `ca`. */
+  readonly stranger: string
+}
+
+/** Makes them in a folder. */
+export async function testPki(folder: string): Promise<TestPki> {
+  const at = (name: string): string => join(folder, name)
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  for (const name of ['ca', 'other']) {
+    const ca = ['req', '-x509', ...ec, '-days', '9', '-subj', `/CN=${name}`]
+    await must('openssl', [...ca, '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)])
+  }
+  await must('openssl', [
+    'req',
+    ...ec,
+    '-subj',
+    '/CN=peer',
+    '-keyout',
+    at('leaf.key'),
+    '-out',
+    at('leaf.csr'),
+  ])
+  const sign = async (out: string, name: string, days: string): Promise<string> => {
+    writeFileSync(at('ext'), `subjectAltName=DNS:${name}`)
+    const by = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', at('ext')]
+    await must('openssl', ['x509', '-req', '-in', at('leaf.csr'), ...by, '-days', days, '-out', at(out)])
+    return readFileSync(at(out), 'utf8')
+  }
+  const read = (name: string): string => readFileSync(at(name), 'utf8')
+  return {
+    ca: read('ca.pem'),
+    otherCa: read('other.pem'),
+    key: read('leaf.key'),
+    leaf: await sign('leaf.pem', 'mx.far.example', '9'),
+    expired: await sign('expired.pem', 'mx.far.example', '-1'),
+    stranger: await sign('stranger.pem', 'other.example', '9'),
+  }
+}
+
+export const TLS_HELLO = '250-peer\r\n250-STARTTLS\r\n250 ENHANCEDSTATUSCODES\r\n'
+
+/** Greets, takes STARTTLS, and inside offers `inside`, takes AUTH, and one message. `heard` gets what was said there. */
+export function secretive(
+  pair: { readonly key: string; readonly cert: string },
+  heard: string[],
+  inside: string = '250 peer\r\n',
+): Script {
+  return greeted(async (c) => {
+    const line = await c.line()
+    if (line !== 'STARTTLS') {
+      heard.push(line)
+      await serve(c, heard)
+      return
+    }
+    c.socket.removeAllListeners('data')
+    c.say('220 2.0.0 go\r\n')
+    const secure = new TLSSocket(c.socket.setEncoding(), { isServer: true, ...pair })
+    const inner = new Conversation(secure, 0)
+    if ((await inner.line()) === '') return
+    inner.say(inside)
+    await serve(inner, heard)
+  }, TLS_HELLO)
+}
+
+async function serve(c: Conversation, heard: string[]): Promise<void> {
+  for (
+    let line = heard.length > 0 ? (heard.pop() ?? '') : await c.line();
+    line !== '';
+    line = await c.line()
+  ) {
+    heard.push(line)
+    if (line === 'AUTH LOGIN') {
+      c.say('334 VXNlcm5hbWU6\r\n')
+      heard.push(await c.line())
+      c.say('334 UGFzc3dvcmQ6\r\n')
+      heard.push(await c.line())
+      c.say('235 2.7.0 ok\r\n')
+    } else if (line.startsWith('AUTH'))
+      c.say(line.endsWith('AHUAd3Jvbmc=') ? '535 5.7.8 no\r\n' : '235 2.7.0 ok\r\n')
+    else if (line === 'DATA') {
+      c.say('354 go\r\n')
+      await c.message()
+      c.say('250 2.0.0 taken\r\n')
+    } else if (line === 'QUIT') return
+    else c.say('250 2.0.0 ok\r\n')
+  }
+}
