@@ -48,13 +48,13 @@ test-fresh: ## prove `make run` and `make test` in a fresh Debian 12 (debootstra
 	@test/fresh/prove.sh
 
 .PHONY: fuzz
-fuzz: install ## libFuzzer with ASan on native/core; SECONDS_EACH=n for longer
+fuzz: install ## libFuzzer with ASan on native/core; FUZZ_SECONDS=n for longer
 	@scripts/debian-packages.sh fuzz
 	@test/fuzz/run.sh
 
 .PHONY: bench
 bench: install-test ## Postern against Debian's Postfix, side by side, ratios first
-	@node test/bench/run.ts
+	@node test/bench/run.ts $(BENCH_FLAGS)
 
 .PHONY: clean
 clean: ## what was built and installed in this folder; ./var (mail!) stays

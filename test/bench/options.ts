@@ -24,6 +24,8 @@ export interface Options {
   readonly rounds: number
   /** About how long the client sends in one run. */
   readonly seconds: number
+  /** About how long every server is sent mail before anything is counted. */
+  readonly warmUpSeconds: number
   /** Where queues, logs and compiled helpers lie; a folder of our own is made in it and removed. */
   readonly dir: string
   readonly out: string | undefined
@@ -45,6 +47,7 @@ export const USAGE = `usage: node test/bench/run.ts [options]
   --only NAME,...       servers: postern, postfix-default, postfix-tuned
   --rounds N            rounds, interleaved server by server (3)
   --seconds S           about how long the client sends in a run (2)
+  --warm-up S           how long each server is sent mail before it is measured (10)
   --flush-us N          microseconds that a flush takes in part slow (2000)
   --dir DIR             the disk to measure on (/var/tmp)
   --out FILE            every single run as JSON
@@ -69,6 +72,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     servers: cpuProf ? ['postern'] : (words(values.only, SERVERS, '--only') ?? SERVERS),
     rounds: number(values.rounds, cpuProf || quick ? 2 : 3, '--rounds'),
     seconds: number(values.seconds, cpuProf ? 5 : quick ? 1.2 : 2, '--seconds'),
+    warmUpSeconds: number(values['warm-up'], 10, '--warm-up'),
     dir: values.dir ?? '/var/tmp',
     out: values.out,
     cpuProf,
@@ -94,6 +98,7 @@ function parse(argv: readonly string[]) {
         only: STRING,
         rounds: STRING,
         seconds: STRING,
+        'warm-up': STRING,
         'flush-us': STRING,
         dir: STRING,
         out: STRING,

@@ -99,7 +99,7 @@ async function runPhase(stage: Stage, options: Options, loads: readonly Load[]):
   }
   for (const server of servers) {
     await untilAtRest(server.group, bench.restMostMs)
-    await runFor(bench, server, WARM_UP, options.seconds)
+    await runFor(bench, server, WARM_UP, options.warmUpSeconds)
   }
   const results: LoadResult[] = []
   for (const load of loads) results.push({ load, runs: await runRounds(bench, servers, load, options) })
@@ -115,7 +115,10 @@ async function runPhase(stage: Stage, options: Options, loads: readonly Load[]):
   }
 }
 
-/** What every server is sent before it is measured: caches, compilers and process pools are filled by it. */
+/**
+ * What every server is sent before it is measured: caches and process pools are filled by it, and the compiler of a
+ * language that compiles while it runs comes to rest. A mail server runs for months.
+ */
 const WARM_UP: Load = { part: 'plain', sizeBytes: 10_240, sessions: 20, reused: true }
 
 async function runRounds(
