@@ -6,9 +6,12 @@ const WRITE_CHARS = 65_536
 
 /**
  * Writes to standard output, as fast as it is read; with `head` behind the pipe it stops when head does, without a
- * complaint.
+ * complaint. 'latin1': each character is one octet.
  */
-export async function print(pieces: AsyncIterable<string> | Iterable<string>): Promise<void> {
+export async function print(
+  pieces: AsyncIterable<string> | Iterable<string>,
+  encoding: 'utf8' | 'latin1' = 'utf8',
+): Promise<void> {
   let broken = false
   const onError = (error: Error): void => {
     if (errorCode(error) !== 'EPIPE') throw error
@@ -20,14 +23,14 @@ export async function print(pieces: AsyncIterable<string> | Iterable<string>): P
     if (broken) return
     text += piece
     if (text.length < WRITE_CHARS) continue
-    await write(text)
+    await write(text, encoding)
     text = ''
   }
-  if (!broken) await write(text)
+  if (!broken) await write(text, encoding)
 }
 
-async function write(text: string): Promise<void> {
-  if (process.stdout.write(text)) return
+async function write(text: string, encoding: 'utf8' | 'latin1'): Promise<void> {
+  if (process.stdout.write(text, encoding)) return
   await Promise.race([
     once(process.stdout, 'drain'),
     once(process.stdout, 'error'),

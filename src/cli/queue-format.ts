@@ -4,7 +4,7 @@ import type { ListedMessage } from '#src/queue/listing.ts'
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
 
 /** Text of the network on its way to a terminal: nothing in it may move the cursor or begin a line. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(UNSAFE, '?')
 }
 
@@ -53,7 +53,7 @@ const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 /** 'Sun Nov 22 10:50:16' in local time, as asctime writes it. */
-function mailqTime(ms: number): string {
+export function mailqTime(ms: number): string {
   const at = new Date(ms)
   const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => String(n).padStart(2, '0'))
   return `${DAYS[at.getDay()]} ${MONTHS[at.getMonth()]} ${String(at.getDate()).padStart(2)} ${clock.join(':')}`
@@ -72,7 +72,7 @@ export function queueJson(message: ListedMessage): string {
     queue_id: message.id,
     arrival_time: Math.floor(message.arrivedMs / 1000),
     message_size: message.sizeBytes,
-    forced_expire: false,
+    forced_expire: message.forcedExpire,
     sender: message.sender === '' ? NULL_SENDER : message.sender,
     recipients: message.recipients.map(({ address, reason, state }) => ({
       address,
@@ -80,6 +80,25 @@ export function queueJson(message: ListedMessage): string {
       state,
     })),
   })}\n`
+}
+
+/** One message byte for byte as `postqueue -j` writes it (Postfix 3.7). */
+export function postqueueJson(message: ListedMessage): string {
+  const recipients = message.recipients.map(({ address, reason }) =>
+    reason === ''
+      ? `{"address": ${JSON.stringify(address)}}`
+      : `{"address": ${JSON.stringify(address)}, "delay_reason": ${JSON.stringify(reason)}}`,
+  )
+  const fields = [
+    `"queue_name": ${JSON.stringify(message.queue)}`,
+    `"queue_id": ${JSON.stringify(message.id)}`,
+    `"arrival_time": ${Math.floor(message.arrivedMs / 1000)}`,
+    `"message_size": ${message.sizeBytes}`,
+    `"forced_expire": ${message.forcedExpire}`,
+    `"sender": ${JSON.stringify(message.sender === '' ? NULL_SENDER : message.sender)}`,
+    `"recipients": [${recipients.join(', ')}]`,
+  ]
+  return `{${fields.join(', ')}}\n`
 }
 
 /** One message on a line: state, id, size, time, sender, recipients. */

@@ -1,0 +1,9 @@
+type Tool = (args: readonly string[]) => Promise<number>
+
+/** The commands that have names of their own: bin/ has a link for each. Loaded when called. */
+export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
+  ['mailq', async () => (await import('./postqueue.ts')).mailqTool],
+  ['postqueue', async () => (await import('./postqueue.ts')).postqueue],
+  ['postsuper', async () => (await import('./postsuper.ts')).postsuper],
+  ['postcat', async () => (await import('./postcat.ts')).postcat],
+])
