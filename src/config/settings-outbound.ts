@@ -164,6 +164,17 @@ export const OUTBOUND_SETTINGS = {
     takesHold: 'next attempt',
     text: 'Recipients in one SMTP transaction; a message for more goes in several.',
   },
+  smtpTransportRateDelayMs: {
+    postfix: 'smtp_transport_rate_delay',
+    zimbra: 'zimbraMtaSmtpTransportRateDelay',
+    type: 'duration',
+    default: '0s',
+    unit: 's',
+    leastMs: 0,
+    mostMs: 3_600_000,
+    takesHold: 'next attempt',
+    text: 'The pause between two deliveries over SMTP, whatever their destination, one at a time. 0 means none.',
+  },
   smtpDestinationRateDelayMs: {
     postfix: 'smtp_destination_rate_delay',
     zimbra: '',

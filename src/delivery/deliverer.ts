@@ -71,6 +71,7 @@ class PooledDeliverer implements Deliverer {
   readonly #idle: Readonly<Record<Protocol, IdleBudget>>
   /** Deliveries that run: a slow outside world must not take the mailbox servers' places. */
   readonly #active: Record<Protocol, number> = { lmtp: 0, smtp: 0 }
+  readonly #notBeforeMs: Record<Protocol, number> = { lmtp: 0, smtp: 0 }
   #closed: (() => void) | undefined
 
   constructor(options: DelivererOptions) {
@@ -135,9 +136,13 @@ class PooledDeliverer implements Deliverer {
     try {
       return await this.#deliverBatches(request, pool, delays, either)
     } finally {
-      pool.end()
+      const endedMs = this.#clock.monotonicMs()
+      const pauseMs = pool.end(endedMs)
+      const { transportDelayMs } = this.#agent(protocol)
+      this.#notBeforeMs[protocol] = endedMs + transportDelayMs
       this.#active[protocol] -= 1
       this.#roomAgain()
+      if (pauseMs + transportDelayMs > 0) this.#wakeIn(Math.max(pauseMs, transportDelayMs))
     }
   }
 
@@ -221,7 +226,9 @@ class PooledDeliverer implements Deliverer {
   }
 
   #placesLeft(protocol: Protocol): number {
-    return this.#agent(protocol).connectionsMax - this.#active[protocol]
+    const { connectionsMax, transportDelayMs } = this.#agent(protocol)
+    if (transportDelayMs === 0) return connectionsMax - this.#active[protocol]
+    return this.#active[protocol] > 0 || this.#clock.monotonicMs() < this.#notBeforeMs[protocol] ? 0 : 1
   }
 
   get #running(): number {

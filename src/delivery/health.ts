@@ -45,12 +45,15 @@ export class Health {
     return this.#state.at === 'well' && this.#state.failures === 0 && this.pauseMs(nowMs) === 0
   }
 
-  /** A connection could not be made, or broke. True when that begins a rest. */
-  failed(nowMs: number, reason: string, dsn: string): boolean {
+  /**
+   * A connection could not be made, or broke. True when that begins a rest. `weight`: more than 1 where fewer run
+   * at once, so that as many rounds of failures are a rest (qmgr(8) counts cohorts).
+   */
+  failed(nowMs: number, reason: string, dsn: string, weight = 1): boolean {
     const state = this.state(nowMs)
     // Failures that were on their way when the rest began do not prolong it.
     if (state.at === 'resting') return false
-    const failures = state.at === 'well' ? state.failures + 1 : this.#limits().failuresMax
+    const failures = state.at === 'well' ? state.failures + weight : this.#limits().failuresMax
     if (failures < this.#limits().failuresMax) {
       this.#state = { at: 'well', failures }
       return false

@@ -1,3 +1,4 @@
+import { Concurrency } from './concurrency.ts'
 import { Health } from './health.ts'
 import type { Destination } from '#src/queue/ports.ts'
 import type { Connection } from './connection.ts'
@@ -20,7 +21,9 @@ export class Pool {
   readonly #settings: () => AgentSettings
   /** The last one used is the first one used again, so that surplus ones grow old and close. */
   readonly #idle: Connection[] = []
+  readonly #window: Concurrency
   #active = 0
+  #notBeforeMs = 0
   #probing = false
   #closed = false
 
@@ -30,6 +33,7 @@ export class Pool {
     this.#budget = budget
     this.destination = destination
     this.health = new Health(settings)
+    this.#window = new Concurrency(settings)
     this.#settings = settings
   }
 
@@ -47,10 +51,14 @@ export class Pool {
       case 'probing':
         return this.#probing || this.#active > 0 || this.health.pauseMs(nowMs) > 0 ? 0 : 1
       case 'well':
-        return this.health.pauseMs(nowMs) > 0
-          ? 0
-          : Math.max(0, this.#settings().concurrencyMax - this.#active)
+        return this.health.pauseMs(nowMs) > 0 ? 0 : this.#places(nowMs)
     }
+  }
+
+  /** With a rate delay one at a time, each so long after the end of the one before. */
+  #places(nowMs: number): number {
+    if (this.#settings().rateDelayMs === 0) return Math.max(0, this.#window.size - this.#active)
+    return this.#active > 0 || nowMs < this.#notBeforeMs ? 0 : 1
   }
 
   /** A delivery begins. */
@@ -59,20 +67,29 @@ export class Pool {
     if (state.at === 'probing') this.#probing = true
   }
 
-  /** It has ended. */
-  end(): void {
+  /** It has ended. Milliseconds after which there is room again; 0 for at once. */
+  end(nowMs: number): number {
+    const { rateDelayMs } = this.#settings()
+    this.#notBeforeMs = nowMs + rateDelayMs
     this.#active -= 1
     if (this.#active === 0) this.#probing = false
+    return rateDelayMs
   }
 
   /** A transaction went through. True when that ends a rest. */
   succeeded(): boolean {
-    return this.health.succeeded()
+    const recovered = this.health.succeeded()
+    if (recovered && this.#probing) this.#window.restart()
+    this.#window.succeeded(this.#active)
+    return recovered
   }
 
   /** A connection could not be made, or broke. True when that begins a rest. */
   failed(nowMs: number, reason: string, dsn: string): boolean {
-    return this.health.failed(nowMs, reason, dsn)
+    const { concurrencyFirst } = this.#settings()
+    const weight = Math.max(1, concurrencyFirst / this.#window.size)
+    this.#window.failed()
+    return this.health.failed(nowMs, reason, dsn, weight)
   }
 
   get restMs(): number {
@@ -125,6 +142,8 @@ export class Pool {
 
   /** Whether it can be forgotten. */
   forgettable(nowMs: number): boolean {
-    return this.#active === 0 && this.#idle.length === 0 && this.health.idle(nowMs)
+    return (
+      this.#active === 0 && this.#idle.length === 0 && nowMs >= this.#notBeforeMs && this.health.idle(nowMs)
+    )
   }
 }

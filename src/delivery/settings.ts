@@ -62,6 +62,8 @@ export interface AgentSettings {
   readonly pauseMs: number
   /** Between the ends and starts of deliveries to one destination, one at a time; 0 for none (…_destination_rate_delay). */
   readonly rateDelayMs: number
+  /** The same over all destinations of the protocol (zimbraMtaSmtpTransportRateDelay). */
+  readonly transportDelayMs: number
   /** How long running deliveries may go on after close(). */
   readonly closeMs: number
   /** To a loopback address LMTP uses no TLS at 'may'. */
@@ -88,6 +90,7 @@ const LMTP: Omit<AgentSettings, 'helloName'> = {
   restMs: 60 * SECOND,
   pauseMs: SECOND,
   rateDelayMs: 0,
+  transportDelayMs: 0,
   closeMs: 10 * SECOND,
   tls: 'may',
   timeouts: {

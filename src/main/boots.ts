@@ -162,6 +162,7 @@ function smtpSettings(settings: Settings): AgentSettings {
     idleMs: settings.smtpConnectionCacheTimeLimitMs,
     restMs: settings.minimalBackoffTimeMs,
     rateDelayMs: settings.smtpDestinationRateDelayMs,
+    transportDelayMs: settings.smtpTransportRateDelayMs,
     tls: settings.smtpTlsSecurityLevel,
     timeouts: {
       connectMs: settings.smtpConnectTimeoutMs,

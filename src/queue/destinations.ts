@@ -19,6 +19,9 @@ const CUT_AT = 1024
 export class Destinations<T> {
   readonly #lines = new Map<string, Line<T>>()
 
+  /** The line that had the last place: where places are scarce, the turn goes on behind it. */
+  #lastServed = ''
+
   static key(destination: Destination): string {
     return `${destination.protocol}:${destination.host}:${destination.port}`
   }
@@ -41,13 +44,14 @@ export class Destinations<T> {
 
   /** Starts what can be started, in turns. `start` takes the item; `hasRoom` is asked before each. */
   pump(hasRoom: (destination: Destination) => boolean, start: (item: T) => void): void {
-    let open = [...this.#lines.entries()]
+    let open = behind([...this.#lines.entries()], this.#lastServed)
     while (open.length > 0) {
       const still: typeof open = []
       for (const entry of open) {
         const [key, line] = entry
         if (!hasRoom(line.destination)) continue
         const item = take(line)
+        this.#lastServed = key
         if (item !== undefined) start(item)
         if (line.taken < line.waiting.length) still.push(entry)
         else this.#lines.delete(key)
@@ -78,6 +82,13 @@ export class Destinations<T> {
       for (const item of line.waiting.slice(line.taken)) taken(item)
     }
   }
+}
+
+/** The same lines, those behind `key` first. */
+function behind<T>(lines: (readonly [string, Line<T>])[], key: string): (readonly [string, Line<T>])[] {
+  if (lines.length < 2) return lines
+  const at = lines.findIndex(([each]) => each === key) + 1
+  return at === 0 || at === lines.length ? lines : [...lines.slice(at), ...lines.slice(0, at)]
 }
 
 function take<T>(line: Line<T>): T | undefined {

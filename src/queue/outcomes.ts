@@ -40,11 +40,27 @@ export function sortOutcomes(
         break
       case 'deferred':
         if (delayMs === undefined) failures.push({ recipient, outcome, expired: true })
-        else deferred.push(deferredRecipient(recipient, outcome, nowMs + delayMs))
+        else deferred.push(deferredRecipient(recipient, outcome, nowMs + waitMs(recipient, outcome, delayMs)))
         break
     }
   }
   return { done, deferred, failures }
+}
+
+/** A mailbox that is full is not emptied within minutes: its first wait, doubled with each attempt. */
+const OVER_QUOTA_FIRST_MS = 3_600_000
+/** Three times a day is what a sender may expect who is told after `maximal_queue_lifetime`. */
+const OVER_QUOTA_MOST_MS = 28_800_000
+
+/** RFC 3463: mailbox full. Zimbra's LMTP server says 452 4.2.2 where zimbraLmtpPermanentFailureWhenOverQuota is off. */
+const MAILBOX_FULL = '4.2.2'
+
+/** A full mailbox has a slow schedule of its own; the other recipients of its message keep theirs. */
+function waitMs({ attempts }: StoredRecipient, outcome: RecipientOutcome, delayMs: number): number {
+  const isFull =
+    outcome.dsn === MAILBOX_FULL && outcome.source === 'remote' && outcome.reply.startsWith('452')
+  if (!isFull) return delayMs
+  return Math.max(delayMs, Math.min(OVER_QUOTA_FIRST_MS * 2 ** Math.min(attempts, 3), OVER_QUOTA_MOST_MS))
 }
 
 export function doneRecipient(
