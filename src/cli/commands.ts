@@ -11,6 +11,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['reload', async () => (await import('./running.ts')).reload],
   ['mailq', async () => (await import('./mailq.ts')).mailq],
   ['queue', async () => (await import('./queue.ts')).queue],
+  ['trace', async () => (await import('./trace.ts')).trace],
   ['directory', async () => (await import('./directory.ts')).directory],
   ['settings', async () => (await import('./settings.ts')).settings],
   ['version', async () => version],

@@ -10,18 +10,26 @@ export interface Options {
   readonly config: string | undefined
   /** Flags that were given, without their dashes. */
   readonly flags: ReadonlySet<string>
+  /** Options that take a value, by name. */
+  readonly values: ReadonlyMap<string, string>
   readonly words: readonly string[]
 }
 
-/** Reads `--config FILE`, the flags that the command knows, and the words that remain. */
-export function readOptions(args: readonly string[], known: readonly string[] = []): Options {
+/** Reads `--config FILE`, the flags and the options with a value that the command knows, and the words that remain. */
+export function readOptions(
+  args: readonly string[],
+  known: readonly string[] = [],
+  valued: readonly string[] = [],
+): Options {
   const options: ParseArgsConfig['options'] = { config: { type: 'string' } }
   for (const flag of known) options[flag] = { type: 'boolean' }
+  for (const name of valued) options[name] = { type: 'string' }
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
     const flags = new Set(Object.keys(values).filter((name) => values[name] === true))
-    const { config } = values
-    return { config: typeof config === 'string' ? config : undefined, flags, words: positionals }
+    const texts = new Map<string, string>()
+    for (const [name, value] of Object.entries(values)) if (typeof value === 'string') texts.set(name, value)
+    return { config: texts.get('config'), flags, values: texts, words: positionals }
   } catch (error) {
     throw new UsageError(`${errorText(error)}\n"postern help" lists the commands.`)
   }

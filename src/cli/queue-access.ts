@@ -17,6 +17,8 @@ import type { QueuePaths } from '#src/queue/paths.ts'
 import { QueueDb } from '#src/queue/queue-db.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { SpoolPool } from '#src/queue/spool-pool.ts'
+import { TraceIndex } from '#src/queue/trace-index.ts'
+import { searchNow } from '#src/queue/trace-search.ts'
 import { Writer } from '#src/queue/writer.ts'
 import { acquireLock } from '#src/store/lock.ts'
 import { openStore } from '#src/store/sqlite.ts'
@@ -178,6 +180,10 @@ async function openFile(paths: QueuePaths): Promise<QueueAccess> {
     isActive: () => false,
     act: (action, ids) => writer.act(action, ids === null ? { kind: 'all' } : { kind: 'ids', ids }),
     log,
+    search: (filter, limit) => {
+      using index = new TraceIndex(paths.queueDir)
+      return Promise.resolve(searchNow(index, filter, limit))
+    },
   }
   return accessOver(
     false,
@@ -205,6 +211,7 @@ function nothingYet(paths: QueuePaths): QueueAccess {
     isActive: () => false,
     act: (_, ids) => Promise.resolve({ count: 0, missing: ids ?? [] }),
     log: memoryLog(),
+    search: () => Promise.resolve({ ids: [], complete: true }),
   }
   return accessOver(
     false,

@@ -26,7 +26,7 @@ export const EX = { ok: 0, usage: 64, dataError: 65, unavailable: 69, software: 
 export function toolConfig(given: string | undefined): Config {
   const named = given ?? process.env['POSTERN_CONFIG']
   const config = named !== undefined && isFolder(named) ? join(named, 'postern.toml') : named
-  return configOf({ config, flags: new Set(), words: [] })
+  return configOf({ config, flags: new Set(), values: new Map(), words: [] })
 }
 
 function isFolder(path: string): boolean {

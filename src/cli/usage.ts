@@ -14,8 +14,14 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   version                the release
 
   mailq                  the queue as Postfix shows it
-  queue list [--json]    the queue, one message a line
-  queue delete|hold|release|requeue|flush ID…|ALL
+  queue list [--json] [--limit N] [WHICH]    the queue, one message a line
+  queue show ID…         one message: why it waits, its header, the start of its text, its life
+  queue domains          recipients that wait, by domain and state
+  queue delete|hold|release|requeue|flush|expire ID…|ALL|WHICH
+    WHICH: --queue NAME[,…] --sender A --sender-domain D --recipient A --recipient-domain D --client IP|NAME
+           --reason TEXT --older-than 2h --newer-than 3d; all that is given must hold
+  trace ID…|--sender A --recipient A --client C --subject TEXT --verdict WORD --reply TEXT --since T --until T
+                         the whole life of messages, those that are gone too [--limit N] [--json]
 
   directory import FILE|-   take entries from LDIF; all of them or none
   directory export          the whole directory as LDIF

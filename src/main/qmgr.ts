@@ -15,6 +15,7 @@ import { createQueueIds } from '#src/queue/queue-id.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { markDamaged, rescueQueue } from '#src/queue/rescue.ts'
 import { Scheduler } from '#src/queue/scheduler.ts'
+import { TraceHandle } from '#src/queue/trace-handle.ts'
 import { WriterHandle } from '#src/queue/writer-handle.ts'
 import { acquireLock } from '#src/store/lock.ts'
 import type { StoreLock } from '#src/store/lock.ts'
@@ -44,6 +45,7 @@ interface Running {
   readonly deliverer: Deliverer
   readonly scheduler: Scheduler
   readonly control: ControlServer
+  readonly trace: TraceHandle
 }
 
 let boot: QmgrBoot | undefined
@@ -155,14 +157,16 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     log: opened,
     onStoreError: (error) => die(error, storeErrorKind(error) === 'damaged'),
   })
+  const trace = new TraceHandle(settings.queueDir, opened)
   const control = new ControlServer({
     reader,
+    search: (filter, limit) => trace.search(filter, limit),
     spoolDir: settings.spoolDir,
     writer,
     isActive: (seq) => scheduler.isActive(seq),
     log: opened,
   })
-  return { lock, writer, reader, routing, deliverer, scheduler, control }
+  return { lock, writer, reader, routing, deliverer, scheduler, control, trace }
 }
 
 /** When which settings came into force, beside the messages that they were applied to. */
@@ -186,8 +190,9 @@ async function stop(): Promise<void> {
   stopping = true
   await starting
   if (running !== undefined) {
-    const { control, writer, scheduler, deliverer, reader, lock } = running
+    const { control, trace, writer, scheduler, deliverer, reader, lock } = running
     control.close()
+    await trace.close()
     writer.stop()
     await scheduler.stop(STOP_MS)
     await deliverer.close()

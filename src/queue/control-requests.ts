@@ -12,6 +12,8 @@ import { listOne, listPage } from './listing.ts'
 import type { IsActive } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
 import { Damage, isCount, isText } from './rows.ts'
+import { readTraceFilter } from './trace-document.ts'
+import type { TraceSearch } from './trace-search.ts'
 
 /**
  * What the tools can ask of the queue, the same whether qmgr answers over its socket or the tool itself does with the
@@ -22,6 +24,7 @@ import { Damage, isCount, isText } from './rows.ts'
  *     {"op":"show","id":"…"}                          {"message":…,"envelope":…,"recipients":[…],"trace":[…]}
  *     {"op":"body","id":"…"}                          {"message":…,"inside":…,…}, {"chunk":"base64"}…, {"end":true}
  *     {"op":"shape","filter":{…},…}                   {"rows":[["TOTAL",[3,1,…]],…]}
+ *     {"op":"trace","filter":{…},"limit":20}          per message {"id":…,"trace":[…],"message":…|null}, {"end":true,…}
  *     {"op":"queues"}                                 {"incoming":0,"active":0,…}: messages
  *     {"op":"domains"}                                {"domains":[{"domain":…,"state":…,"recipients":…},…]}
  */
@@ -31,6 +34,7 @@ export interface QueueTools {
   readonly isActive: IsActive
   readonly act: (action: Action, ids: readonly string[] | null) => Promise<ActionResult>
   readonly log: Log
+  readonly search: TraceSearch
 }
 
 export type Request = Readonly<Record<string, unknown>>
@@ -43,6 +47,7 @@ const HANDLERS: ReadonlyMap<string, (request: Request, tools: QueueTools) => Asy
     ['show', show],
     ['body', body],
     ['shape', shapeAnswer],
+    ['trace', trace],
     ['queues', queues],
     ['domains', domains],
   ])
@@ -163,6 +168,18 @@ async function* body(request: Request, { reader, spoolDir, isActive }: QueueTool
     }
     yield { chunk: value.toString('base64') }
   }
+}
+
+async function* trace(request: Request, { reader, isActive, search }: QueueTools): AsyncGenerator<Answer> {
+  const { ids, complete } = isText(request['id'])
+    ? { ids: [request['id']], complete: true }
+    : await search(readTraceFilter(request['filter']), readCount(request['limit'], 'limit'))
+  for (const id of ids) {
+    const seq = reader.seqOf(id)
+    const message = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+    yield { id, trace: reader.trace(id), message: message ?? null }
+  }
+  yield { end: true, complete }
 }
 
 async function* shapeAnswer(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {

@@ -8,6 +8,7 @@ import { isRecord } from '#src/net/frames.ts'
 import type { Action } from './changes.ts'
 import { answers } from './control-requests.ts'
 import type { QueueReader } from './queue-reader.ts'
+import type { TraceSearch } from './trace-search.ts'
 import type { WriterPort } from './writer-handle.ts'
 
 export interface ControlOptions {
@@ -16,6 +17,7 @@ export interface ControlOptions {
   readonly writer: Pick<WriterPort, 'act'>
   readonly isActive: (seq: number) => boolean
   readonly log: Log
+  readonly search: TraceSearch
 }
 
 /** A request is one line: 5000 ids of 20 characters are a tenth of this. */
@@ -82,12 +84,13 @@ export class ControlServer {
   }
 
   async #answer(socket: Socket, line: string): Promise<void> {
-    const { reader, spoolDir, isActive, writer, log } = this.#options
+    const { reader, spoolDir, isActive, writer, log, search } = this.#options
     const tools = {
       reader,
       spoolDir,
       isActive,
       log,
+      search,
       act: (action: Action, ids: readonly string[] | null) => writer.act(action, ids),
     }
     try {

@@ -25,6 +25,9 @@ export type Inserted =
   | { readonly kind: 'inserted' | 'known'; readonly seq: number }
   | { readonly kind: 'clash' }
 
+/** Recipients that the first row of a trace names; each has a row of its own when something becomes of it. */
+const TRACE_RECIPIENTS_MAX = 100
+
 /** Every statement that writes to queue.db, prepared once. One object exists: the writer's. */
 export class QueueDb implements Disposable {
   readonly #store: Store
@@ -103,6 +106,7 @@ export class QueueDb implements Disposable {
       helo: message.origin.helo,
       protocol: message.origin.protocol,
       from: message.sender,
+      to: message.recipients.slice(0, TRACE_RECIPIENTS_MAX).map((each) => each.address),
       nrcpt: message.recipients.length,
       size: params[9],
       messageId: message.messageId,

@@ -20,6 +20,7 @@ async function startControl(paths: QueuePaths, queue: Queue): Promise<ControlSer
     reader,
     writer,
     spoolDir: paths.spoolDir,
+    search: () => Promise.resolve({ ids: [], complete: true }),
     isActive: (seq) => scheduler.isActive(seq),
     log,
   })
