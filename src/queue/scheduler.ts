@@ -446,15 +446,18 @@ export class Scheduler implements WriterListener {
   #logBounce(entry: Active, composed: boolean, bounceId: string | undefined): void {
     if (!composed) return
     const { message, failures } = entry
-    const { log } = this.#o
     if (failures.some((each) => each.expired)) {
-      log.write('info', 'qmgr.expired', {
+      this.#o.log.write('info', 'qmgr.expired', {
         id: message.id,
         from: message.sender,
         status: 'expired, returned to sender',
       })
     }
-    log.write('info', 'qmgr.bounced', { id: message.id, nrcpt: failures.length, bounce: bounceId ?? 'none' })
+    this.#o.log.write('info', 'qmgr.bounced', {
+      id: message.id,
+      nrcpt: failures.length,
+      bounce: bounceId ?? 'none',
+    })
   }
 
   #write(change: Omit<MessageChange, 'atMs'>): void {
