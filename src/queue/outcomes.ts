@@ -1,6 +1,7 @@
+import { errorText } from '#src/base/fault.ts'
 import type { Failure } from './active.ts'
 import type { DeferredRecipient, DoneRecipient } from './changes.ts'
-import type { RecipientOutcome } from './ports.ts'
+import type { RecipientOutcome, Route } from './ports.ts'
 import type { StoredRecipient } from './rows.ts'
 
 /** What an attempt means for the queue. */
@@ -90,6 +91,18 @@ export function deferredRecipient(
 /** An outcome of our own making: no peer was asked. */
 export function localDeferral(n: number, dsn: string, reply: string): RecipientOutcome {
   return { n, kind: 'deferred', dsn, reply, relay: 'none', source: 'local' }
+}
+
+/** The router failed, which it never should: tried again. */
+export function noRoute(error: unknown): Route {
+  return { kind: 'deferred', dsn: '4.3.0', reason: `no route: ${errorText(error)}` }
+}
+
+/** It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired"). */
+export function expiredRoute(recipient: StoredRecipient): Route {
+  return recipient.lastReply === ''
+    ? { kind: 'deferred', dsn: '4.7.0', reason: 'message is administratively expired' }
+    : { kind: 'deferred', dsn: recipient.lastDsn, reason: recipient.lastReply }
 }
 
 function cut(reply: string): string {

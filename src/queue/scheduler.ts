@@ -10,7 +10,14 @@ import { localFacts } from './delivery-facts.ts'
 import { Destinations } from './destinations.ts'
 import { DuePuller } from './due-puller.ts'
 import { CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
-import { deferredRecipient, doneRecipient, localDeferral, sortOutcomes } from './outcomes.ts'
+import {
+  deferredRecipient,
+  doneRecipient,
+  expiredRoute,
+  localDeferral,
+  noRoute,
+  sortOutcomes,
+} from './outcomes.ts'
 import type { BodySource, BounceComposer, Deliverer, RecipientOutcome, Route, Router } from './ports.ts'
 import type { DueKey, QueueReader } from './queue-reader.ts'
 import { Damage } from './rows.ts'
@@ -481,17 +488,6 @@ export class Scheduler implements WriterListener {
       else this.#write(changeOf(entry, [], later))
     })
   }
-}
-
-function noRoute(error: unknown): Route {
-  return { kind: 'deferred', dsn: '4.3.0', reason: `no route: ${errorText(error)}` }
-}
-
-/** It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired"). */
-function expiredRoute(recipient: StoredRecipient): Route {
-  return recipient.lastReply === ''
-    ? { kind: 'deferred', dsn: '4.7.0', reason: 'message is administratively expired' }
-    : { kind: 'deferred', dsn: recipient.lastDsn, reason: recipient.lastReply }
 }
 
 function changeOf(
