@@ -221,8 +221,8 @@ export class Scheduler implements WriterListener {
       (each) => (each.state === 'incoming' || each.state === 'deferred') && each.dueMs <= nowMs,
     )
     if (due.length === 0) return
-    const { id, sender, sizeBytes } = loaded.message
-    this.#o.log.write('info', 'qmgr.active', { id, from: sender, size: sizeBytes, nrcpt: due.length })
+    const { id, sender: from, sizeBytes: size } = loaded.message
+    this.#o.log.write('info', 'qmgr.active', { id, from, size, nrcpt: due.length })
     this.#activate(loaded.message, due, { pulled: true, body: null })
   }
 
@@ -450,9 +450,8 @@ export class Scheduler implements WriterListener {
     })
   }
 
-  #logBounce(entry: Active, composed: boolean, bounceId: string | undefined): void {
+  #logBounce({ message, failures }: Active, composed: boolean, bounceId: string | undefined): void {
     if (!composed) return
-    const { message, failures } = entry
     if (failures.some((each) => each.expired)) {
       this.#o.log.write('info', 'qmgr.expired', {
         id: message.id,
