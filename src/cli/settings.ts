@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { configOf, noWords, readOptions } from './options.ts'
+import type { Config } from '#src/config/config.ts'
 import { settingsDocument, shownValue } from '#src/config/document.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import { resolveSettings } from '#src/config/resolve.ts'
@@ -25,6 +27,13 @@ export async function settings(args: readonly string[]): Promise<number> {
   }
   for (const { attribute, reason } of problems) process.stderr.write(`${attribute}: ${reason}\n`)
   return 0
+}
+
+/** myhostname as the appliance takes it: of the machine where it is not set. */
+export function hostnameOf(config: Config): string {
+  const directory = pathsOf(config.dataFolder).directory
+  const { settings: values } = resolveSettings(config.overrides, globalConfig(directory))
+  return values.myHostname === '' ? hostname() : values.myHostname
 }
 
 function globalConfig(path: string): ReadonlyMap<string, readonly string[]> {

@@ -6,4 +6,9 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['postqueue', async () => (await import('./postqueue.ts')).postqueue],
   ['postsuper', async () => (await import('./postsuper.ts')).postsuper],
   ['postcat', async () => (await import('./postcat.ts')).postcat],
+  ['qshape', async () => (await import('./qshape.ts')).qshape],
+  ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
+  ['zmqstat', async () => (await import('./zmqstat.ts')).zmqstat],
+  ['zmqaction', async () => (await import('./zmqaction.ts')).zmqaction],
+  ['zmrcd', async () => (await import('./zmrcd.ts')).zmrcd],
 ])
