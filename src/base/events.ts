@@ -35,6 +35,7 @@ export type EventName =
   | 'delivery.recipient'
   | 'delivery.connection'
   | 'delivery.alarm'
+  | 'delivery.mta_sts'
   | 'mailbox.start'
   | 'mailbox.delivered'
   | 'mailbox.error'

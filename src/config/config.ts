@@ -38,6 +38,8 @@ export interface Config {
   readonly tls: { readonly certificateFile: string; readonly keyFile: string }
   /** Validating resolvers, asked in this order; none: those of /etc/resolv.conf. */
   readonly dnsServers: readonly HostPort[]
+  /** Whether MTA-STS policies of other domains are asked for. */
+  readonly mtaSts: boolean
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly jsonFile: string
@@ -126,6 +128,8 @@ function readDocument(top: Table, file: string, folder: string): Config {
   signatures.only(['folder'])
   const mailbox = top.table('mailbox')
   mailbox.only(['address', 'port'])
+  const dns = top.table('dns')
+  dns.only(['servers', 'mta_sts'])
   const limits = readLimits(top.table('limits'))
   return {
     file,
@@ -137,7 +141,8 @@ function readDocument(top: Table, file: string, folder: string): Config {
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
     tls: readTls(top.table('tls'), folder, dataFolder),
-    dnsServers: readDns(top.table('dns')),
+    dnsServers: readDns(dns),
+    mtaSts: dns.flag('mta_sts', true),
     log: readLog(top.table('log'), folder, dataFolder),
     overrides: { ...limits, ...readZimbraSettings(top.table('settings'), limits) },
   }
@@ -212,7 +217,6 @@ const DNS_SERVERS_MAX = 3
 const DNS_PORT = 53
 
 function readDns(table: Table): readonly HostPort[] {
-  table.only(['servers'])
   const given = table.raw('servers') ?? []
   if (!Array.isArray(given) || given.length > DNS_SERVERS_MAX) {
     table.wrong('servers', `must be a list of ${DNS_SERVERS_MAX} addresses at most`)

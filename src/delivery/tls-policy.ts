@@ -1,9 +1,11 @@
 import { isIP } from 'node:net'
 import { isLoopback } from '#src/net/addresses.ts'
+import { isStsHost } from './mta-sts.ts'
 import { isUsable } from './tls.ts'
 import type { NameLookup, TlsaRecord } from '#src/dns/records.ts'
 import type { DestinationHop } from '#src/queue/ports.ts'
 import type { Candidate, PlannedHop } from './routing/candidates.ts'
+import type { StsPolicy } from './mta-sts.ts'
 import type { FullTlsLevel } from './settings.ts'
 import type { Table } from './table.ts'
 import type { TlsPolicy } from './tls.ts'
@@ -58,6 +60,28 @@ const LEVELS: ReadonlySet<string> = new Set<FullTlsLevel>([
 
 function isLevel(word: string): word is FullTlsLevel {
   return LEVELS.has(word)
+}
+
+/** What MTA-STS makes of a decision; `policy` is that of the domain. DANE and whatever a table says go before it. */
+export function withSts(
+  decision: TlsDecision,
+  { hop, candidate }: TlsTarget,
+  policy: StsPolicy,
+): TlsDecision {
+  if (decision.kind === 'deferred' || policy.mode !== 'enforce') return decision
+  if (!isStsHost(policy.mx, candidate.host)) {
+    return deferred('4.7.5', `host ${candidate.host} is not in the MTA-STS policy of ${hop.hop.host}`)
+  }
+  // RFC 8461 section 4.1: a certificate of a CA that everybody trusts, for the MX host.
+  return use({ level: 'secure', names: [candidate.host], ca: undefined })
+}
+
+/** Whether MTA-STS has a say: a domain's own hosts, where nobody here has decided more than "TLS if possible". */
+export function asksSts(decision: TlsDecision, { hop }: TlsTarget, rules: TlsRules): boolean {
+  if (decision.kind === 'deferred' || hop.hop.role !== 'domain' || hop.hop.bracketed) return false
+  const { policies } = rules
+  if (policies.kind !== 'table' || policyKeys(hop.hop).some((key) => policies.entries.has(key))) return false
+  return decision.policy.level === 'may' || decision.policy.level === 'encrypt'
 }
 
 /** What TLS has to be at one address, as tls_policy(5) and smtp(8) decide it. */

@@ -110,13 +110,14 @@ function routingBoot({ generation }: BootContext): RoutingBoot {
       addressesMax: settings.smtpMxAddressLimit,
       sessionsMax: settings.smtpMxSessionLimit,
     },
-    peers: peersBoot(settings),
+    peers: peersBoot(settings, config.mtaSts),
     dnsServers: config.dnsServers,
   }
 }
 
-function peersBoot(settings: Settings): PeersBoot {
+function peersBoot(settings: Settings, mtaSts: boolean): PeersBoot {
   return {
+    mtaSts: mtaSts && settings.smtpDnsSupportLevel !== 'disabled',
     smtp: {
       level: settings.smtpTlsSecurityLevel,
       policyFile: settings.smtpTlsPolicyMaps,

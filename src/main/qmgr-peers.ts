@@ -3,8 +3,9 @@ import { errorText } from '#src/base/fault.ts'
 import type { Secure } from '#src/delivery/attempt.ts'
 import { credentialsFor } from '#src/delivery/credentials.ts'
 import type { AuthRules } from '#src/delivery/credentials.ts'
+import type { StsPolicies } from '#src/delivery/mta-sts.ts'
 import { readTable } from '#src/delivery/table.ts'
-import { tlsDecision } from '#src/delivery/tls-policy.ts'
+import { asksSts, tlsDecision, withSts } from '#src/delivery/tls-policy.ts'
 import type { TlsRules } from '#src/delivery/tls-policy.ts'
 import type { NameLookup } from '#src/dns/records.ts'
 
@@ -12,6 +13,8 @@ import type { NameLookup } from '#src/dns/records.ts'
 export interface PeersBoot {
   readonly smtp: TlsBoot
   readonly lmtp: TlsBoot
+  /** Whether the MTA-STS policies of domains are asked for (RFC 8461). */
+  readonly mtaSts: boolean
   readonly auth: Omit<AuthRules, 'passwords'> & { readonly passwordFile: string }
 }
 
@@ -21,14 +24,18 @@ export interface TlsBoot extends Omit<TlsRules, 'policies' | 'ca' | 'caProblem'>
 }
 
 /** Reads the files of a generation, and decides by them for each address. */
-export function securityOf(boot: PeersBoot, dns: NameLookup): Secure {
+export function securityOf(boot: PeersBoot, dns: NameLookup, sts: StsPolicies): Secure {
   const rules = { smtp: tlsRules(boot.smtp), lmtp: tlsRules(boot.lmtp) }
   const auth: AuthRules = {
     ...boot.auth,
     passwords: readTable(boot.auth.enabled ? boot.auth.passwordFile : ''),
   }
   return async (target, protocol, signal) => {
-    const decision = await tlsDecision(target, rules[protocol], dns, signal)
+    let decision = await tlsDecision(target, rules[protocol], dns, signal)
+    if (boot.mtaSts && protocol === 'smtp' && asksSts(decision, target, rules.smtp)) {
+      const policy = await sts.policyOf(target.hop.hop.host, signal)
+      if (policy !== undefined) decision = withSts(decision, target, policy)
+    }
     if (decision.kind === 'deferred') return decision
     const credentials = protocol === 'smtp' ? credentialsFor(target, auth) : undefined
     if (typeof credentials === 'string') return { kind: 'deferred', dsn: '4.3.0', reason: credentials }

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { systemClock } from '#src/base/clock.ts'
+import type { Log } from '#src/base/log.ts'
+import { StsPolicies } from '#src/delivery/mta-sts.ts'
+import { stsFetch } from '#src/delivery/mta-sts-fetch.ts'
 import type { Planner, Secure } from '#src/delivery/attempt.ts'
 import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
 import type { Candidate, CandidateRules } from '#src/delivery/routing/candidates.ts'
@@ -35,11 +38,15 @@ export interface RoutingBoot {
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[]
 }
 
+/** What outlives a change of settings: what others have told us. */
+type Kept = Pick<InForce, 'sts'> & Pick<CandidateRules, 'dns'>
+
 interface InForce {
   readonly boot: RoutingBoot
   readonly router: Router
   readonly rules: CandidateRules
   readonly secure: Secure
+  readonly sts: StsPolicies
 }
 
 const RESOLV_CONF = '/etc/resolv.conf'
@@ -47,34 +54,40 @@ const RESOLV_CONF = '/etc/resolv.conf'
 /** Where mail goes, by the settings of the generation in force. */
 export class QmgrRouting {
   readonly #directory: Directory
+  readonly #log: Log
   readonly #native = systemNames()
   #inForce: InForce
 
-  constructor(directory: Directory, boot: RoutingBoot) {
+  constructor(directory: Directory, boot: RoutingBoot, log: Log) {
     this.#directory = directory
+    this.#log = log
     this.#inForce = this.#make(boot, undefined)
   }
 
   /** Takes a new generation. DNS answers are kept as long as the same servers are asked. */
   update(boot: RoutingBoot): void {
-    const { boot: before, rules } = this.#inForce
+    const { boot: before, rules, sts } = this.#inForce
     const same = JSON.stringify(before.dnsServers) === JSON.stringify(boot.dnsServers)
-    this.#inForce = this.#make(boot, same ? rules.dns : undefined)
+    this.#inForce = this.#make(boot, same ? { dns: rules.dns, sts } : undefined)
   }
 
-  #make(boot: RoutingBoot, dns: CandidateRules['dns'] | undefined): InForce {
+  #make(boot: RoutingBoot, before: Kept | undefined): InForce {
     const rules: CandidateRules = {
       ...boot.candidates,
-      dns: dns ?? resolver(boot.dnsServers),
+      dns: before?.dns ?? resolver(boot.dnsServers),
       native: this.#native,
       own: ownIdentities(boot.own),
       random: Math.random,
     }
+    const { dns, native, families } = rules
+    const fetch = stsFetch({ sources: { dns, native, order: ['dns'], families } })
+    const sts = before?.sts ?? new StsPolicies({ dns, fetch, clock: systemClock, log: this.#log })
     return {
       boot,
+      sts,
       router: createRouter(this.#directory, boot.settings),
       rules,
-      secure: securityOf(boot.peers, rules.dns),
+      secure: securityOf(boot.peers, dns, sts),
     }
   }
 

@@ -128,7 +128,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     expansionLimit: 1,
     staleMs: 100,
   })
-  const routing = new QmgrRouting(directory, settings.routing)
+  const routing = new QmgrRouting(directory, settings.routing, opened)
   const deliverer = createDeliverer({
     settings: () => (boot ?? settings).delivery,
     planner: routing.plan,

@@ -16,6 +16,8 @@ export interface TestPki {
   readonly expired: string
   /** For other.example, by `ca`. */
   readonly stranger: string
+  /** For mta-sts.far.example, by `ca`. */
+  readonly policyHost: string
 }
 
 /** Makes them in a folder. */
@@ -50,6 +52,7 @@ export async function testPki(folder: string): Promise<TestPki> {
     leaf: await sign('leaf.pem', 'mx.far.example', '9'),
     expired: await sign('expired.pem', 'mx.far.example', '-1'),
     stranger: await sign('stranger.pem', 'other.example', '9'),
+    policyHost: await sign('policy.pem', 'mta-sts.far.example', '9'),
   }
 }
 

@@ -1,0 +1,176 @@
+import { once } from 'node:events'
+import { createServer } from 'node:https'
+import test from 'ava'
+import { memoryLog } from '#src/base/log.ts'
+import { StsPolicies, isStsHost, parseStsPolicy, stsId } from '#src/delivery/mta-sts.ts'
+import { stsFetch } from '#src/delivery/mta-sts-fetch.ts'
+import { asksSts, withSts } from '#src/delivery/tls-policy.ts'
+import { fakeDns, fakeHosts } from '#test/support/fake-names.ts'
+import { tempFolder } from '#test/support/temp.ts'
+import { never } from './requests.ts'
+import { testPki } from './tls-peer.ts'
+import type { StsFetch } from '#src/delivery/mta-sts.ts'
+import type { TlsDecision, TlsRules, TlsTarget } from '#src/delivery/tls-policy.ts'
+
+const folder = tempFolder('mta-sts')
+const PKI = await testPki(folder.path)
+test.after.always(() => folder[Symbol.dispose]())
+
+const POLICY =
+  'version: STSv1\r\nmode: enforce\r\nmx: mx.far.example\r\nmx: *.mail.example\r\nmax_age: 86400\r\n'
+
+test('a policy is read by RFC 8461, and half of one is none', (t) => {
+  t.deepEqual(parseStsPolicy(POLICY), {
+    mode: 'enforce',
+    mx: ['mx.far.example', '*.mail.example'],
+    maxAgeSeconds: 86_400,
+  })
+  t.is(parseStsPolicy('version: STSv1\nmode: none\nmax_age: 9999999999\n')?.maxAgeSeconds, 31_557_600)
+  for (const wrong of [
+    '',
+    '<html>not found</html>',
+    POLICY.replace('STSv1', 'STSv2'),
+    POLICY.replace('enforce', 'strict'),
+    POLICY.replace('86400', 'a day'),
+    POLICY.replaceAll(/mx: .*\r\n/g, ''),
+  ]) {
+    t.is(parseStsPolicy(wrong), undefined, wrong)
+  }
+})
+
+test('one record names the policy, several name none', (t) => {
+  t.is(stsId(['v=STSv1; id=20260101T000000;']), '20260101T000000')
+  t.is(stsId(['v=spf1 -all', 'v=STSv1;id=1']), '1')
+  t.is(stsId(['v=STSv1; id=1', 'v=STSv1; id=2']), undefined)
+  t.is(stsId(['v=STSv10; id=1']), undefined)
+  t.is(stsId([]), undefined)
+})
+
+test('a pattern fits one label, and no more', (t) => {
+  const patterns = ['mx.far.example', '*.mail.example']
+  t.true(isStsHost(patterns, 'MX.far.example'))
+  t.true(isStsHost(patterns, 'a.mail.example'))
+  t.false(isStsHost(patterns, 'a.b.mail.example'))
+  t.false(isStsHost(patterns, 'mail.example'))
+  t.false(isStsHost(patterns, 'evil.example'))
+})
+
+/** A domain whose record and policy host the test changes, with a clock that stands. */
+function world() {
+  const records: Record<string, string> = { '_mta-sts.far.example TXT': 'v=STSv1; id=1' }
+  const state = { text: POLICY as string | undefined, fetches: 0, at: 0, records }
+  const fetch: StsFetch = () => {
+    state.fetches += 1
+    const { text } = state
+    return Promise.resolve(text === undefined ? { kind: 'failed', reason: 'down' } : { kind: 'text', text })
+  }
+  const clock = { nowMs: () => 0, monotonicMs: () => state.at, sleep: () => Promise.resolve() }
+  const dns = fakeDns(records)
+  return { state, policies: new StsPolicies({ dns, fetch, clock, log: memoryLog() }) }
+}
+
+test('a policy is fetched once for an id, by however many deliveries, and holds although DNS and host go away', async (t) => {
+  const { state, policies } = world()
+  const found = await Promise.all([1, 2, 3].map(async () => await policies.policyOf('far.example', never)))
+  t.deepEqual(
+    found.map((policy) => policy?.mode),
+    ['enforce', 'enforce', 'enforce'],
+  )
+  t.is(state.fetches, 1)
+  state.records['_mta-sts.far.example TXT'] = 'SERVFAIL'
+  state.text = undefined
+  t.is((await policies.policyOf('far.example', never))?.mode, 'enforce')
+  state.records['_mta-sts.far.example TXT'] = 'v=STSv1; id=2'
+  t.is((await policies.policyOf('far.example', never))?.mode, 'enforce', 'what cannot be renewed still holds')
+  state.at = 86_400_000
+  t.is(await policies.policyOf('far.example', never), undefined, 'until its time is over')
+})
+
+test('a new id brings a new policy; a policy host that fails is left alone for five minutes', async (t) => {
+  const { state, policies } = world()
+  state.text = undefined
+  for (let n = 0; n < 3; n += 1) t.is(await policies.policyOf('far.example', never), undefined)
+  t.is(state.fetches, 1)
+  state.at = 300_001
+  state.text = POLICY
+  t.is((await policies.policyOf('far.example', never))?.mode, 'enforce')
+  state.records['_mta-sts.far.example TXT'] = 'v=STSv1; id=2'
+  state.text = POLICY.replace('enforce', 'testing')
+  t.is((await policies.policyOf('far.example', never))?.mode, 'testing')
+})
+
+test('a policy comes over HTTPS with a good certificate, as plain text, and no redirect is followed', async (t) => {
+  const answers: readonly (readonly [number, string, string])[] = [
+    [200, 'text/plain; charset=utf-8', POLICY],
+    [302, 'text/plain', ''],
+    [200, 'text/html', POLICY],
+    [200, 'text/plain', 'x'.repeat(70_000)],
+  ]
+  let n = 0
+  const seen: string[] = []
+  const server = createServer({ key: PKI.key, cert: PKI.policyHost }, (asked, answer) => {
+    seen.push(`${asked.headers.host ?? ''}${asked.url ?? ''}`)
+    const [status, type, text] = answers[n] ?? [500, '', '']
+    answer.writeHead(status, { 'content-type': type, location: 'https://elsewhere.example/' }).end(text)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const dns = fakeDns({ 'mta-sts.far.example A': '127.0.0.1', 'mta-sts.other.example A': '127.0.0.1' })
+  const sources = { dns, native: fakeHosts({}), order: ['dns'], families: [4] } as const
+  const fetch = stsFetch({ sources, port, ca: PKI.ca })
+  t.deepEqual(await fetch('far.example', never), { kind: 'text', text: POLICY })
+  t.deepEqual(seen, ['mta-sts.far.example/.well-known/mta-sts.txt'])
+  for (n = 1; n < answers.length; n += 1) t.is((await fetch('far.example', never)).kind, 'failed', String(n))
+  n = 0
+  t.is((await fetch('other.example', never)).kind, 'failed', 'the certificate is for another name')
+  t.is((await stsFetch({ sources, port, ca: PKI.otherCa })('far.example', never)).kind, 'failed')
+  t.is((await fetch('gone.example', never)).kind, 'failed')
+  server.close()
+  server.closeAllConnections()
+})
+
+const RULES: TlsRules = {
+  level: 'may',
+  policies: { kind: 'table', entries: new Map([['named.example', 'may']]) },
+  verifyMatch: [],
+  secureMatch: [],
+  fingerprints: [],
+  ca: undefined,
+  caProblem: '',
+  insecureMx: 'dane',
+}
+
+function target(host: string, domain: string, role: 'domain' | 'relayhost' = 'domain'): TlsTarget {
+  const hop = { text: domain, host: domain, port: 25, bracketed: false, role, reason: '' }
+  const place = { address: '192.0.2.1', family: 4 as const, port: 25, hop: 0, secure: false }
+  const candidate = { ...place, host, canonicalHost: host, preference: 10 }
+  return { hop: { hop, mxSecure: false, via: 'mx' }, candidate }
+}
+
+const MAY: TlsDecision = { kind: 'use', policy: { level: 'may' } }
+
+test('an enforced policy wants its hosts, with certificates that everybody trusts; a tested one wants nothing', (t) => {
+  const policy = parseStsPolicy(POLICY)
+  if (policy === undefined) throw new Error('no policy')
+  t.deepEqual(withSts(MAY, target('mx.far.example', 'far.example'), policy), {
+    kind: 'use',
+    policy: { level: 'secure', names: ['mx.far.example'], ca: undefined },
+  })
+  t.deepEqual(withSts(MAY, target('evil.example', 'far.example'), policy), {
+    kind: 'deferred',
+    dsn: '4.7.5',
+    reason: 'host evil.example is not in the MTA-STS policy of far.example',
+  })
+  t.is(withSts(MAY, target('evil.example', 'far.example'), { ...policy, mode: 'testing' }), MAY)
+})
+
+test('relay hosts, domains of the policy table and DANE are not asked about', (t) => {
+  const dane: TlsDecision = { kind: 'use', policy: { level: 'dane', records: [], base: 'x', names: [] } }
+  t.true(asksSts(MAY, target('mx.far.example', 'far.example'), RULES))
+  t.false(asksSts(MAY, target('mx.far.example', 'far.example', 'relayhost'), RULES))
+  t.false(asksSts(MAY, target('mx.named.example', 'named.example'), RULES))
+  t.false(asksSts(dane, target('mx.far.example', 'far.example'), RULES))
+  t.false(asksSts({ kind: 'use', policy: { level: 'none' } }, target('mx.far.example', 'far.example'), RULES))
+})
