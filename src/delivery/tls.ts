@@ -106,8 +106,8 @@ function chainOf(leaf: X509Certificate): readonly X509Certificate[] {
   return chain
 }
 
-/** Exported for its tests: what a chain is worth under TLSA records, at this moment. */
-export function isProven(
+/** What a chain is worth under TLSA records, at this moment. */
+function isProven(
   chain: readonly X509Certificate[],
   policy: { readonly records: readonly TlsaRecord[]; readonly names: readonly string[] },
 ): boolean {
