@@ -42,7 +42,7 @@ export type Setting =
   | (Common & { readonly type: 'enum'; readonly default: string; readonly values: readonly string[] })
 
 /** What the words of a list are, which decides how each is checked. */
-export type ListItems = 'networks' | 'extensions' | 'words'
+export type ListItems = 'networks' | 'extensions' | 'lookups' | 'words'
 
 export type DurationUnit = (typeof UNITS)[number]
 

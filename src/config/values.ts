@@ -104,6 +104,8 @@ function wrongWord(setting: Setting & { type: 'list' }, word: string): string | 
         : undefined
     case 'extensions':
       return /^[^\s./\\]{1,64}$/u.test(word) ? undefined : 'is not a file extension: give it without its dot'
+    case 'lookups':
+      return word === 'dns' || word === 'native' ? undefined : 'must be dns or native'
     case 'words':
       return undefined
   }

@@ -103,8 +103,8 @@ function routingBoot({ generation }: BootContext): RoutingBoot {
     },
     candidates: {
       dnsSupport: settings.smtpDnsSupportLevel,
-      smtpHostLookup: settings.smtpHostLookup.filter(isHostSource),
-      lmtpHostLookup: settings.lmtpHostLookup.filter(isHostSource),
+      smtpHostLookup: lookupOrder(settings.smtpHostLookup),
+      lmtpHostLookup: lookupOrder(settings.lmtpHostLookup),
       families: FAMILIES[settings.inetProtocols],
       addressPreference: settings.smtpAddressPreference,
       addressesMax: settings.smtpMxAddressLimit,
@@ -147,8 +147,10 @@ function peersBoot(settings: Settings, mtaSts: boolean): PeersBoot {
 
 const FAMILIES = { all: [4, 6], ipv4: [4], ipv6: [6] } as const
 
-function isHostSource(word: string): word is 'dns' | 'native' {
-  return word === 'dns' || word === 'native'
+/** An empty list would find no host at all, and what is not found bounces. */
+function lookupOrder(words: readonly string[]): readonly ('dns' | 'native')[] {
+  const order = words.filter((word) => word === 'dns' || word === 'native')
+  return order.length === 0 ? ['dns'] : order
 }
 
 function smtpSettings(settings: Settings): AgentSettings {

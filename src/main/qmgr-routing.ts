@@ -11,6 +11,7 @@ import type { Directory } from '#src/directory/directory.ts'
 import { systemNames } from '#src/dns/native.ts'
 import { parseResolvConf } from '#src/dns/resolv-conf.ts'
 import type { ResolvConf } from '#src/dns/resolv-conf.ts'
+import type { NameLookup } from '#src/dns/records.ts'
 import { Resolver } from '#src/dns/resolver.ts'
 import type { Destination, DestinationHop, Route, Router } from '#src/queue/ports.ts'
 import { securityOf } from './qmgr-peers.ts'
@@ -38,15 +39,10 @@ export interface RoutingBoot {
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[]
 }
 
-/** What outlives a change of settings: what others have told us. */
-type Kept = Pick<InForce, 'sts'> & Pick<CandidateRules, 'dns'>
-
 interface InForce {
-  readonly boot: RoutingBoot
   readonly router: Router
   readonly rules: CandidateRules
   readonly secure: Secure
-  readonly sts: StsPolicies
 }
 
 const RESOLV_CONF = '/etc/resolv.conf'
@@ -54,41 +50,45 @@ const RESOLV_CONF = '/etc/resolv.conf'
 /** Where mail goes, by the settings of the generation in force. */
 export class QmgrRouting {
   readonly #directory: Directory
-  readonly #log: Log
   readonly #native = systemNames()
+  readonly #sts: StsPolicies
+  /** The resolver of the moment, for what outlives it. */
+  readonly #dns: NameLookup = {
+    lookup: (name, type, signal) => this.#asked.resolver.lookup(name, type, signal),
+  }
+  #asked: { readonly servers: string; readonly resolver: Resolver }
   #inForce: InForce
 
   constructor(directory: Directory, boot: RoutingBoot, log: Log) {
     this.#directory = directory
-    this.#log = log
-    this.#inForce = this.#make(boot, undefined)
+    this.#asked = resolverOf(boot.dnsServers)
+    const sources = {
+      dns: this.#dns,
+      native: this.#native,
+      order: ['dns'],
+      families: boot.candidates.families,
+    } as const
+    this.#sts = new StsPolicies({ dns: this.#dns, fetch: stsFetch({ sources }), clock: systemClock, log })
+    this.#inForce = this.#make(boot)
   }
 
-  /** Takes a new generation. DNS answers are kept as long as the same servers are asked. */
+  /** Takes a new generation. DNS answers are kept as long as the same servers are asked, MTA-STS policies always. */
   update(boot: RoutingBoot): void {
-    const { boot: before, rules, sts } = this.#inForce
-    const same = JSON.stringify(before.dnsServers) === JSON.stringify(boot.dnsServers)
-    this.#inForce = this.#make(boot, same ? { dns: rules.dns, sts } : undefined)
+    const asked = resolverOf(boot.dnsServers)
+    if (asked.servers !== this.#asked.servers) this.#asked = asked
+    this.#inForce = this.#make(boot)
   }
 
-  #make(boot: RoutingBoot, before: Kept | undefined): InForce {
+  #make(boot: RoutingBoot): InForce {
     const rules: CandidateRules = {
       ...boot.candidates,
-      dns: before?.dns ?? resolver(boot.dnsServers),
+      dns: this.#dns,
       native: this.#native,
       own: ownIdentities(boot.own),
       random: Math.random,
     }
-    const { dns, native, families } = rules
-    const fetch = stsFetch({ sources: { dns, native, order: ['dns'], families } })
-    const sts = before?.sts ?? new StsPolicies({ dns, fetch, clock: systemClock, log: this.#log })
-    return {
-      boot,
-      sts,
-      router: createRouter(this.#directory, boot.settings),
-      rules,
-      secure: securityOf(boot.peers, dns, sts),
-    }
+    const secure = securityOf(boot.peers, this.#dns, this.#sts)
+    return { router: createRouter(this.#directory, boot.settings), rules, secure }
   }
 
   readonly route = (address: string): Route | Promise<Route> => this.#inForce.router(address)
@@ -107,14 +107,16 @@ function hopsOf({ host, port, hops }: Destination): readonly DestinationHop[] {
   return hops ?? [{ text: host, host, port, bracketed: true, role: 'table', reason: host }]
 }
 
-function resolver(servers: RoutingBoot['dnsServers']): Resolver {
+/** A resolver for these servers, and what tells it from one for others. */
+function resolverOf(given: RoutingBoot['dnsServers']): {
+  readonly servers: string
+  readonly resolver: Resolver
+} {
   const system = readResolvConf()
-  const given = servers.map(({ host, port }) => ({ address: host, port }))
-  return new Resolver({
-    servers: given.length > 0 ? given : system.servers,
-    clock: systemClock,
-    trustAd: given.length === 0 && system.trustAd,
-  })
+  const servers = given.length > 0 ? given.map(({ host, port }) => ({ address: host, port })) : system.servers
+  const trustAd = given.length === 0 && system.trustAd
+  const resolver = new Resolver({ servers, clock: systemClock, trustAd })
+  return { servers: JSON.stringify([servers, trustAd]), resolver }
 }
 
 /** Without the file the C library asks this machine, and so do we. */
