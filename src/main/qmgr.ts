@@ -103,7 +103,8 @@ async function start(settings: QmgrBoot): Promise<void> {
       },
       die,
     )
-    running = assemble(settings, lock, writer, log)
+    // What came while the store was opened counts already.
+    running = assemble(boot ?? settings, lock, writer, log)
     recordGeneration(settings)
     writer.listen(running.scheduler)
     running.scheduler.start()
