@@ -14,6 +14,7 @@ import { Dialogue } from './dialogue.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
 import { REPLY, tooManyConnections } from './replies.ts'
+import { readIntoReusedBuffer } from './reused-buffer.ts'
 import { CommandStream } from './stream.ts'
 import type { StreamReceiver } from './stream.ts'
 import type { Wire } from './wire.ts'
@@ -28,6 +29,9 @@ export interface ConnectionHost {
   /** Whether there are more connections than `connectionsMax` with this one. */
   readonly full: boolean
 }
+
+/** A read of so many octets is part of a large message. */
+const LARGE_READ_BYTES = 16_384
 
 /** Errors of a socket that only mean that the client went away. */
 const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
@@ -45,6 +49,8 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   #stream: CommandStream
   /** Replies that were said and not sent: those to one pipeline go in one write. */
   #said = ''
+  /** Large reads were seen: the socket reads into a buffer that is used again, where it can. */
+  #reuses = false
   #greeted = false
   #admitted = false
   #waitsForDrain = false
@@ -152,12 +158,25 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   }
 
   content(bytes: Buffer, start: number, end: number): number {
+    if (!this.#reuses && end - start >= LARGE_READ_BYTES) this.#reuseBuffer()
     try {
       return this.#dialogue.content(bytes, start, end)
     } catch (error) {
       this.#fail(error)
       return end - start
     }
+  }
+
+  /** A large message comes: no fresh memory for each piece of it. */
+  #reuseBuffer(): void {
+    const socket = this._socket
+    this.#reuses = true
+    readIntoReusedBuffer(socket, (bytes) => {
+      const stream = this.#stream
+      if (stream.isClosed || stream.destroyed || stream.takeBorrowed(bytes)) return true
+      stream.once('drain', () => socket.resume())
+      return false
+    })
   }
 
   pause(): void {

@@ -44,6 +44,10 @@ export class CommandStream extends SMTPStream {
   readonly #receiver: StreamReceiver
   #chunk: Buffer = EMPTY
   #at = 0
+  /** Octets of the write under way, as the base class counts them. */
+  #writing = 0
+  /** The chunk lies in a buffer that the caller uses again. */
+  #borrowed = false
   #next: ((error?: Error | null) => void) | undefined
   #holds = 0
   #running = false
@@ -76,7 +80,7 @@ export class CommandStream extends SMTPStream {
 
   /** Whether the client has sent more than the line that is being looked at. */
   get hasMore(): boolean {
-    return this.#at < this.#chunk.length || this.writableLength > this.#chunk.length
+    return this.#at < this.#chunk.length || this.writableLength > this.#writing
   }
 
   /** When a line that has not ended yet began (monotonic ms); 0 if there is none. */
@@ -95,8 +99,32 @@ export class CommandStream extends SMTPStream {
     }
     this.#chunk = chunk
     this.#at = 0
+    this.#writing = chunk.length
     this.#next = next
     if (this.#holds === 0) this.#run()
+    else this.#own()
+  }
+
+  /**
+   * Takes octets out of a buffer that is used again when this returns: what cannot be dealt with at once is copied.
+   * False: it has enough for now, and says 'drain' when it wants more.
+   */
+  takeBorrowed(bytes: Buffer): boolean {
+    if (this.#next !== undefined || this.writableLength > 0) return this.write(Buffer.from(bytes))
+    this.#borrowed = true
+    try {
+      return this.write(bytes)
+    } finally {
+      this.#borrowed = false
+    }
+  }
+
+  /** Makes what is left of the chunk our own, because we keep it beyond the call that brought it. */
+  #own(): void {
+    if (!this.#borrowed) return
+    this.#borrowed = false
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#at))
+    this.#at = 0
   }
 
   /** The end of the input: a line without CRLF is not a command. */
@@ -115,10 +143,14 @@ export class CommandStream extends SMTPStream {
       this.#receiver.pause()
     } while (this.#holds === 0 && !this.isClosed && this.#at < this.#chunk.length)
     this.#running = false
-    if (this.#holds > 0 && !this.isClosed) return
+    if (this.#holds > 0 && !this.isClosed) {
+      this.#own()
+      return
+    }
     const next = this.#next
     this.#next = undefined
     this.#chunk = EMPTY
+    this.#writing = 0
     next?.()
   }
 
