@@ -133,6 +133,7 @@ export class Attempts {
         this.#logPassed(approach.peer, opened.failure)
         continue
       }
+      this.#logTls(opened.connection, approach.tls)
       const how = { pool, signal, setupMs: walk.setupMs, keep: candidate.hop === 0 }
       const part = walk.request
       const done = await this.#converse(opened.connection, part, how)
@@ -280,6 +281,21 @@ export class Attempts {
     const { protocol, host, port } = pool.destination
     const told = reason === '' ? {} : { reason }
     this.#context.log.write('warn', 'delivery.connection', { protocol, host, port, state, ...told })
+  }
+
+  /** With whom a fresh connection has TLS, for who has to show it (smtp_tls_loglevel=1). */
+  #logTls({ peer, tls, relay }: Connection, { level }: TlsPolicy): void {
+    if (tls === '') return
+    const { protocol, host, port } = peer
+    this.#context.log.write('info', 'delivery.connection', {
+      protocol,
+      host,
+      port,
+      state: 'tls',
+      relay,
+      level,
+      tls,
+    })
   }
 
   /** One host that was passed over; what becomes of the mail is another line. */

@@ -1,5 +1,5 @@
 import { connect as connectTcp } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { TLSSocket, connect as connectTls } from 'node:tls'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { sendBody } from './body.ts'
 import { WAIT } from './dialogue.ts'
@@ -103,6 +103,12 @@ export class Connection {
   /** Whether the TCP connection was made. */
   get connected(): boolean {
     return this.#connected
+  }
+
+  /** Version and cipher of its TLS; '' for plaintext. */
+  get tls(): string {
+    const socket = this.#socket
+    return socket instanceof TLSSocket ? `${socket.getProtocol() ?? ''} ${socket.getCipher().name}` : ''
   }
 
   /** The system error that ended it before that, '' for a time-out. */

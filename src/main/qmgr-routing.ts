@@ -50,6 +50,7 @@ const RESOLV_CONF = '/etc/resolv.conf'
 /** Where mail goes, by the settings of the generation in force. */
 export class QmgrRouting {
   readonly #directory: Directory
+  readonly #log: Log
   readonly #native = systemNames()
   readonly #sts: StsPolicies
   /** The resolver of the moment, for what outlives it. */
@@ -61,6 +62,7 @@ export class QmgrRouting {
 
   constructor(directory: Directory, boot: RoutingBoot, log: Log) {
     this.#directory = directory
+    this.#log = log
     this.#asked = resolverOf(boot.dnsServers)
     const sources = {
       dns: this.#dns,
@@ -80,6 +82,13 @@ export class QmgrRouting {
   }
 
   #make(boot: RoutingBoot): InForce {
+    const { peers, candidates } = boot
+    const wantsDane = [peers.smtp.level, peers.lmtp.level].some((level) => level.startsWith('dane'))
+    if (wantsDane && candidates.dnsSupport !== 'dnssec') {
+      const reason =
+        'TLS level dane has no effect without smtp_dns_support_level = dnssec: no host counts as proven'
+      this.#log.write('error', 'delivery.alarm', { reason })
+    }
     const rules: CandidateRules = {
       ...boot.candidates,
       dns: this.#dns,

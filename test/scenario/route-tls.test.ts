@@ -91,3 +91,13 @@ test('a relay host gets our name and password inside TLS, and nothing of them is
   t.notRegex(postern.output, /sesame/)
   t.false(postern.output.includes(secret))
 })
+
+test('dane without dnssec is told to the administrator, for it would do nothing', async (t) => {
+  using folder = tempFolder('route-dane-half')
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    settings: ['zimbraMtaSmtpTlsSecurityLevel = "dane"'],
+  })
+  await until('it is told', () => postern.output.includes('delivery.alarm'))
+  t.regex(postern.output, /delivery\.alarm .*smtp_dns_support_level = dnssec/)
+})
