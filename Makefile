@@ -56,6 +56,10 @@ fuzz: install ## libFuzzer with ASan on native/core; FUZZ_SECONDS=n for longer
 bench: install-test ## Postern against Debian's Postfix, side by side, ratios first
 	@node test/bench/run.ts $(BENCH_FLAGS)
 
+.PHONY: bench-queue
+bench-queue: install ## a queue of 1,000,000 deferred recipients: restart, mailq, counts, flush, memory, trace
+	@node test/bench/queue-restart.ts
+
 .PHONY: clean
 clean: ## what was built and installed in this folder; ./var (mail!) stays
 	rm -rf build node_modules test/fuzz/out

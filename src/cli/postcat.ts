@@ -51,7 +51,7 @@ async function* pieces(queue: QueueAccess, id: string, parts: Parts): AsyncGener
     if (isRecord(message) && isRecord(inside)) {
       label = `${String(message['queue'])}/${id}`
       if (parts.envelope) yield octets(envelopeText(label, message, answer))
-      yield content.take(Buffer.from(text(inside, 'prefix')))
+      yield content.take(Buffer.from(textOf(inside, 'prefix')))
     } else if (typeof chunk === 'string') {
       yield content.take(Buffer.from(chunk, 'base64'))
     } else if (typeof answer['damage'] === 'string' && answer['damage'] !== '') {
@@ -133,15 +133,15 @@ function envelopeText(label: string, message: Fields, { envelope, recipients, in
   const ret = known['ret'] === 'FULL' ? 1 : known['ret'] === 'HDRS' ? 2 : 0
   if (ret > 0) lines.push(attribute('ret_flags', ret))
   if (known['eightBit'] === true) lines.push(attribute('encoding', '8bit'))
-  lines.push(`sender: ${printable(text(isRecord(inside) ? inside : message, 'sender'))}`)
+  lines.push(`sender: ${printable(textOf(isRecord(inside) ? inside : message, 'sender'))}`)
   if (isRecord(envelope)) lines.push(...clientLines(origin))
   for (const recipient of list) lines.push(...recipientLines(recipient))
   return `${lines.join('\n')}\n*** MESSAGE CONTENTS ${label} ***\n`
 }
 
 function clientLines(origin: Fields): string[] {
-  const name = text(origin, 'clientName')
-  const address = text(origin, 'clientAddress')
+  const name = textOf(origin, 'clientName')
+  const address = textOf(origin, 'clientAddress')
   const values: readonly (readonly [string, unknown])[] = [
     ['log_client_name', name],
     ['log_client_address', address],
@@ -165,10 +165,10 @@ function recipientLines(recipient: Fields): string[] {
   const flags = notify.reduce<number>((sum, word) => sum + (NOTIFY_FLAGS.get(word) ?? 0), 0)
   const lines: string[] = []
   if (flags > 0) lines.push(attribute('notify_flags', flags))
-  const orcpt = text(recipient, 'orcpt')
+  const orcpt = textOf(recipient, 'orcpt')
   if (orcpt !== '') lines.push(attribute('dsn_orig_rcpt', orcpt))
-  lines.push(`original_recipient: ${printable(text(recipient, 'original'))}`)
-  lines.push(`recipient: ${printable(text(recipient, 'address'))}`)
+  lines.push(`original_recipient: ${printable(textOf(recipient, 'original'))}`)
+  lines.push(`recipient: ${printable(textOf(recipient, 'address'))}`)
   return lines
 }
 
@@ -176,7 +176,7 @@ function attribute(key: string, value: unknown): string {
   return `named_attribute: ${key}=${printable(String(value))}`
 }
 
-function text(fields: Fields, key: string): string {
+function textOf(fields: Fields, key: string): string {
   const value = fields[key]
   return typeof value === 'string' ? value : ''
 }

@@ -47,8 +47,11 @@ function nowLine(message: Fields): string {
 /** Local time to the millisecond: 2026-11-22 10:50:16.123. */
 export function localTime(ms: number): string {
   const at = new Date(ms)
-  const two = (value: number): string => String(value).padStart(2, '0')
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
   return `${day} ${time}.${String(at.getMilliseconds()).padStart(3, '0')}`
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0')
 }

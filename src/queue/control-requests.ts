@@ -47,7 +47,7 @@ const HANDLERS: ReadonlyMap<string, (request: Request, tools: QueueTools) => Asy
     ['show', show],
     ['body', body],
     ['shape', shapeAnswer],
-    ['trace', trace],
+    ['trace', traceAnswer],
     ['queues', queues],
     ['domains', domains],
   ])
@@ -170,7 +170,10 @@ async function* body(request: Request, { reader, spoolDir, isActive }: QueueTool
   }
 }
 
-async function* trace(request: Request, { reader, isActive, search }: QueueTools): AsyncGenerator<Answer> {
+async function* traceAnswer(
+  request: Request,
+  { reader, isActive, search }: QueueTools,
+): AsyncGenerator<Answer> {
   const { ids, complete } = isText(request['id'])
     ? { ids: [request['id']], complete: true }
     : await search(readTraceFilter(request['filter']), readCount(request['limit'], 'limit'))
