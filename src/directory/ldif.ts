@@ -195,7 +195,8 @@ export function formatLdif(dn: string, attributes: readonly LdifAttribute[]): st
 }
 
 function folded(name: string, value: LdifValue): string {
-  const plain = !value.binary && SAFE.test(value.text) && !value.text.endsWith(' ')
+  // White space at an end is lost on the way through editors, and to our own reader.
+  const plain = !value.binary && SAFE.test(value.text) && value.text === value.text.trim()
   const base64 = value.binary ? value.text : Buffer.from(value.text, 'utf8').toString('base64')
   const whole = plain ? `${name}: ${value.text}` : `${name}:: ${base64}`
   const parts = [whole.slice(0, FOLD_AT)]

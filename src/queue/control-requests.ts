@@ -2,7 +2,7 @@ import { systemClock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import { ACTIONS } from './changes.ts'
 import type { Action, ActionResult } from './changes.ts'
-import { ACTION_IDS_MAX, LIST_PAGE } from './limits.ts'
+import { ACTION_IDS_MAX, ACTION_STEP, LIST_PAGE } from './limits.ts'
 import { findPages } from './list-find.ts'
 import { matches, readFilter } from './list-filter.ts'
 import type { QueueFilter } from './list-filter.ts'
@@ -115,16 +115,18 @@ async function actOnFound(
     return { count: done.count, missing: [...missing, ...done.missing] }
   }
   let count = 0
+  let meant: string[] = []
   for (const page of findPages(reader, filter, isActive)) {
-    if (page.length === 0) await turn()
-    else
-      count += (
-        await write(
-          action,
-          page.map((message) => message.id),
-        )
-      ).count
+    for (const message of page) meant.push(message.id)
+    // Each step is a commit, and so a flush of the disk.
+    if (meant.length >= ACTION_STEP) {
+      count += (await write(action, meant)).count
+      meant = []
+    } else {
+      await turn()
+    }
   }
+  if (meant.length > 0) count += (await write(action, meant)).count
   return { count, missing: [] }
 }
 

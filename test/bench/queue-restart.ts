@@ -92,8 +92,9 @@ async function restart(paths: QueuePaths): Promise<Queue> {
   return queue
 }
 
+const isActive = (): boolean => false
+
 function look(queue: Queue): void {
-  const isActive = (): boolean => false
   let beganMs = performance.now()
   listPage(queue.reader, 0, LIST_PAGE, isActive)
   sayMs(`first page of mailq (${LIST_PAGE} messages)`, beganMs)

@@ -128,6 +128,14 @@ test('what is written is read back as it was, whatever it holds', (t) => {
   )
 })
 
+test('white space at the ends of a name or value is kept', (t) => {
+  for (const space of [' ', '\t', '\u00a0', '\n']) {
+    const attributes = [{ name: 'cn', value: text(`${space}x${space}`) }]
+    const dn = `cn=x${space}`
+    t.deepEqual(records(formatLdif(dn, attributes)), [{ kind: 'entry', dn, line: 1, attributes }])
+  }
+})
+
 test('no line that is written is longer than 76 characters', (t) => {
   for (const line of formatLdif('cn=x', [{ name: 'description', value: text('y'.repeat(1000)) }]).split(
     '\n',
