@@ -239,6 +239,8 @@ export class Writer {
    * when it resolves. Rejects with the store's error; what was done by earlier steps stays done.
    */
   async act(action: Action, work: Work): Promise<ActionResult> {
+    // Outcomes that came before must not be overtaken: what was set aside and is put back would be set aside again.
+    this.flush()
     const missing: string[] = []
     let count = 0
     if (work.kind === 'ids') {

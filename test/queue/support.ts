@@ -245,9 +245,16 @@ export async function startClient(paths: QueuePaths, log: Log): Promise<QueueCli
   return client
 }
 
-/** Waits for what must come; a test that waits in vain fails at ava's time limit with this line. */
+/** So long a machine with two processors and a whole suite on them may take for anything. */
+const PATIENCE_MS = 60_000
+
+/** Waits for what must come; a test that waits in vain fails with the condition that did not come true. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await systemClock.sleep(2)
+  const untilMs = systemClock.monotonicMs() + PATIENCE_MS
+  while (!condition()) {
+    if (systemClock.monotonicMs() > untilMs) throw new Error(`waited in vain for ${condition.toString()}`)
+    await systemClock.sleep(2)
+  }
 }
 
 /** Rows of queue.db that a test counts. */
