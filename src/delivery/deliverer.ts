@@ -113,6 +113,10 @@ class PooledDeliverer implements Deliverer {
     this.#listeners.push(listener)
   }
 
+  revive(): void {
+    for (const pool of this.#pools.values()) pool.health.revive()
+  }
+
   async deliver(request: DeliveryRequest, signal: AbortSignal): Promise<readonly RecipientOutcome[]> {
     const askedMs = this.#clock.monotonicMs()
     const queueMs = this.#clock.nowMs() - request.message.arrivedMs

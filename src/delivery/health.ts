@@ -69,6 +69,12 @@ export class Health {
     return recovered
   }
 
+  /** Forgets rest and pause: an operator, or who runs the destination, says that it is worth a try. */
+  revive(): void {
+    this.#state = { at: 'well', failures: 0 }
+    this.#pausedUntilMs = 0
+  }
+
   /** The peer said 421. True when that begins a pause. */
   pause(nowMs: number): boolean {
     if (this.pauseMs(nowMs) > 0) return false

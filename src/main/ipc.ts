@@ -9,6 +9,7 @@ import type { Facts } from '#src/base/fault.ts'
  *     master ▶ settings      a new generation; same shape as boot; what cannot change in a running process is
  *                            left as it was
  *     master ▶ stop          finish what you have, then exit 0
+ *     master ▶ flush         to qmgr: the embedded mailbox store has (again) become ready, so try everything now
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
  *     smtpd  ▶ gone          one connection of this client has ended (only for those that were admitted)
  *
@@ -18,6 +19,7 @@ export type ToChild<Boot> =
   | { readonly kind: 'boot'; readonly boot: Boot }
   | { readonly kind: 'settings'; readonly boot: Boot }
   | { readonly kind: 'stop' }
+  | { readonly kind: 'flush' }
   | { readonly kind: 'anvil'; readonly n: number; readonly admitted: boolean }
 
 export type FromChild =

@@ -37,8 +37,9 @@ process.on('message', (message: ToChild<MailboxBoot>) => {
       void stop()
       break
     case 'settings':
+    case 'flush':
     case 'anvil':
-      // Nothing of it can change in a running store, and it counts no clients.
+      // Nothing of it can change in a running store, it has no queue, and it counts no clients.
       break
   }
 })

@@ -53,6 +53,8 @@ export class Master {
   readonly #children: readonly Child[]
   readonly #startedMs: number
   #generation: Generation
+  /** The pair of processes that was told last. */
+  #flushed = ''
   #control: Server | undefined
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -78,6 +80,7 @@ export class Master {
       },
       onChange: () => {
         this.#remember()
+        this.#flushToStore()
       },
     }
     const make = (kind: ChildKind, n: number, boot: (context: BootContext) => unknown) =>
@@ -91,6 +94,19 @@ export class Master {
       make('qmgr', 1, qmgrBoot),
       ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i))),
     ]
+  }
+
+  /** The embedded store and qmgr start side by side, and either may be started anew: then what waits is tried. */
+  #flushToStore(): void {
+    const ready = (kind: ChildKind): Child | undefined =>
+      this.#children.find((child) => child.spec.kind === kind && child.state.at === 'ready')
+    const qmgr = ready('qmgr')
+    const store = ready('mailbox')
+    if (qmgr === undefined || store === undefined) return
+    const pair = `${qmgr.pid} ${store.pid}`
+    if (pair === this.#flushed) return
+    this.#flushed = pair
+    qmgr.send({ kind: 'flush' })
   }
 
   #context(): BootContext {

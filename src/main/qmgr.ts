@@ -73,11 +73,21 @@ process.on('message', (message: ToChild<QmgrBoot>) => {
     case 'stop':
       void stop()
       break
+    case 'flush':
+      flush()
+      break
     case 'anvil':
       // It counts no clients.
       break
   }
 })
+
+/** What was deferred because the embedded store was just starting need not wait for a backoff. */
+function flush(): void {
+  running?.writer.act('flush', null).catch((error: unknown) => {
+    log?.write('error', 'qmgr.store_error', { reason: errorText(error) })
+  })
+}
 
 async function start(settings: QmgrBoot): Promise<void> {
   try {

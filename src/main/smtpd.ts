@@ -45,6 +45,9 @@ process.on('message', (message: ToChild<SmtpdBoot>) => {
     case 'anvil':
       anvil.answered(message.n, message.admitted)
       break
+    case 'flush':
+      // It has no queue.
+      break
     case 'stop':
       void stop()
       break

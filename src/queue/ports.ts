@@ -104,6 +104,8 @@ export interface Deliverer {
   hasRoom(destination: Destination): boolean
   /** Called when a delivery ends and there is room again. */
   onRoom(listener: () => void): void
+  /** Forgets which destinations rest: a flush tries them all (qmgr(8), the same for its dead sites). */
+  revive(): void
   close(): Promise<void>
 }
 

@@ -192,6 +192,7 @@ export class Scheduler implements WriterListener {
       case 'requeue':
       case 'flush':
       case 'expire':
+        if (action === 'flush') this.#o.deliverer.revive()
         for (const seq of seqs) {
           const entry = this.#active.get(seq)
           if (entry !== undefined) entry.again = true

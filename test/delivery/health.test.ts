@@ -150,3 +150,14 @@ test('a delivery that waits for room ends when it is cancelled', async (t) => {
   await delivery.close()
   t.is((await first)[0]?.kind, 'deferred')
 })
+
+test('a destination that is revived is tried at once, whatever it did before', (t) => {
+  const health = new Health(() => ({ failuresMax: 2, restMs: 60_000, pauseMs: 1000 }))
+  health.failed(0, 'refused', '4.4.1')
+  health.failed(0, 'refused', '4.4.1')
+  health.pause(0)
+  t.is(health.state(1).at, 'resting')
+  health.revive()
+  t.deepEqual(health.state(1), { at: 'well', failures: 0 })
+  t.is(health.pauseMs(1), 0)
+})

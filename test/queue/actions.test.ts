@@ -120,6 +120,7 @@ test('flush tries a deferred message at once, and requeue forgets its attempts',
   await queue.writer.act('requeue', [message.id])
   await tried(queue, 3)
   t.is(attempts(), 1)
+  t.true(queue.deliverer.revived > 0, 'a flush tries destinations that rest, too')
 })
 
 test('what is deleted or held while it is delivered ends as the attempt ends', async (t) => {

@@ -87,6 +87,13 @@ export type Answer = (
 
 /** A deliverer that does as it is told, and takes note. */
 export class FakeDeliverer implements Deliverer {
+  /** Flushes it was told of. */
+  revived = 0
+
+  revive(): void {
+    this.revived += 1
+  }
+
   readonly deliveries: Delivery[] = []
   /** Deliveries of one destination at a time. */
   room = 20

@@ -345,6 +345,8 @@ function route(address: string, random: Random, weather: Weather): Route | Promi
 
 /** Mailbox servers of all kinds. */
 class Peer implements Deliverer {
+  revive(): void {}
+
   readonly #o: LifeOptions
   readonly #onStart: (request: DeliveryRequest) => void
   readonly #running = new Map<string, number>()
