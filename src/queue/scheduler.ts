@@ -1,3 +1,4 @@
+import { elapsed } from '#src/base/clock.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
@@ -120,12 +121,9 @@ export class Scheduler implements WriterListener {
 
   async #idleWithin(ms: number): Promise<boolean> {
     const wait = new AbortController()
-    const over = this.#o.clock.sleep(ms, wait.signal).then(
-      () => false,
-      () => true,
-    )
+    const late = elapsed(this.#o.clock, ms, wait.signal)
     try {
-      return await Promise.race([this.#idle.promise.then(() => true), over])
+      return await Promise.race([this.#idle.promise.then(() => true), late.then((isLate) => !isLate)])
     } finally {
       wait.abort()
     }
