@@ -50,11 +50,12 @@ test('with dane, mail goes where the proven TLSA record says, and waits where it
     settings: ['zimbraMtaSmtpTlsSecurityLevel = "dane"', 'zimbraMtaSmtpDnsSupportLevel = "dnssec"'],
   })
   t.is(await send(postern.smtpPort, ['a@right.example', 'b@wrong.example', 'c@bogus.example']), 250)
-  const left = await until('two wait, each for its reason', async () => {
+  // The three attempts end in no order, and what was sent leaves the queue with the next write to it.
+  await until('one is sent, and two wait, each for its reason', async () => {
     const queue = JSON.stringify(await postern.queue())
-    return queue.includes('no TLSA record matches') && queue.includes('TLSA lookup error') && queue
+    const wait = queue.includes('no TLSA record matches') && queue.includes('TLSA lookup error')
+    return wait && !queue.includes('a@right.example')
   })
-  t.false(left.includes('a@right.example'))
   t.deepEqual(
     heard.filter((line) => line.startsWith('RCPT')),
     ['RCPT TO:<a@right.example>'],
