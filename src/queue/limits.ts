@@ -75,6 +75,8 @@ export const SPOOL_PREALLOCATE_BYTES = 256 * 1024
 export const SPOOL_FREE_FILES_MAX = 64
 export const SPOOL_FREE_BYTES_MAX = 256 * 1024 * 1024
 export const SPOOL_FREE_FILE_BYTES_MAX = 16 * 1024 * 1024
+/** A larger file is not kept open between messages: should it be unlinked meanwhile, its blocks stay taken. */
+export const SPOOL_KEEP_OPEN_BYTES_MAX = 4 * 1024 * 1024
 /** Files leased to one connection and not yet submitted: sessions that receive a large body at once, and spares. */
 export const LEASES_MAX = 2000
 /** Files that a client asks for in one request. */

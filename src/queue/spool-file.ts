@@ -1,5 +1,6 @@
 import { fdatasync, read, write } from 'node:fs'
 import type { Descriptors } from './descriptors.ts'
+import { SPOOL_KEEP_OPEN_BYTES_MAX } from './limits.ts'
 import type { SpoolWriter } from './types.ts'
 
 /** Called once, when the file is not needed any more and nothing is on its way into it. */
@@ -11,9 +12,6 @@ export interface SpoolPlace {
   readonly path: string
   readonly descriptors: Descriptors
 }
-
-/** A larger file is not kept open: should it be unlinked meanwhile, its blocks stay taken. */
-const KEEP_OPEN_BYTES_MAX = 4 * 1024 * 1024
 
 /** One leased file of spool/, overwritten in place from its beginning. */
 export class SpoolFile implements SpoolWriter {
@@ -84,7 +82,7 @@ export class SpoolFile implements SpoolWriter {
     if (this.#closed || this.#over !== undefined) return
     this.#over = () => {
       this.#closed = true
-      const keep = !this.#damaged && this.#length <= KEEP_OPEN_BYTES_MAX
+      const keep = !this.#damaged && this.#length <= SPOOL_KEEP_OPEN_BYTES_MAX
       this.#place.descriptors.give(this.#place.path, this.#fd, keep)
       then()
     }

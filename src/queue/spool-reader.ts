@@ -3,12 +3,10 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { errorCode } from '#src/base/fault.ts'
 import { Descriptors } from './descriptors.ts'
-import { READ_BLOCK_BYTES } from './limits.ts'
+import { READ_BLOCK_BYTES, SPOOL_KEEP_OPEN_BYTES_MAX } from './limits.ts'
 
 /** Blocks kept for the next file: as many files are read at once when every delivery of a busy store is a large one. */
 const IDLE_BLOCKS_MAX = 32
-/** A larger file is not kept open: should it be unlinked meanwhile, its blocks stay taken. */
-const KEEP_OPEN_BYTES_MAX = 4 * 1024 * 1024
 
 /** What a body in spool/ has to be. */
 export interface SpoolBody {
@@ -50,7 +48,7 @@ export class SpoolReader {
       }
       sound = true
     } finally {
-      this.#descriptors.give(path, fd, sound && body.length <= KEEP_OPEN_BYTES_MAX)
+      this.#descriptors.give(path, fd, sound && body.length <= SPOOL_KEEP_OPEN_BYTES_MAX)
       if (this.#idle.length < IDLE_BLOCKS_MAX) this.#idle.push(block)
     }
   }
