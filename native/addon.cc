@@ -457,7 +457,11 @@ class Encoder : public Napi::ObjectWrap<Encoder> {
   explicit Encoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Encoder>(info) {}
 
  private:
-  void Begin(const Napi::CallbackInfo&) { encoder_.Begin(); }
+  /// begin(mode): "bdat", or anything else for DATA.
+  void Begin(const Napi::CallbackInfo& info) {
+    const bool bdat = info[0].IsString() && info[0].As<Napi::String>().Utf8Value() == "bdat";
+    encoder_.Begin(bdat ? postern::Encoder::Mode::kBdat : postern::Encoder::Mode::kData);
+  }
 
   Napi::Value Write(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();

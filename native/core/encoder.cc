@@ -48,8 +48,8 @@ std::size_t Encoder::Finish(std::uint8_t* out) {
   std::uint8_t* const begin = out;
   held_cr_ = false;  // it stood last: the CRLF below takes its place
   if (!at_start_) out = Put(out, "\r\n", 2);
-  out = Put(out, ".\r\n", 3);
-  Begin();
+  if (mode_ == Mode::kData) out = Put(out, ".\r\n", 3);
+  Begin(mode_);
   return static_cast<std::size_t>(out - begin);
 }
 
@@ -63,7 +63,7 @@ std::uint8_t* Encoder::ReleaseCr(std::uint8_t* out) {
 std::uint8_t* Encoder::Text(const std::uint8_t* p, const std::uint8_t* end, std::uint8_t* out) {
   if (p == end) return out;
   if (at_start_) {
-    if (*p == '.') *out++ = '.';
+    if (*p == '.' && mode_ == Mode::kData) *out++ = '.';
     at_start_ = false;
   }
   while (true) {

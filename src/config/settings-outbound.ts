@@ -197,6 +197,15 @@ export const OUTBOUND_SETTINGS = {
     takesHold: 'next attempt',
     text: 'How long an idle connection to an SMTP server is kept for the next message.',
   },
+  smtpDiscardEhloKeywords: {
+    postfix: 'smtp_discard_ehlo_keywords',
+    zimbra: '',
+    type: 'list',
+    items: 'words',
+    default: [],
+    takesHold: 'next attempt',
+    text: 'What SMTP servers offer in their answer to EHLO and Postern is not to use, for those that do not do it well: `chunking`, `pipelining`, `dsn`, `starttls` and so on.',
+  },
   smtpConnectTimeoutMs: smtpTimeout(
     'smtp_connect_timeout',
     30,

@@ -129,6 +129,15 @@ export const DELIVERY_SETTINGS = {
     takesHold: 'next attempt',
     text: 'How long an idle connection to a mailbox server is kept for the next message.',
   },
+  lmtpDiscardLhloKeywords: {
+    postfix: 'lmtp_discard_lhlo_keywords',
+    zimbra: '',
+    type: 'list',
+    items: 'words',
+    default: [],
+    takesHold: 'next attempt',
+    text: 'What mailbox servers offer in their answer to LHLO and Postern is not to use, as `smtp_discard_ehlo_keywords`.',
+  },
   lmtpConnectTimeoutMs: lmtpTimeout(
     'lmtp_connect_timeout',
     30,

@@ -82,7 +82,10 @@ export class Attempts {
     for (const connection of this.#busy) connection.destroy()
   }
 
-  /** A second transaction over a fresh connection when a pooled one proved dead before it took anything. */
+  /**
+   * A second transaction over a fresh connection when a pooled one proved dead before it took anything, or when its
+   * peer did not know the BDAT that it had offered.
+   */
   async carry(request: DeliveryRequest, pool: Pool, signal: AbortSignal): Promise<Batch> {
     const pooled = pool.take()
     if (pooled !== undefined) {
@@ -93,15 +96,19 @@ export class Attempts {
     const beganMs = clock.monotonicMs()
     const direct = this.#direct(request.destination)
     if (direct === undefined) return await this.#along(request, pool, signal, beganMs)
-    const opened = await this.#context.connector.open(direct, signal)
-    const setupMs = clock.monotonicMs() - beganMs
-    if (opened.kind === 'failed') {
-      this.#noteFailure(pool, opened.failure)
-      return { ...everybody(request, opened.failure.result, opened.failure.relay), setupMs }
+    for (;;) {
+      const { chunkless } = pool
+      const opened = await this.#context.connector.open(direct, signal)
+      const setupMs = clock.monotonicMs() - beganMs
+      if (opened.kind === 'failed') {
+        this.#noteFailure(pool, opened.failure)
+        return { ...everybody(request, opened.failure.result, opened.failure.relay), setupMs }
+      }
+      const { connection } = opened
+      const done = await this.#converse(connection, request, { pool, signal, setupMs, keep: true })
+      if (done !== 'stale') return done
+      if (chunkless || !pool.chunkless) return { ...lost(request, connection), setupMs }
     }
-    const { connection } = opened
-    const done = await this.#converse(connection, request, { pool, signal, setupMs, keep: true })
-    return done === 'stale' ? { ...lost(request, connection), setupMs } : done
   }
 
   /**
@@ -136,8 +143,11 @@ export class Attempts {
       this.#logTls(opened.connection, approach.tls)
       const how = { pool, signal, setupMs: walk.setupMs, keep: candidate.hop === 0 }
       const part = walk.request
+      const { chunkless } = pool
       const done = await this.#converse(opened.connection, part, how)
-      walk.talked(done === 'stale' ? lost(part, opened.connection) : done)
+      if (done !== 'stale') walk.talked(done)
+      else if (pool.chunkless && !chunkless) walk.again()
+      else walk.talked(lost(part, opened.connection))
     }
     if (walk.failure !== undefined && walk.sessions === 0) this.#noteFailure(pool, walk.failure)
     if (walk.failure?.result.dsn.endsWith(LOOP) === true)
@@ -178,8 +188,9 @@ export class Attempts {
   async #converse(connection: Connection, request: DeliveryRequest, how: How): Promise<Talk | 'stale'> {
     const { message, body, recipients } = request
     const { relay } = connection
-    const { setupMs } = how
-    const capabilities = connection.capabilities ?? NO_CAPABILITIES
+    const { setupMs, pool } = how
+    const offered = connection.capabilities ?? NO_CAPABILITIES
+    const capabilities = pool.chunkless && offered.chunking ? { ...offered, chunking: false } : offered
     const content: Content = { prefix: message.prefix, body }
     let facts
     try {
@@ -208,8 +219,11 @@ export class Attempts {
     })
     const keep = await this.#run(connection, transaction, content, how.signal)
     if (keep === 'clean' || keep === 'reset') give(connection, how)
-    if (keep === 'stale') return 'stale'
-    this.#noteTransaction(how.pool, transaction)
+    if (keep === 'stale') {
+      if (transaction.chunkingUnknown) this.#noteChunkless(pool, connection)
+      return 'stale'
+    }
+    this.#noteTransaction(pool, transaction)
     const results =
       planned.failed.size === 0 ? transaction.results : new Map([...planned.failed, ...transaction.results])
     return { results, relay, setupMs, mayGoOn: mayGoOn(transaction) }
@@ -265,6 +279,19 @@ export class Attempts {
       case 'cancelled':
         break
     }
+  }
+
+  #noteChunkless(pool: Pool, { peer, relay }: Connection): void {
+    pool.chunkless = true
+    const { protocol, host, port } = peer
+    const reason = `${relay} offers CHUNKING and does not know BDAT`
+    this.#context.log.write('warn', 'delivery.connection', {
+      protocol,
+      host,
+      port,
+      state: 'no-chunks',
+      reason,
+    })
   }
 
   #noteDead(pool: Pool, result: Result): void {
@@ -341,6 +368,11 @@ class Walk {
       return candidate
     }
     return undefined
+  }
+
+  /** The last address gets another session, which does not count. */
+  again(): void {
+    this.#at -= 1
   }
 
   #open({ hop }: Candidate): boolean {

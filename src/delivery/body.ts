@@ -2,16 +2,16 @@ import type { BodySource } from '#src/queue/ports.ts'
 import type { ContentFacts } from './envelope.ts'
 
 /**
- * Turns the message as it is stored into what goes over the wire: a dot put before each dot that starts a line
- * (RFC 5321 section 4.5.2), lines folded at 998 octets, no bare CR or LF, a last line that ends. One for each
- * connection, used again for each message. `match/encoder.ts` is it; delivery only needs to know this much of it.
+ * Turns the message as it is stored into what goes over the wire: lines folded at 998 octets, no bare CR or LF, a
+ * last line that ends, and for DATA a dot put before each dot that starts a line (RFC 5321 section 4.5.2). One for
+ * each connection, used again for each message. `match/encoder.ts` is it; delivery only needs to know this much of it.
  */
 export interface BodyEncoder {
-  begin(): void
+  begin(mode: 'data' | 'bdat'): void
   // oxlint-disable-next-line max-params -- as the native one, which makes no garbage
   /** Encodes `input` from `start` to `end` into `out` at `outStart`, where 2 * length + 8 octets must be free; octets written. */
   write(input: Uint8Array, start: number, end: number, out: Uint8Array, outStart: number): number
-  /** Ends the last line and writes the final dot: 8 octets must be free. */
+  /** Ends the last line and, for DATA, writes the final dot: 8 octets must be free. */
   finish(out: Uint8Array, outStart: number): number
 }
 
@@ -25,6 +25,8 @@ export interface Content {
 const OUT_BYTES = 272 * 1024
 /** What a call of the encoder may add beyond twice its input, and finish() after it. */
 const SLACK = 16
+/** Room before a chunk for `BDAT 278528 LAST` CRLF. */
+const CHUNK_HEAD_BYTES = 24
 /** Below this much room for input a buffer counts as full. */
 const ROOM_MIN = 4096
 /** Buffers kept for the next message; more are in use only while peers are slow to read. */
@@ -41,21 +43,30 @@ function giveBuffer(buffer: Buffer): void {
 }
 
 /**
- * Where encoded bytes go. Resolves to true once `bytes` may be used again, to false when nobody wants more.
- * `last`: the final dot is in it; then nobody waits for it but to have the buffer back.
+ * Where encoded bytes go. Resolves to true once `bytes` may be used again and more is wanted, to false when nobody
+ * wants more. `last`: the final dot is in it, or it is the last chunk; then nobody waits for it but to have the
+ * buffer back.
  */
 export type Sink = (bytes: Buffer, last: boolean) => Promise<boolean>
+
+/** How a message is framed: as DATA with its dot, or in BDAT chunks (RFC 3030), each with its command before it. */
+export type Framing = 'data' | 'bdat'
 
 /**
  * Sends a message through the encoder in as few writes as possible, each awaited, so that memory stays at one
  * buffer however large the message. A body that lies in memory goes out before the first await.
  */
-export async function sendBody(content: Content, encoder: BodyEncoder, sink: Sink): Promise<void> {
+export async function sendBody(
+  content: Content,
+  encoder: BodyEncoder,
+  framing: Framing,
+  sink: Sink,
+): Promise<void> {
   const out = takeBuffer()
   let clean = false
   try {
-    encoder.begin()
-    const feed = new Feed(encoder, out, sink)
+    encoder.begin(framing)
+    const feed = new Feed(encoder, out, framing, sink)
     // Only an await gives way to others, so a body in memory must not go through `for await`.
     const first = content.prefix === '' ? undefined : feed.add(Buffer.from(content.prefix))
     if (first !== undefined && !(await first)) return
@@ -78,17 +89,22 @@ export async function sendBody(content: Content, encoder: BodyEncoder, sink: Sin
   }
 }
 
-/** Fills one buffer and hands it on when it is full. */
+/** Fills one buffer and hands it on when it is full; a chunk's command is put before it when its length is known. */
 class Feed {
   readonly #encoder: BodyEncoder
   readonly #out: Buffer
   readonly #sink: Sink
-  #used = 0
+  /** Where the message begins in the buffer. */
+  readonly #from: number
+  #used: number
 
-  constructor(encoder: BodyEncoder, out: Buffer, sink: Sink) {
+  // oxlint-disable-next-line max-params -- as sendBody
+  constructor(encoder: BodyEncoder, out: Buffer, framing: Framing, sink: Sink) {
     this.#encoder = encoder
     this.#out = out
     this.#sink = sink
+    this.#from = framing === 'bdat' ? CHUNK_HEAD_BYTES : 0
+    this.#used = this.#from
   }
 
   /** Encodes a block; undefined when it fitted and there is nothing to wait for, else whether to go on. */
@@ -109,7 +125,7 @@ class Feed {
     let at = 0
     while (at < block.length) {
       const room = this.#room()
-      if (room < ROOM_MIN && this.#used > 0) {
+      if (room < ROOM_MIN && this.#used > this.#from) {
         if (!(await this.#flush(false))) return false
         continue
       }
@@ -126,9 +142,18 @@ class Feed {
   }
 
   #flush(last: boolean): Promise<boolean> {
-    const bytes = this.#out.subarray(0, this.#used)
-    this.#used = 0
+    const begin = this.#from === 0 ? 0 : this.#command(last)
+    const bytes = this.#out.subarray(begin, this.#used)
+    this.#used = this.#from
     return this.#sink(bytes, last)
+  }
+
+  /** Writes `BDAT length [LAST]` right before the chunk; where it begins. */
+  #command(last: boolean): number {
+    const command = `BDAT ${this.#used - this.#from}${last ? ' LAST' : ''}\r\n`
+    const begin = this.#from - command.length
+    this.#out.write(command, begin, 'latin1')
+    return begin
   }
 }
 

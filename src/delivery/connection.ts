@@ -53,6 +53,8 @@ export class Connection {
   #content: Content | undefined
   #resolve: ((keep: Keep) => void) | undefined
   #encoder: BodyEncoder | undefined
+  /** Told when the peer has said something, while a chunk waits for the answer to the one before. */
+  #onAnswer: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Infinity
   #deadlineMs = Infinity
@@ -277,6 +279,7 @@ export class Connection {
         this.#end(dialogue, step)
         break
     }
+    this.#onAnswer?.()
   }
 
   #end(dialogue: Dialogue, step: Extract<Step, { kind: 'end' }>): void {
@@ -319,22 +322,36 @@ export class Connection {
     const { dataXferMs } = this.#context.settings.timeouts
     this.#expire(dataXferMs)
     try {
-      await sendBody(content, this.#encoder, (bytes, last) => {
+      const framing = transaction.chunking ? 'bdat' : 'data'
+      await sendBody(content, this.#encoder, framing, (bytes, last) => {
         if (this.#dialogue !== transaction) return Promise.resolve(false)
         const { promise, resolve } = Promise.withResolvers<boolean>()
         this.#socket.write(bytes, (error) => resolve(error === undefined || error === null))
         if (last) {
           transaction.bodySent()
           this.#expireStage('dot')
-        } else {
-          this.#expire(dataXferMs)
+          return promise
         }
-        return promise
+        this.#expire(dataXferMs)
+        if (framing === 'data') return promise
+        transaction.chunkSent()
+        return promise.then((written) => written && this.#answered(transaction))
       })
     } catch {
       // The store has noted what is wrong with the body; here it only means that there is no dot to send.
       if (this.#dialogue === transaction) this.#act(transaction.broken('local'))
     }
+  }
+
+  /** Until the next chunk may go; false when none is wanted any more. */
+  async #answered(transaction: Transaction): Promise<boolean> {
+    while (this.#dialogue === transaction && transaction.holdsChunks) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#onAnswer = resolve
+      await promise
+    }
+    this.#onAnswer = undefined
+    return this.#dialogue === transaction
   }
 
   #startTls(handshake: Handshake): void {

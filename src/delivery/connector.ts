@@ -67,6 +67,7 @@ export class Connector {
       helloName: settings.helloName,
       peer: connection.name,
       tls: wireLevel(tls),
+      ignored: settings.ignored,
       ownNames,
       credentials,
     })

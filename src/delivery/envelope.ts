@@ -15,6 +15,8 @@ export interface Envelope {
   readonly protocol: 'lmtp' | 'smtp'
   readonly peer: PeerName
   readonly pipelining: boolean
+  /** The message goes in BDAT chunks (RFC 3030), without DATA. */
+  readonly chunking: boolean
   readonly mail: string
   readonly recipients: readonly EnvelopeRecipient[]
 }
@@ -69,6 +71,7 @@ export function plan(input: PlanInput): Plan {
       protocol: input.protocol,
       peer: input.peer,
       pipelining: capabilities.pipelining,
+      chunking: capabilities.chunking,
       mail: mailCommand(input, utf8),
       recipients: taken,
     },

@@ -33,7 +33,10 @@ const DOING: Readonly<Record<Stage, string>> = {
   dot: 'sending end of data -- message may be sent more than once',
 }
 
-const COMMAND: Readonly<Record<Stage, string>> = {
+/** What was refused: a stage's command, or the BDAT that stands for the body's. */
+type Refused = Stage | 'bdat'
+
+const COMMAND: Readonly<Record<Refused, string>> = {
   greeting: '',
   lhlo: 'LHLO',
   ehlo: 'EHLO',
@@ -45,6 +48,7 @@ const COMMAND: Readonly<Record<Stage, string>> = {
   rcpt: 'RCPT TO',
   data: 'DATA',
   body: 'end of DATA',
+  bdat: 'BDAT',
   dot: 'end of DATA',
 }
 
@@ -104,7 +108,7 @@ export function brokenResult(cause: Break, stage: Stage, peer: PeerName): Result
 }
 
 /** The outcome that a reply means by its first digit (RFC 5321 section 4.2.1). 3yz never reaches this. */
-export function repliedResult(reply: PeerReply, stage: Stage, peer: PeerName): Result {
+export function repliedResult(reply: PeerReply, stage: Refused, peer: PeerName): Result {
   const text = replyLine(reply)
   const kind = reply.code < 300 ? 'sent' : reply.code < 500 ? 'deferred' : 'bounced'
   const logText =

@@ -13,6 +13,8 @@ export interface Capabilities {
   readonly eightBitMime: boolean
   readonly smtpUtf8: boolean
   readonly dsn: boolean
+  /** BDAT (RFC 3030 section 2). */
+  readonly chunking: boolean
   readonly startTls: boolean
   /** Mechanisms of AUTH (RFC 4954), upper case. */
   readonly auth: readonly string[]
@@ -26,6 +28,7 @@ export const NO_CAPABILITIES: Capabilities = {
   eightBitMime: false,
   smtpUtf8: false,
   dsn: false,
+  chunking: false,
   startTls: false,
   auth: [],
   size: false,
@@ -39,6 +42,8 @@ export interface HandshakeOptions {
   readonly tls: TlsLevel
   /** Lower case; a peer that says one of these is ourselves. undefined where it may be a filter of ours. */
   readonly ownNames: ReadonlySet<string> | undefined
+  /** Upper case; what the peer offers under these names is not used (smtp_discard_ehlo_keywords). */
+  readonly ignored: readonly string[]
   /** Whom to say that we are, where the peer offers AUTH; undefined: nobody. */
   readonly credentials: Credentials | undefined
 }
@@ -176,7 +181,7 @@ export class Handshake implements Dialogue {
       )
       return LEAVE
     }
-    if (this.#stage !== 'helo') this.#capabilities = readCapabilities(reply)
+    if (this.#stage !== 'helo') this.#capabilities = readCapabilities(reply, this.#options.ignored)
     if (this.#secured || this.#options.tls === 'none') return this.#ready()
     if (this.#capabilities.startTls) {
       this.#stage = 'starttls'
@@ -265,13 +270,13 @@ function base64(text: string): string {
 }
 
 /** The keywords of an EHLO reply; the first line is the greeting and holds none (RFC 5321 section 4.1.1.1). */
-function readCapabilities(reply: PeerReply): Capabilities {
+function readCapabilities(reply: PeerReply, ignored: readonly string[]): Capabilities {
   const words = new Map<string, string>()
   for (const line of reply.lines.slice(1)) {
     const text = line.slice(4).trim()
     const gap = text.search(/[ =]/)
     const word = (gap < 0 ? text : text.slice(0, gap)).toUpperCase()
-    words.set(word, gap < 0 ? '' : text.slice(gap + 1).trim())
+    if (!ignored.includes(word)) words.set(word, gap < 0 ? '' : text.slice(gap + 1).trim())
   }
   const size = words.get('SIZE')
   return {
@@ -279,6 +284,7 @@ function readCapabilities(reply: PeerReply): Capabilities {
     eightBitMime: words.has('8BITMIME'),
     smtpUtf8: words.has('SMTPUTF8'),
     dsn: words.has('DSN'),
+    chunking: words.has('CHUNKING'),
     startTls: words.has('STARTTLS'),
     auth: (words.get('AUTH') ?? '')
       .toUpperCase()

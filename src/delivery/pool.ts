@@ -26,6 +26,8 @@ export class Pool {
   #notBeforeMs = 0
   #probing = false
   #closed = false
+  /** A peer there offers CHUNKING and does not know it: its mail goes as DATA as long as this is remembered. */
+  chunkless = false
 
   readonly #budget: IdleBudget
 

@@ -68,6 +68,8 @@ export interface AgentSettings {
   readonly closeMs: number
   /** To a loopback address LMTP uses no TLS at 'may'. */
   readonly tls: FullTlsLevel
+  /** Words of the answer to EHLO that are not believed, upper case (lmtp_discard_lhlo_keywords, smtp_discard_ehlo_keywords). */
+  readonly ignored: readonly string[]
   readonly timeouts: DeliveryTimeouts
 }
 
@@ -93,6 +95,7 @@ const LMTP: Omit<AgentSettings, 'helloName'> = {
   transportDelayMs: 0,
   closeMs: 10 * SECOND,
   tls: 'may',
+  ignored: [],
   timeouts: {
     connectMs: 30 * SECOND,
     helloMs: 300 * SECOND,

@@ -16,10 +16,16 @@ export interface TransactionOptions {
 /** The dot alone: what RFC 2920 section 3.1 wants after a 354 that nobody can use. */
 const LONE_DOT: Step = { kind: 'end', keep: 'drop', farewell: '.\r\nQUIT\r\n' }
 
+/** Replies that mean that the command itself is not known (RFC 5321 section 4.2.4). */
+const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 502, 504])
+
 /**
  * One message over one connection, without the socket: which command goes when, and which recipient has which
  * outcome. With PIPELINING everything up to DATA is one packet (RFC 2920), else it is command by command. LMTP
  * answers the final dot once for each accepted recipient, in order (RFC 2033 section 4.2); SMTP once for all.
+ *
+ * With CHUNKING the message follows the answers to RCPT at once, in BDAT chunks, so that a message that nobody may
+ * have is never sent. The last chunk is what the dot is otherwise: before it is said nothing can have been taken.
  *
  * An outcome, once given, is never changed: what was answered stays answered however the rest ends.
  */
@@ -38,6 +44,12 @@ export class Transaction implements Dialogue {
   #mailRefused = false
   /** The peer accepted recipients of a transaction that it had refused. */
   #contradicted = false
+  /** Chunks before the last that the peer has not answered yet. */
+  #chunksDue = 0
+  #chunksTaken = false
+  /** What a chunk was refused with, when the last one was on its way already. */
+  #refusedChunk: Result | undefined
+  #chunkingUnknown = false
   /** The peer said 421 to a recipient after the dot: it will close. */
   #closing = false
   #paused = false
@@ -64,6 +76,21 @@ export class Transaction implements Dialogue {
     return this.#paused
   }
 
+  /** Whether the message goes in chunks. */
+  get chunking(): boolean {
+    return this.#envelope.chunking
+  }
+
+  /** Whether the next chunk must wait: without PIPELINING each one is answered before the next (RFC 3030 section 2). */
+  get holdsChunks(): boolean {
+    return this.#chunksDue > 0 && !this.#envelope.pipelining
+  }
+
+  /** The peer had offered CHUNKING and does not know BDAT: nothing was taken, and another connection may use DATA. */
+  get chunkingUnknown(): boolean {
+    return this.#chunkingUnknown
+  }
+
   /** What ended the dialogue before its time; undefined when it came to its end. */
   get brokenBy(): Break | undefined {
     return this.#brokenBy
@@ -76,7 +103,7 @@ export class Transaction implements Dialogue {
     if (!envelope.pipelining) return reset === '' ? envelope.mail : reset
     let text = reset + envelope.mail
     for (const recipient of envelope.recipients) text += recipient.command
-    return `${text}DATA\r\n`
+    return envelope.chunking ? text : `${text}DATA\r\n`
   }
 
   reply(reply: PeerReply): Step {
@@ -107,7 +134,12 @@ export class Transaction implements Dialogue {
     }
   }
 
-  /** The final dot is on its way. */
+  /** A chunk that is not the last is on its way. */
+  chunkSent(): void {
+    this.#chunksDue += 1
+  }
+
+  /** The final dot, or the last chunk, is on its way. */
   bodySent(): void {
     if (this.#stage === 'body') this.#stage = 'dot'
   }
@@ -116,7 +148,7 @@ export class Transaction implements Dialogue {
     if (cause === 'lost' && this.#options.reused && this.#silent) return STALE
     this.#brokenBy = cause
     this.#ended = true
-    this.#finish(brokenResult(cause, this.#stage, this.#envelope.peer))
+    this.#finish(this.#refusedChunk ?? brokenResult(cause, this.#stage, this.#envelope.peer))
     return DROP
   }
 
@@ -161,6 +193,11 @@ export class Transaction implements Dialogue {
     }
     this.#next += 1
     if (this.#next < recipients.length) return pipelining ? WAIT : this.#sendRcpt()
+    if (this.#envelope.chunking) {
+      if (this.#accepted.length === 0) return this.#end(RESET)
+      this.#stage = 'body'
+      return BODY
+    }
     this.#stage = 'data'
     if (pipelining) return WAIT
     return this.#accepted.length === 0 ? this.#end(RESET) : { kind: 'send', text: 'DATA\r\n' }
@@ -193,13 +230,56 @@ export class Transaction implements Dialogue {
    * all are refused. An acceptance of what was not sent is not.
    */
   #early(reply: PeerReply): Step {
+    if (this.#chunksDue > 0) return this.#chunk(reply)
     if (reply.code < 400) return this.broken('garbage')
     this.#answer(reply)
     return this.#answered === this.#accepted.length ? this.#end(DROP) : WAIT
   }
 
-  #dot(reply: PeerReply): Step {
+  /** The answer to a chunk that was not the last: one, for all recipients, in LMTP too. */
+  #chunk(reply: PeerReply): Step {
     if (reply.code >= 300 && reply.code < 400) return this.broken('garbage')
+    this.#chunksDue -= 1
+    if (reply.code < 300) {
+      this.#chunksTaken = true
+      return WAIT
+    }
+    if (this.#isUnknown(reply)) return this.#withoutChunks()
+    const result = repliedResult(reply, 'bdat', this.#envelope.peer)
+    if (this.#stage === 'body') {
+      this.#finish(result)
+      return this.#end(DROP)
+    }
+    // RFC 3030 section 2: it must refuse the chunks that were on their way, the last one too.
+    this.#refusedChunk ??= result
+    return WAIT
+  }
+
+  /** Section 4.2.4 of RFC 5321: 500, 502 and 504 are about the command and not about the mail. */
+  #isUnknown({ code }: PeerReply): boolean {
+    return !this.#chunksTaken && this.#refusedChunk === undefined && UNKNOWN_COMMAND.has(code)
+  }
+
+  /** It reads the chunk as commands now, so this connection is of no more use. */
+  #withoutChunks(): Step {
+    this.#chunkingUnknown = true
+    return this.#end(STALE)
+  }
+
+  #dot(reply: PeerReply): Step {
+    if (this.#chunksDue > 0) return this.#chunk(reply)
+    if (reply.code >= 300 && reply.code < 400) return this.broken('garbage')
+    if (this.#refusedChunk !== undefined) {
+      if (reply.code < 300) {
+        // Refused and taken: nobody knows whether it has the message, and the log says so.
+        this.#refusedChunk = undefined
+        return this.broken('garbage')
+      }
+      this.#finish(this.#refusedChunk)
+      return this.#end(DROP)
+    }
+    if (this.#envelope.chunking && this.#answered === 0 && this.#isUnknown(reply))
+      return this.#withoutChunks()
     this.#answer(reply)
     if (this.#answered < this.#accepted.length) return WAIT
     return this.#end(this.#closing ? DROP : CLEAN)
@@ -207,7 +287,8 @@ export class Transaction implements Dialogue {
 
   /** Gives the next accepted recipient its answer, or all of them in SMTP. */
   #answer(reply: PeerReply): void {
-    const result = repliedResult(reply, 'dot', this.#envelope.peer)
+    const stage = this.#envelope.chunking ? 'bdat' : 'dot'
+    const result = repliedResult(reply, stage, this.#envelope.peer)
     // After a 421 the peer closes, but what it still says about the others counts: they may have their mail.
     this.#closing ||= reply.code === 421
     const upTo = this.#envelope.protocol === 'lmtp' ? this.#answered + 1 : this.#accepted.length

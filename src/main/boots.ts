@@ -167,6 +167,7 @@ function smtpSettings(settings: Settings): AgentSettings {
     rateDelayMs: settings.smtpDestinationRateDelayMs,
     transportDelayMs: settings.smtpTransportRateDelayMs,
     tls: settings.smtpTlsSecurityLevel,
+    ignored: settings.smtpDiscardEhloKeywords.map((word) => word.toUpperCase()),
     timeouts: {
       connectMs: settings.smtpConnectTimeoutMs,
       helloMs: settings.smtpHeloTimeoutMs,
@@ -193,6 +194,7 @@ function deliverySettings(settings: Settings): DeliverySettings {
     idleMs: settings.lmtpConnectionCacheTimeLimitMs,
     restMs: Math.min(defaults.lmtp.restMs, settings.minimalBackoffTimeMs),
     tls: settings.lmtpTlsSecurityLevel,
+    ignored: settings.lmtpDiscardLhloKeywords.map((word) => word.toUpperCase()),
     timeouts: {
       connectMs: settings.lmtpConnectTimeoutMs,
       helloMs: settings.lmtpLhloTimeoutMs,

@@ -75,7 +75,7 @@ test('a body that lies in memory is one write', async (t) => {
   const writes: number[] = []
   const content = { prefix: 'A: b\r\n', body: body('x'.repeat(60_000), 20_000) }
   let synchronous = false
-  const sending = sendBody(content, new BodyEncoder(), (bytes, last) => {
+  const sending = sendBody(content, new BodyEncoder(), 'data', (bytes, last) => {
     writes.push(bytes.length)
     synchronous = last
     return Promise.resolve(true)

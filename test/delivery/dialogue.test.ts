@@ -14,6 +14,7 @@ function envelope(change: Partial<Envelope> = {}, count = 3): Envelope {
     protocol: 'lmtp',
     peer: 'h[1.2.3.4]',
     pipelining: true,
+    chunking: false,
     mail: 'MAIL FROM:<s@x>\r\n',
     recipients: Array.from({ length: count }, (_, index) => ({
       index,

@@ -72,6 +72,18 @@ export class Conversation {
     while (this.#text.length < count && !this.#ended) await this.#more()
   }
 
+  /** Characters of the client that wait unread. */
+  get waiting(): number {
+    return this.#text.length
+  }
+
+  /** Takes so many of them. */
+  read(count: number): string {
+    const text = this.#text.slice(0, count)
+    this.#text = this.#text.slice(count)
+    return text
+  }
+
   say(text: string): void {
     if (!this.socket.destroyed) this.socket.write(text)
   }

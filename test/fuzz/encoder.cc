@@ -5,8 +5,11 @@
 
 namespace {
 
-std::string Encode(postern::Bytes input, std::uint8_t seed) {
+using Mode = postern::Encoder::Mode;
+
+std::string Encode(postern::Bytes input, std::uint8_t seed, Mode mode) {
   postern::Encoder encoder;
+  encoder.Begin(mode);
   std::string all;
   fuzz::InPieces(input, seed, [&](postern::Bytes piece) {
     std::vector<std::uint8_t> out(postern::Encoder::OutputMax(piece.size()));
@@ -25,8 +28,8 @@ std::string Encode(postern::Bytes input, std::uint8_t seed) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const std::uint8_t seed = input.Byte();
-  const std::string whole = Encode(input.rest(), 0);
-  REQUIRE(whole == Encode(input.rest(), seed));
+  const std::string whole = Encode(input.rest(), 0, Mode::kData);
+  REQUIRE(whole == Encode(input.rest(), seed, Mode::kData));
 
   postern::Framer framer;
   framer.Begin(postern::Framer::Mode::kData);
@@ -35,5 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   REQUIRE(framer.ended() && step.consumed == whole.size());
   REQUIRE(!framer.bare_lf() && !framer.bare_cr());
   REQUIRE(framer.longest_line() <= postern::Encoder::kLineMax);
+
+  // As chunks it is the same message, as the receiver reads it.
+  const std::string chunks = Encode(input.rest(), 0, Mode::kBdat);
+  REQUIRE(chunks == Encode(input.rest(), seed, Mode::kBdat));
+  REQUIRE(chunks == std::string(reinterpret_cast<const char*>(out.data()), step.produced));
   return 0;
 }

@@ -3,9 +3,9 @@ import * as fc from 'fast-check'
 import { BodyEncoder } from '#src/match/encoder.ts'
 import { scan } from './support.ts'
 
-function encode(input: Uint8Array, sizes: readonly number[] = []): string {
+function encode(input: Uint8Array, sizes: readonly number[] = [], mode: 'data' | 'bdat' = 'data'): string {
   const encoder = new BodyEncoder()
-  encoder.begin()
+  encoder.begin(mode)
   let out = ''
   for (let at = 0, i = 0; at < input.length; i++) {
     const end = Math.min(
@@ -75,5 +75,16 @@ test('what was encoded is read back as it was, where no line is long', (t) => {
     fc.property(short, (input) => {
       t.is(scan(encode(Buffer.from(input))).output.toString(), input)
     }),
+  )
+})
+
+test('as chunks it is what the receiver makes of DATA: nothing stuffed, no dot, the same lines', (t) => {
+  fc.assert(
+    fc.property(text, fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 4 }), (input, sizes) => {
+      const lines = encode(input).slice(0, -'.\r\n'.length).split('\r\n')
+      const unstuffed = lines.map((line) => (line.startsWith('.') ? line.slice(1) : line)).join('\r\n')
+      t.is(encode(input, sizes, 'bdat'), unstuffed)
+    }),
+    { numRuns: 500 },
   )
 })
