@@ -1,10 +1,11 @@
 import { Fault } from '#src/base/fault.ts'
 import { migrate } from '#src/store/migrate.ts'
-import type { Statement, Store } from '#src/store/sqlite.ts'
+import type { Store } from '#src/store/sqlite.ts'
 import { openStore } from '#src/store/sqlite.ts'
+import { EntryTable, ValueRefused } from './entry-table.ts'
 import type { LdifAttribute, LdifModification, LdifRecord, LdifValue } from './ldif.ts'
 import { formatLdif } from './ldif.ts'
-import { dnKey, fold, valueKey } from './names.ts'
+import { fold } from './names.ts'
 
 /**
  * An entry is a name (dn) with attributes, each of one or several values in their order. `value_key` is what a
@@ -49,12 +50,6 @@ export class ImportError extends Error {
   }
 }
 
-interface AttributeRow {
-  readonly name: string
-  readonly value: string
-  readonly is_binary: number
-}
-
 /** Opens the file of the embedded directory for writing; it is made if it is not there. */
 export function openEntries(path: string): Entries {
   let store: Store | undefined
@@ -73,25 +68,11 @@ export function openEntries(path: string): Entries {
 /** The writing side of the embedded directory: import, export, and what is made at first start. */
 export class Entries implements Disposable {
   readonly #store: Store
-  readonly #find: Statement<[string], number>
-  readonly #insert: Statement
-  readonly #remove: Statement
-  readonly #attributes: Statement<[number], AttributeRow>
-  readonly #clear: Statement
-  readonly #add: Statement
+  readonly #table: EntryTable
 
   constructor(store: Store) {
     this.#store = store
-    this.#find = store.prepare<[string], number>('SELECT id FROM entry WHERE dn_key = ?').pluck()
-    this.#insert = store.prepare('INSERT INTO entry (dn, dn_key) VALUES (?, ?)')
-    this.#remove = store.prepare('DELETE FROM entry WHERE id = ?')
-    this.#attributes = store.prepare<[number], AttributeRow>(
-      'SELECT name, value, is_binary FROM attribute WHERE entry = ? ORDER BY n',
-    )
-    this.#clear = store.prepare('DELETE FROM attribute WHERE entry = ?')
-    this.#add = store.prepare(
-      'INSERT INTO attribute (entry, n, name, name_key, value, value_key, is_binary) VALUES (?, ?, ?, ?, ?, ?, ?)',
-    )
+    this.#table = new EntryTable(store)
   }
 
   get isEmpty(): boolean {
@@ -117,22 +98,21 @@ export class Entries implements Disposable {
   }
 
   #apply(record: LdifRecord): 'added' | 'replaced' | 'modified' | 'deleted' {
-    const id = this.#find.get(dnKey(record.dn))
+    const id = this.#table.idOf(record.dn)
     switch (record.kind) {
       case 'entry': {
         if (record.attributes.length === 0) throw new ImportError(record.line, 'the entry has no attributes')
-        const entry = id ?? Number(this.#insert.run(record.dn, dnKey(record.dn)).lastInsertRowid)
+        const entry = id ?? this.#table.insert(record.dn)
         this.#write(entry, record.attributes, record.line)
         return id === undefined ? 'added' : 'replaced'
       }
       case 'delete':
         if (id === undefined) throw new ImportError(record.line, `there is no entry ${record.dn}`)
-        this.#clear.run(id)
-        this.#remove.run(id)
+        this.#table.remove(id)
         return 'deleted'
       case 'modify': {
         if (id === undefined) throw new ImportError(record.line, `there is no entry ${record.dn}`)
-        let attributes = this.#read(id)
+        let attributes: readonly LdifAttribute[] = this.#table.read(id)
         for (const change of record.changes) attributes = modified(attributes, change, record.line)
         this.#write(id, attributes, record.line)
         return 'modified'
@@ -140,31 +120,19 @@ export class Entries implements Disposable {
     }
   }
 
-  #read(id: number): LdifAttribute[] {
-    return this.#attributes.all(id).map((row) => ({
-      name: row.name,
-      value: { text: row.value, binary: row.is_binary === 1 },
-    }))
-  }
-
   #write(id: number, attributes: readonly LdifAttribute[], line: number): void {
-    this.#clear.run(id)
-    for (const [n, { name, value }] of attributes.entries()) {
-      const nameKey = name.toLowerCase()
-      const key = value.binary ? '' : valueKey(nameKey, value.text)
-      if (key === undefined)
-        throw new ImportError(line, `${name}: ${JSON.stringify(value.text)} is not allowed there`)
-      this.#add.run(id, n, name, nameKey, value.text, key, value.binary ? 1 : 0)
+    try {
+      this.#table.write(id, attributes)
+    } catch (error) {
+      throw error instanceof ValueRefused ? new ImportError(line, error.message) : error
     }
   }
 
   /** All entries as LDIF, in the order in which they came. */
   *export(): Generator<string> {
-    const all = this.#store
-      .prepare<[], { id: number; dn: string }>('SELECT id, dn FROM entry ORDER BY id')
-      .all()
-    for (const row of all) {
-      yield formatLdif(row.dn, this.#read(row.id))
+    for (const id of this.#table.ids()) {
+      const dn = this.#table.dnOf(id)
+      if (dn !== undefined) yield formatLdif(dn, this.#table.read(id))
     }
   }
 
@@ -173,6 +141,7 @@ export class Entries implements Disposable {
   }
 }
 
+/** What becomes of an entry's attributes by one change (RFC 2849). */
 function modified(
   attributes: readonly LdifAttribute[],
   change: LdifModification,

@@ -1,3 +1,4 @@
+import { formatDn, parseDn } from './dn.ts'
 import { canonicalDomain, parseAddress } from '#src/mail/address.ts'
 
 /** Attributes of Zimbra's schema that the lookups use, in the lower case that they are searched by. */
@@ -76,7 +77,11 @@ export function fold(text: string): string {
   return text.normalize('NFC').toLowerCase()
 }
 
-/** A distinguished name as it is compared: lower case, no blanks round its commas and equal signs (RFC 4514). */
+/**
+ * A distinguished name as it is compared: lower case, no blanks round its commas and equal signs, each escape written
+ * in one way (RFC 4514). What is no such name is compared by its letters.
+ */
 export function dnKey(dn: string): string {
-  return fold(dn.trim()).replaceAll(/\s*([,=])\s*/g, '$1')
+  const rdns = parseDn(dn)
+  return rdns === undefined ? fold(dn.trim()).replaceAll(/\s*([,=])\s*/g, '$1') : fold(formatDn(rdns))
 }
