@@ -20,6 +20,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@peculiar/x509': 'net',
   'better-sqlite3': 'store',
   'dns-packet': 'dns',
+  ldapts: 'directory',
   // What @peculiar/x509 rests on.
   'reflect-metadata': 'net',
   'smol-toml': 'config',

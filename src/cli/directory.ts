@@ -24,7 +24,7 @@ export async function directory(args: readonly string[]): Promise<number> {
 }
 
 async function exportAll(config: Config): Promise<number> {
-  const path = pathsOf(config.dataFolder).directory
+  const path = pathsOf(config.dataFolder).embeddedDirectory
   if (!existsSync(path))
     throw new CommandError(`there is no directory yet in ${config.dataFolder}; the first start makes one`)
   using entries = openEntries(path)
@@ -39,7 +39,7 @@ async function importFile(config: Config, file: string): Promise<number> {
   const parsed = parseLdif(readLdif(file))
   const name = file === '-' ? 'standard input' : file
   if (parsed.kind === 'wrong') throw new CommandError(`${name}:${parsed.line}: ${parsed.reason}`)
-  const path = pathsOf(config.dataFolder).directory
+  const path = pathsOf(config.dataFolder).embeddedDirectory
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using entries = openEntries(path)
   try {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { configOf, noWords, readOptions } from './options.ts'
 import type { Config } from '#src/config/config.ts'
+import { sourceOf } from '#src/config/config.ts'
 import { settingsDocument, shownValue } from '#src/config/document.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import { resolveSettings } from '#src/config/resolve.ts'
@@ -19,7 +20,7 @@ export async function settings(args: readonly string[]): Promise<number> {
   const config = configOf(options)
   const { settings: values, problems } = resolveSettings(
     config.overrides,
-    globalConfig(pathsOf(config.dataFolder).directory),
+    globalConfig(pathsOf(config.dataFolder, sourceOf(config)).directory),
   )
   for (const [key, setting] of SETTING_LIST) {
     const name = setting.postfix === '' ? setting.zimbra : setting.postfix
@@ -31,7 +32,7 @@ export async function settings(args: readonly string[]): Promise<number> {
 
 /** myhostname as the appliance takes it: of the machine where it is not set. */
 export function hostnameOf(config: Config): string {
-  const directory = pathsOf(config.dataFolder).directory
+  const { directory } = pathsOf(config.dataFolder, sourceOf(config))
   const { settings: values } = resolveSettings(config.overrides, globalConfig(directory))
   return values.myHostname === '' ? hostname() : values.myHostname
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
-import { domainToASCII } from 'node:url'
 import { parse, TomlError } from 'smol-toml'
 import { errorCode, errorText } from '#src/base/fault.ts'
+import type { DirectoryConfig } from './directory-source.ts'
+import { readDirectory } from './directory-source.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
 import type { ConfigProblem } from './reader.ts'
 import { Problems, Table } from './reader.ts'
@@ -30,8 +31,8 @@ export interface Config {
   readonly lmtpServer: HostPort | undefined
   /** Where the embedded mailbox store listens, if it is used. */
   readonly mailbox: Listener
-  /** The domain that the embedded directory is created with. */
-  readonly firstDomain: string
+  /** Where domains, accounts and settings come from. */
+  readonly directory: DirectoryConfig
   /** smtpd processes; 0 means as many as the machine carries. */
   readonly workers: number
   readonly signatureFolder: string
@@ -47,6 +48,11 @@ export interface Config {
     readonly stdout: boolean
   }
   readonly overrides: Overrides
+}
+
+/** Where the directory is: in a file of ours, or over LDAP. */
+export function sourceOf(config: Config): 'embedded' | 'ldap' {
+  return config.directory.ldap === undefined ? 'embedded' : 'ldap'
 }
 
 export type LoadedConfig =
@@ -122,8 +128,6 @@ export function readConfig(text: string, file: string, folder: string): LoadedCo
 function readDocument(top: Table, file: string, folder: string): Config {
   top.only(TOP_KEYS)
   const dataFolder = resolve(folder, top.text('data', './var'))
-  const directory = top.table('directory')
-  directory.only(['domain'])
   const signatures = top.table('signatures')
   signatures.only(['folder'])
   const mailbox = top.table('mailbox')
@@ -137,7 +141,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     listeners: readListeners(top),
     lmtpServer: readLmtp(top.table('lmtp')),
     mailbox: readListener(mailbox, 2424),
-    firstDomain: readDomain(directory),
+    directory: readDirectory(top.table('directory'), folder),
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
     tls: readTls(top.table('tls'), folder, dataFolder),
@@ -190,14 +194,6 @@ export function parseHostPort(text: string, defaultPort: number): HostPort | und
   const port = match[3] === undefined ? defaultPort : Number(match[3])
   if (port < 1 || port > 65_535 || (match[1] !== undefined && isIP(host) === 0)) return undefined
   return { host, port }
-}
-
-function readDomain(table: Table): string {
-  const given = table.text('domain', 'example.test')
-  const ascii = domainToASCII(given).toLowerCase()
-  if (/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/.test(ascii) && ascii.length <= 255) return ascii
-  table.wrong('domain', 'must be a domain such as example.com')
-  return 'example.test'
 }
 
 function readTls(table: Table, folder: string, dataFolder: string): Config['tls'] {

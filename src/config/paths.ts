@@ -14,12 +14,16 @@ export interface Paths {
   /** Bodies of large messages; on the file system of queue.db. */
   readonly spool: string
   readonly mailboxes: string
+  /** What lookups read: the embedded directory, or the mirror of the one that is reached over LDAP. */
   readonly directory: string
+  readonly embeddedDirectory: string
+  readonly directorySocket: string
   readonly compileCache: string
   readonly signatureCache: string
 }
 
-export function pathsOf(data: string): Paths {
+/** `source`: what the directory is, `sourceOf` of the configuration; only `directory` depends on it. */
+export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'): Paths {
   const run = join(data, 'run')
   return {
     data,
@@ -30,7 +34,9 @@ export function pathsOf(data: string): Paths {
     queue: join(data, 'queue'),
     spool: join(data, 'queue', 'spool'),
     mailboxes: join(data, 'mailboxes'),
-    directory: join(data, 'directory', 'directory.db'),
+    directory: join(data, 'directory', source === 'ldap' ? 'directory-ldap.db' : 'directory.db'),
+    embeddedDirectory: join(data, 'directory', 'directory.db'),
+    directorySocket: join(run, 'directory.sock'),
     compileCache: join(data, 'cache', 'compile'),
     signatureCache: join(data, 'cache', 'signatures'),
   }

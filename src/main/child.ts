@@ -7,7 +7,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 
-export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox'
+export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox' | 'directory'
 
 export interface ChildSpec {
   readonly kind: ChildKind

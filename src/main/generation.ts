@@ -69,7 +69,7 @@ function generationOf(config: Config, directory: Directory, before: Generation |
   const number = (before?.number ?? 0) + 1
   if (attributes === undefined && before !== undefined) return { ...before, number, config }
   const { settings, problems } = resolveSettings(config.overrides, attributes ?? new Map(), before?.settings)
-  const [defaultDomain = config.firstDomain] = attributes?.get('zimbraDefaultDomainName') ?? []
+  const [defaultDomain = config.directory.firstDomain] = attributes?.get('zimbraDefaultDomainName') ?? []
   const named = settings.myHostname === '' ? { ...settings, myHostname: hostname() } : settings
   return { number, config, settings: named, defaultDomain, problems }
 }

@@ -3,7 +3,7 @@ import type { Facts } from '#src/base/fault.ts'
 /**
  * What master and its children say to each other over the IPC channel. A child is started without arguments and
  * waits for `boot`; `Boot` is the child's own settings message (`smtpd-boot.ts`, `qmgr-boot.ts`,
- * `mailbox-boot.ts`).
+ * `mailbox-boot.ts`, `directory-boot.ts`).
  *
  *     master ▶ boot          once, first                          child ▶ ready, or failed and exit
  *     master ▶ settings      a new generation; same shape as boot; what cannot change in a running process is

@@ -11,6 +11,7 @@ import { AnvilCounts } from './anvil.ts'
 import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
 import { Child } from './child.ts'
+import { directoryBoot } from './directory-boot.ts'
 import type { ChildDeps, ChildKind } from './child.ts'
 import type { ControlAnswer } from './control.ts'
 import { openControl } from './control.ts'
@@ -40,9 +41,14 @@ export interface MasterOptions {
 /** How often the directory is looked at for changed settings (Zimbra's own poll is a minute, `zmconfigd_interval`). */
 const DIRECTORY_POLL_MS = 2000
 /** How long each kind of process may take to finish: sessions under way, deliveries under way, one Maildir write. */
-const GRACE_MS: Readonly<Record<ChildKind, number>> = { smtpd: 15_000, qmgr: 20_000, mailbox: 10_000 }
+const GRACE_MS: Readonly<Record<ChildKind, number>> = {
+  smtpd: 15_000,
+  qmgr: 20_000,
+  mailbox: 10_000,
+  directory: 5000,
+}
 /** In this order: nothing new comes in, then what there is goes out, then its destination closes. */
-const STOP_ORDER: readonly ChildKind[] = ['smtpd', 'qmgr', 'mailbox']
+const STOP_ORDER: readonly ChildKind[] = ['smtpd', 'qmgr', 'mailbox', 'directory']
 /** All of them together; each has a bound of its own. */
 const START_MS = 60_000
 
@@ -91,6 +97,7 @@ export class Master {
     const isEmbedded = this.#generation.config.lmtpServer === undefined
     return [
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
+      make('directory', 1, directoryBoot),
       make('qmgr', 1, qmgrBoot),
       ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i))),
     ]

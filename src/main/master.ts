@@ -7,7 +7,7 @@ import { openLog } from '#src/base/log.ts'
 import type { OpenLog } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
 import type { Config } from '#src/config/config.ts'
-import { loadConfig } from '#src/config/config.ts'
+import { loadConfig, sourceOf } from '#src/config/config.ts'
 import { problemText } from '#src/config/reader.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { firstGeneration } from './generation.ts'
@@ -84,7 +84,7 @@ function report(args: Arguments, message: MasterReport): void {
 
 async function run(args: Arguments): Promise<void> {
   const config = readConfiguration(args.config)
-  const paths = pathsOf(config.dataFolder)
+  const paths = pathsOf(config.dataFolder, sourceOf(config))
   prepareFolders(paths, config)
   using lock = await lockDataFolder(paths)
   await awaitLeftovers(paths.processes, systemClock, stopAsked.signal)

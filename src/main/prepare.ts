@@ -5,6 +5,7 @@ import { systemClock } from '#src/base/clock.ts'
 import { errorCode, errorText, Fault } from '#src/base/fault.ts'
 import type { Config, Listener } from '#src/config/config.ts'
 import { openEntries } from '#src/directory/entries.ts'
+import { openMirror } from '#src/directory/ldap/mirror.ts'
 import { parseLdif } from '#src/directory/ldif.ts'
 import { seedLdif } from '#src/directory/seed.ts'
 import type { Paths } from '#src/config/paths.ts'
@@ -72,11 +73,15 @@ export async function lockDataFolder(paths: Paths): Promise<StoreLock> {
   }
 }
 
-/** At the very first start: a directory with one domain and a few mailboxes. */
+/** At the very first start: a directory with one domain and a few mailboxes, or room for what LDAP will tell. */
 export function prepareDirectory(paths: Paths, config: Config): void {
-  using entries = openEntries(paths.directory)
+  if (config.directory.ldap !== undefined) {
+    openMirror(paths.directory)[Symbol.dispose]()
+    return
+  }
+  using entries = openEntries(paths.embeddedDirectory)
   if (!entries.isEmpty) return
-  const seed = parseLdif(seedLdif(config.firstDomain))
+  const seed = parseLdif(seedLdif(config.directory.firstDomain))
   if (seed.kind === 'wrong') throw new TypeError(`the first directory is not valid LDIF: ${seed.reason}`)
   entries.import(seed.records)
 }

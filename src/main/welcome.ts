@@ -21,7 +21,7 @@ export function welcomeText(facts: WelcomeFacts): string {
       ? `to the embedded mailbox store (LMTP on ${shown(config.mailbox.address, config.mailbox.port)}), since no LMTP server is set`
       : `to the LMTP server ${shown(lmtp.host, lmtp.port)}`
   const url = `smtp://${shown(reachable(first), first?.port ?? 0)}`
-  const to = `alice@${config.firstDomain}`
+  const to = `alice@${config.directory.firstDomain}`
   return `
 Postern ${facts.version} runs.
   SMTP       ${where}  (${facts.workers} ${facts.workers === 1 ? 'process' : 'processes'})
@@ -30,7 +30,7 @@ Postern ${facts.version} runs.
   Settings   ${config.file === '' ? 'all defaults: there is no postern.toml here' : config.file}
 
 A first mail:
-  printf 'Subject: Hello\\r\\n\\r\\nThe first one.\\r\\n' | curl -sS ${url} --mail-from me@${config.firstDomain} --mail-rcpt ${to} -T -
+  printf 'Subject: Hello\\r\\n\\r\\nThe first one.\\r\\n' | curl -sS ${url} --mail-from me@${config.directory.firstDomain} --mail-rcpt ${to} -T -
 
 Then look:
   bin/postern mailq        what is in the queue

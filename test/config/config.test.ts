@@ -87,7 +87,7 @@ test('every key is taken', (t) => {
   ])
   t.deepEqual(read.lmtpServer, { host: 'store.example.com', port: 7025 })
   t.is(read.mailbox.port, 2003)
-  t.is(read.firstDomain, 'xn--bcher-kva.example')
+  t.is(read.directory.firstDomain, 'xn--bcher-kva.example')
   t.deepEqual(read.tls, { certificateFile: '/etc/c.pem', keyFile: '/box/k.pem' })
   t.deepEqual(read.log, { level: 'debug', jsonFile: '', textFile: '/var/log/postern.log', stdout: false })
   t.is(read.workers, 3)

@@ -33,7 +33,7 @@ export interface ApplianceOptions {
   readonly under?: readonly string[]
 }
 
-export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox'
+export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox' | 'directory'
 
 /** The whole appliance as an operator starts it: `bin/postern start` in the foreground, in a folder of its own. */
 export class Appliance {

@@ -1,0 +1,152 @@
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { domainToASCII } from 'node:url'
+import type { Table } from './reader.ts'
+import { parseDurationMs } from './setting.ts'
+
+/** How the directory server is reached, `[directory]` of postern.toml. Paths are absolute; plain data. */
+export interface LdapConfig {
+  /** In the order in which they are tried: `ldap://host:port` or `ldaps://host:port`. */
+  readonly urls: readonly string[]
+  /** Whether TLS is demanded on `ldap://` (Zimbra: ldap_starttls_required). */
+  readonly startTls: boolean
+  /** PEM file of the authorities that a server's certificate is checked with; '' for the machine's own. */
+  readonly caFile: string
+  /** '' for an anonymous bind. */
+  readonly bindDn: string
+  /** File that holds the password of `bindDn` in its first line; '' for none. */
+  readonly passwordFile: string
+  /** Where searches begin; '' for the root, as in Zimbra. */
+  readonly base: string
+  readonly connectTimeoutMs: number
+  /** For one answer of the server. */
+  readonly searchTimeoutMs: number
+  /** How often the directory is looked at for changes at the latest. */
+  readonly pollMs: number
+}
+
+/** `[directory]`: where domains, accounts and settings come from. */
+export interface DirectoryConfig {
+  /** The domain that an embedded directory is created with. */
+  readonly firstDomain: string
+  /** Which server entry's values stand above globalConfig; '' for the one of this machine's host name. */
+  readonly server: string
+  /** undefined: the embedded directory. */
+  readonly ldap: LdapConfig | undefined
+}
+
+const LDAP_KEYS = [
+  'starttls',
+  'ca',
+  'bind_dn',
+  'password_file',
+  'base',
+  'connect_timeout',
+  'search_timeout',
+  'poll',
+] as const
+
+/** Servers of one directory; Zimbra sites have a master and a few replicas. */
+const URLS_MAX = 16
+const NAME_CHARS_MAX = 1024
+
+export function readDirectory(table: Table, folder: string): DirectoryConfig {
+  table.only(['domain', 'server', 'urls', ...LDAP_KEYS])
+  return { firstDomain: readDomain(table), server: readServer(table), ldap: readLdap(table, folder) }
+}
+
+function readDomain(table: Table): string {
+  const given = table.text('domain', 'example.test')
+  const ascii = domainToASCII(given).toLowerCase()
+  if (/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/.test(ascii) && ascii.length <= 255) return ascii
+  table.wrong('domain', 'must be a domain such as example.com')
+  return 'example.test'
+}
+
+function readServer(table: Table): string {
+  if (table.raw('server') === undefined) return ''
+  const name = table.text('server', 'localhost').toLowerCase()
+  if (/^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$/.test(name)) return name
+  table.wrong('server', 'must be the name of a server entry, such as mta1.example.com')
+  return ''
+}
+
+function readLdap(table: Table, folder: string): LdapConfig | undefined {
+  const urls = table.raw('urls')
+  if (urls === undefined) {
+    for (const key of LDAP_KEYS) {
+      if (table.raw(key) !== undefined) table.wrong(key, 'is for a directory over LDAP: give urls too')
+    }
+    return undefined
+  }
+  const bindDn = optional(table, 'bind_dn')
+  const passwordFile = optional(table, 'password_file')
+  // RFC 4513 section 5.1.2: a name without a password is an unauthenticated bind, which succeeds and shows nothing.
+  if (bindDn !== '' && passwordFile === '')
+    table.wrong('bind_dn', 'needs password_file, a file with the password in its first line')
+  if (bindDn === '' && passwordFile !== '') table.wrong('password_file', 'needs bind_dn')
+  const caFile = optional(table, 'ca')
+  return {
+    urls: readUrls(table, urls),
+    startTls: table.flag('starttls', true),
+    caFile: caFile === '' ? '' : resolve(folder, caFile),
+    bindDn,
+    passwordFile: passwordFile === '' ? '' : resolve(folder, passwordFile),
+    base: optional(table, 'base'),
+    connectTimeoutMs: duration(table, 'connect_timeout', { fallback: '5s', least: '1s', most: '60s' }),
+    searchTimeoutMs: duration(table, 'search_timeout', { fallback: '30s', least: '1s', most: '600s' }),
+    pollMs: duration(table, 'poll', { fallback: '120s', least: '1s', most: '1d' }),
+  }
+}
+
+function optional(table: Table, key: string): string {
+  if (table.raw(key) === undefined) return ''
+  const text = table.text(key, '')
+  if (text.length > NAME_CHARS_MAX) table.wrong(key, `may have ${NAME_CHARS_MAX} characters at most`)
+  return text
+}
+
+function readUrls(table: Table, given: unknown): readonly string[] {
+  if (!Array.isArray(given) || given.length === 0 || given.length > URLS_MAX) {
+    table.wrong('urls', `must be a list of 1 to ${URLS_MAX} addresses such as ldap://ldap1.example.com:389`)
+    return []
+  }
+  return given.flatMap((one: unknown) => {
+    const url = typeof one === 'string' ? parseLdapUrl(one) : undefined
+    if (url === undefined)
+      table.wrong(
+        'urls',
+        `must hold addresses such as ldap://ldap1.example.com:389, not ${JSON.stringify(one)}`,
+      )
+    return url ?? []
+  })
+}
+
+/** `ldap[s]://host[:port]` in its one spelling; undefined where it is anything else, or more. */
+export function parseLdapUrl(text: string): string | undefined {
+  const match = /^(ldaps?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,255})(?::(\d{1,5}))?\/?$/i.exec(text.trim())
+  if (match === null) return undefined
+  const [, scheme = '', host = '', given] = match
+  const port =
+    given === undefined ? DEFAULT_PORTS[scheme.toLowerCase() === 'ldaps' ? 'ldaps' : 'ldap'] : Number(given)
+  if (port < 1 || port > 65_535 || (host.startsWith('[') && isIP(host.slice(1, -1)) !== 6)) return undefined
+  return `${scheme}://${host}:${port}`.toLowerCase()
+}
+
+const DEFAULT_PORTS = { ldap: 389, ldaps: 636 } as const
+
+function duration(
+  table: Table,
+  key: string,
+  bounds: { readonly fallback: string; readonly least: string; readonly most: string },
+): number {
+  const text = table.text(key, bounds.fallback)
+  const value = parseDurationMs(text, 's')
+  if (value !== undefined && value >= secondsMs(bounds.least) && value <= secondsMs(bounds.most)) return value
+  table.wrong(key, `must be a time from ${bounds.least} to ${bounds.most}`)
+  return secondsMs(bounds.fallback)
+}
+
+function secondsMs(text: string): number {
+  return parseDurationMs(text, 's') ?? 0
+}

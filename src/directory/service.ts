@@ -1,0 +1,91 @@
+import type { Facts } from '#src/base/fault.ts'
+import { isRecord } from '#src/net/frames.ts'
+import type { DomainKind, RecipientLookup } from './directory.ts'
+
+/**
+ * What other processes ask of the `directory` process, over `run/directory.sock`. One request or answer is the JSON
+ * head of a frame (net/frames.ts); `n` is chosen by who asks and comes back. Answers come in any order.
+ *
+ *     smtpd ▶ {n, kind: 'recipient', address}            directory ▶ {n, answer}
+ *
+ * The process answers each request within ANSWER_MS, with 'unavailable' where it does not know by then.
+ */
+export type DirectoryRequest =
+  /** After a miss in the mirror: does LDAP itself know the address? What it finds stands in the mirror then. */
+  | { readonly kind: 'recipient'; readonly address: string }
+  | { readonly kind: 'domain'; readonly name: string }
+  | AuthenticateRequest
+  /** Looks at the directory server for changes now, and answers when that is done (`postern reload`). */
+  | { readonly kind: 'poll' }
+  /** Takes over what was held back as nonsense: many deletions at once, a server that is behind. */
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'status' }
+
+export interface AuthenticateRequest {
+  readonly kind: 'authenticate'
+  readonly user: string
+  /** Never logged. */
+  readonly password: string
+  readonly clientAddress: string
+  readonly service: 'smtp' | 'submission' | 'submissions'
+  readonly mechanism: string
+}
+
+export type AuthenticateAnswer =
+  /** `addresses`: those that the user may send as. */
+  | { readonly kind: 'ok'; readonly user: string; readonly addresses: readonly string[] }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'locked' }
+  | { readonly kind: 'unavailable'; readonly reason: string }
+
+/** `facts` for `postern status`. */
+export type PollAnswer =
+  | { readonly kind: 'ok'; readonly changed: number }
+  | { readonly kind: 'unavailable'; readonly reason: string }
+
+/** The answer to each kind of request. */
+export interface DirectoryAnswers {
+  readonly recipient: RecipientLookup
+  readonly domain: DomainKind
+  readonly authenticate: AuthenticateAnswer
+  readonly poll: PollAnswer
+  readonly accept: PollAnswer
+  readonly status: Facts
+}
+
+/** What the `directory` process does for each kind of request; what it throws is answered as 'unavailable'. */
+export type DirectoryHandlers = {
+  readonly [K in DirectoryRequest['kind']]: (
+    request: Extract<DirectoryRequest, { kind: K }>,
+    signal: AbortSignal,
+  ) => Promise<DirectoryAnswers[K]> | DirectoryAnswers[K]
+}
+
+/** The process gives up on a request after this and answers 'unavailable'. */
+export const ANSWER_MS = 5000
+/** Who asks gives up a little later: then the process hangs or is gone. */
+export const CLIENT_WAIT_MS = ANSWER_MS + 1000
+/** To read a whole directory takes a minute; who asks for that waits as long. */
+export const POLL_WAIT_MS = 120_000
+/** An address has 256 bytes, a password a few hundred; a list of members is the largest answer (expansion_limit). */
+export const FRAME_BYTES_MAX = 16 * 1024 * 1024
+/** Requests of one client that are under way: an smtpd has no more sessions than that. */
+export const REQUESTS_MAX = 10_000
+
+const TEXT_FIELDS: Readonly<Record<DirectoryRequest['kind'], readonly string[]>> = {
+  recipient: ['address'],
+  domain: ['name'],
+  authenticate: ['user', 'password', 'clientAddress', 'service', 'mechanism'],
+  poll: [],
+  accept: [],
+  status: [],
+}
+
+const KINDS = new Map(Object.entries(TEXT_FIELDS))
+
+/** A request as it came; undefined where it is none. */
+export function isRequest(value: unknown): value is DirectoryRequest {
+  if (!isRecord(value) || typeof value['kind'] !== 'string') return false
+  const fields = KINDS.get(value['kind'])
+  return fields !== undefined && fields.every((field) => typeof value[field] === 'string')
+}

@@ -1,0 +1,36 @@
+import type { LdapConfig } from '#src/config/directory-source.ts'
+import { BY_ZIMBRA } from '#src/config/settings.ts'
+import type { BootContext } from './boots.ts'
+import type { LogBoot } from './ipc.ts'
+
+/** What master tells the `directory` process at its start and at each new generation; plain data. */
+export interface DirectoryBoot {
+  readonly generation: number
+  readonly hostname: string
+  /** Absolute path of its socket. */
+  readonly socket: string
+  /** What lookups read: the embedded directory, or the mirror, which this process alone writes. */
+  readonly directoryFile: string
+  /** undefined: the embedded directory. */
+  readonly ldap: LdapConfig | undefined
+  /** Attributes of globalConfig and of server entries that are wanted, in lower case. */
+  readonly settingNames: readonly string[]
+  readonly recipientDelimiter: string
+  readonly expansionLimit: number
+  readonly log: LogBoot
+}
+
+export function directoryBoot({ generation, paths, echo }: BootContext): DirectoryBoot {
+  const { config, settings, number } = generation
+  return {
+    generation: number,
+    hostname: settings.myHostname,
+    socket: paths.directorySocket,
+    directoryFile: paths.directory,
+    ldap: config.directory.ldap,
+    settingNames: [...BY_ZIMBRA.keys()],
+    recipientDelimiter: settings.recipientDelimiter,
+    expansionLimit: settings.virtualAliasExpansionLimit,
+    log: { ...config.log, stdout: echo },
+  }
+}
