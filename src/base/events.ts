@@ -30,6 +30,8 @@ export type EventName =
   | 'qmgr.expired'
   | 'qmgr.corrupt'
   | 'qmgr.space'
+  | 'qmgr.report'
+  | 'qmgr.discarded'
   | 'qmgr.store_error'
   | 'qmgr.action'
   | 'delivery.recipient'

@@ -42,7 +42,19 @@ export type Setting =
   | (Common & { readonly type: 'enum'; readonly default: string; readonly values: readonly string[] })
 
 /** What the words of a list are, which decides how each is checked. */
-export type ListItems = 'networks' | 'extensions' | 'lookups' | 'words'
+export type ListItems = 'networks' | 'extensions' | 'lookups' | 'classes' | 'words'
+
+/** What notify_classes may hold (postconf(5)). */
+export const NOTIFY_CLASSES: readonly string[] = [
+  'bounce',
+  '2bounce',
+  'data',
+  'delay',
+  'policy',
+  'protocol',
+  'resource',
+  'software',
+]
 
 export type DurationUnit = (typeof UNITS)[number]
 

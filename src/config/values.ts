@@ -1,6 +1,6 @@
 import { parseNetwork } from '#src/net/addresses.ts'
 import type { Setting, SettingValue } from './setting.ts'
-import { formatDuration, parseDurationMs } from './setting.ts'
+import { formatDuration, NOTIFY_CLASSES, parseDurationMs } from './setting.ts'
 
 /** A value that was understood, or the reason why not, as half a sentence: "must be a whole number". */
 export type Parsed =
@@ -106,6 +106,8 @@ function wrongWord(setting: Setting & { type: 'list' }, word: string): string | 
       return /^[^\s./\\]{1,64}$/u.test(word) ? undefined : 'is not a file extension: give it without its dot'
     case 'lookups':
       return word === 'dns' || word === 'native' ? undefined : 'must be dns or native'
+    case 'classes':
+      return NOTIFY_CLASSES.includes(word) ? undefined : `must be one of ${NOTIFY_CLASSES.join(', ')}`
     case 'words':
       return undefined
   }

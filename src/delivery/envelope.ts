@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url'
+import { encodeXtext } from '#src/mail/xtext.ts'
 import { localResult } from './failure.ts'
 import type { QueuedMessage, QueuedRecipient } from '#src/queue/ports.ts'
 import type { PeerName, Result } from './failure.ts'
@@ -146,9 +147,16 @@ function rcptCommand(recipient: QueuedRecipient, input: PlanInput): string {
   let command = `RCPT TO:<${capabilities.smtpUtf8 ? recipient.address : asciiDomain(recipient.address)}>`
   if (input.protocol === 'smtp' && capabilities.dsn) {
     if (recipient.notify.length > 0) command += ` NOTIFY=${recipient.notify.join(',')}`
-    if (isSafeValue(recipient.orcpt)) command += ` ORCPT=${recipient.orcpt}`
+    command += orcptParameter(recipient)
   }
   return `${command}\r\n`
+}
+
+/** Where the client gave no ORCPT, the address that it gave (RFC 3461 section 5.2.1), as Postfix does. */
+function orcptParameter({ orcpt, original }: QueuedRecipient): string {
+  if (isSafeValue(orcpt)) return ` ORCPT=${orcpt}`
+  if (orcpt !== '' || !PLAIN_PATH.test(original)) return ''
+  return ` ORCPT=rfc822;${encodeXtext(original)}`
 }
 
 // oxlint-disable-next-line no-control-regex -- NUL to DEL are ASCII

@@ -1,4 +1,5 @@
 import { replyLine, replyStatus } from './replies.ts'
+import type { Arrival } from '#src/queue/ports.ts'
 import type { PeerReply } from './replies.ts'
 
 /**
@@ -73,6 +74,8 @@ export interface Result {
   readonly source: 'remote' | 'local'
   /** As the log shows it: `host X said: … (in reply to RCPT TO command)`. */
   readonly logText: string
+  /** Of 'sent': see queue/ports.ts. */
+  readonly arrival?: Arrival
 }
 
 /** The peer as it stands in sentences: `host[address]`. */

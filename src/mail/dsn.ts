@@ -25,7 +25,9 @@ export interface DsnRecipient {
   readonly diagnostic: string
   /** What a person reads, one paragraph. */
   readonly text: string
-  /** Until when it is tried (RFC 3464 section 2.3.9), a date of RFC 5322; '' for none. */
+  /** When it was tried last (RFC 3464 section 2.3.7), a date of RFC 5322; '' for not known. */
+  readonly lastAttempt?: string
+  /** Until when it is tried (section 2.3.9), likewise; '' for none. */
   readonly retryUntil?: string
 }
 
@@ -52,10 +54,14 @@ export interface DsnReport {
   /** ENVID as given, in xtext; '' for none. */
   readonly envid: string
   readonly arrivalDate: string
+  /** The client that handed the message over: a domain or an address literal (RFC 3464 section 2.2.4); '' for none. */
+  readonly receivedFrom?: string
   /** The paragraphs above the recipients, each line ended by '\n'. */
   readonly intro: string
   readonly recipients: readonly DsnRecipient[]
   readonly original: DsnOriginal
+  /** What the part with the original is called: 'Undelivered Message'. */
+  readonly originalName?: string
   /** Whether the original was sent with SMTPUTF8: then the notification may be too, and is (RFC 6533 section 3). */
   readonly international: boolean
 }
@@ -72,6 +78,8 @@ export interface FormattedDsn {
 /** RFC 5322 section 2.1.1: lines should have 78 characters and must not have more than 998. */
 const LINE_WISH = 78
 const LINE_HARD = 900
+/** Spaces that a folded line begins with at most: a longer gap says nothing, and could make a line too long. */
+const GAP_MAX = 20
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
@@ -100,10 +108,14 @@ export function formatDsn(report: DsnReport): FormattedDsn {
       explanation,
     ) +
     part(boundary, 'Delivery report', statusType(international), text(statusFields(report))) +
-    partHead(boundary, original.kind === 'message' ? 'Undelivered Message' : 'Undelivered Message Headers', {
-      type: originalType(original.kind, international),
-      eightBit: originalEightBit,
-    })
+    partHead(
+      boundary,
+      `${report.originalName ?? 'Undelivered Message'}${original.kind === 'message' ? '' : ' Headers'}`,
+      {
+        type: originalType(original.kind, international),
+        eightBit: originalEightBit,
+      },
+    )
   // A part that ends without a line end would swallow the boundary behind it.
   const last = original.bytes.at(-1) === 0x0a || original.bytes.length === 0 ? '' : '\r\n'
   const bytes = Buffer.concat([
@@ -151,15 +163,16 @@ function statusFields(report: DsnReport): string {
   let text =
     field('Reporting-MTA', `dns; ${report.reportingMta}`) +
     field('X-Postern-Queue-ID', report.queueId) +
-    field('X-Postern-Sender', typed(report.sender, report.international)) +
+    (report.sender === '' ? '' : field('X-Postern-Sender', typed(report.sender, report.international))) +
     (envid === undefined || envid === '' ? '' : field('Original-Envelope-Id', envid)) +
+    receivedFrom(report.receivedFrom) +
     field('Arrival-Date', report.arrivalDate)
   for (const recipient of report.recipients) text += `\r\n${recipientFields(recipient, report.international)}`
   return text
 }
 
 function recipientFields(recipient: DsnRecipient, international: boolean): string {
-  const { orcpt, remoteMta, retryUntil } = recipient
+  const { orcpt, remoteMta, lastAttempt = '', retryUntil = '' } = recipient
   return [
     field('Final-Recipient', typed(recipient.address, international)),
     orcpt === '' ? '' : field('Original-Recipient', decodeOrcpt(orcpt)),
@@ -167,8 +180,13 @@ function recipientFields(recipient: DsnRecipient, international: boolean): strin
     field('Status', recipient.status),
     remoteMta === '' ? '' : field('Remote-MTA', `dns; ${remoteMta}`),
     field('Diagnostic-Code', `${recipient.diagnosticType}; ${recipient.diagnostic}`),
-    retryUntil === undefined || retryUntil === '' ? '' : field('Will-Retry-Until', retryUntil),
+    field('Last-Attempt-Date', lastAttempt),
+    field('Will-Retry-Until', retryUntil),
   ].join('')
+}
+
+function receivedFrom(name = ''): string {
+  return name === '' ? '' : field('Received-From-MTA', `dns; ${name}`)
 }
 
 /** RFC 6533 section 3: an address beyond ASCII has a type of its own. */
@@ -211,13 +229,17 @@ function partHead(
 function field(name: string, value: string): string {
   // A field that holds nothing says nothing, and some parsers take it for the end of the header.
   if (value.trim() === '') return ''
-  return `${wrap(`${name}: ${clean(value)}`, '    ')}\r\n`
+  return `${wrap(`${name}: ${clean(value)}`, '')}\r\n`
 }
 
 function clean(text: string): string {
   return text.replace(UNSAFE, '?')
 }
 
+/**
+ * Lines of LINE_WISH characters. With an indent a line begins with that; without, with the spaces that stood there,
+ * so that unfolding (RFC 5322 section 2.2.3) gives back the very text.
+ */
 function wrap(text: string, indent: string): string {
   const lines: string[] = []
   let line = ''
@@ -226,7 +248,7 @@ function wrap(text: string, indent: string): string {
       const before = index === 0 ? gap : ''
       if (line !== '' && line.length + before.length + piece.length > LINE_WISH) {
         lines.push(line)
-        line = indent + piece
+        line = (indent || before.slice(0, GAP_MAX) || ' ') + piece
       } else {
         line += before + piece
       }

@@ -6,6 +6,7 @@ import type { LogBoot } from './ipc.ts'
 import type { MailboxBoot } from './mailbox-boot.ts'
 import type { Paths } from '#src/config/paths.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
+import type { NoticesBoot } from './notice-targets.ts'
 import type { PeersBoot } from './qmgr-peers.ts'
 import type { RoutingBoot } from './qmgr-routing.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
@@ -61,13 +62,28 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
       maximalBackoffMs: Math.max(settings.maximalBackoffTimeMs, settings.minimalBackoffTimeMs),
       maximalQueueLifetimeMs: settings.maximalQueueLifetimeMs,
       bounceQueueLifetimeMs: settings.bounceQueueLifetimeMs,
+      delayWarningMs: settings.delayWarningTimeMs,
     },
     bounceSizeLimitBytes: settings.bounceSizeLimitBytes,
+    notices: noticesBoot(context),
     directoryFile: paths.directory,
     routing: routingBoot(context),
     delivery: deliverySettings(settings),
     generation: number,
     log: logOf(context),
+  }
+}
+
+/** Who is told of what; addresses without a domain are of the default one (Postfix: `$myorigin`). */
+function noticesBoot({ generation: { settings, defaultDomain } }: BootContext): NoticesBoot {
+  const full = (address: string): string => (address.includes('@') ? address : `${address}@${defaultDomain}`)
+  return {
+    classes: settings.notifyClasses,
+    bounce: full(settings.bounceNoticeRecipient),
+    doubleBounce: full(settings.doubleBounceNoticeRecipient),
+    delay: full(settings.delayNoticeRecipient),
+    error: full(settings.errorNoticeRecipient),
+    postmaster: `postmaster@${defaultDomain}`,
   }
 }
 

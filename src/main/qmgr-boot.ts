@@ -1,6 +1,7 @@
 import type { DeliverySettings } from '#src/delivery/settings.ts'
 import type { RetryTimes } from '#src/queue/schedule.ts'
 import type { LogBoot } from './ipc.ts'
+import type { NoticesBoot } from './notice-targets.ts'
 import type { RoutingBoot } from './qmgr-routing.ts'
 
 /** What master tells the queue manager at its start, and again with each generation of settings. */
@@ -19,6 +20,7 @@ export interface QmgrBoot {
   readonly times: RetryTimes
   /** bounce_size_limit. */
   readonly bounceSizeLimitBytes: number
+  readonly notices: NoticesBoot
   /** The embedded directory, whose accounts and domains may name a transport of their own. */
   readonly directoryFile: string
   readonly routing: RoutingBoot

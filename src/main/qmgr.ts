@@ -4,7 +4,7 @@ import { systemClock } from '#src/base/clock.ts'
 import { Fault, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Log } from '#src/base/log.ts'
-import { createBounceComposer } from '#src/delivery/bounce.ts'
+import { createReportComposer } from '#src/delivery/bounce.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { BodyEncoder } from '#src/match/encoder.ts'
 import { Directory } from '#src/directory/directory.ts'
@@ -21,6 +21,7 @@ import { acquireLock } from '#src/store/lock.ts'
 import type { StoreLock } from '#src/store/lock.ts'
 import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
 import type { FromChild, ToChild } from './ipc.ts'
+import { noticeTargets } from './notice-targets.ts'
 import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
 import { QmgrRouting } from './qmgr-routing.ts'
@@ -36,6 +37,9 @@ const LOCK_WAIT_MS = 10_000
 const STOP_MS = 5000
 /** Time for the last answers to reach smtpd before the process is gone. */
 const LAST_WORDS_MS = 50
+
+/** Mailboxes that one notice goes to: postmaster may be a list, and is one of a few people. */
+const POSTMASTERS_MAX = 100
 
 interface Running {
   readonly lock: StoreLock
@@ -132,11 +136,11 @@ async function start(settings: QmgrBoot): Promise<void> {
 
 function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
   const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
-  // Only transports and domains are looked up here: recipients were resolved when they were taken.
+  // Recipients were resolved when they were taken: all that is looked up are transports, domains, and postmaster.
   const directory = new Directory({
     path: settings.directoryFile,
     recipientDelimiter: '',
-    expansionLimit: 1,
+    expansionLimit: POSTMASTERS_MAX,
     staleMs: 100,
   })
   const routing = new QmgrRouting(directory, settings.routing, opened)
@@ -156,13 +160,16 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     activeRecipientsMax: settings.activeRecipientsMax,
     deliverer,
     router: routing.route,
-    composeBounce: (message, failures, body) =>
-      createBounceComposer({
-        hostname: settings.hostname,
+    composeReports: (order) => {
+      const { hostname, bounceSizeLimitBytes, generation, notices } = boot ?? settings
+      return createReportComposer({
+        hostname,
         makeId: () => makeId(systemClock.nowMs()),
-        sizeLimit: (boot ?? settings).bounceSizeLimitBytes,
-        generation: (boot ?? settings).generation,
-      })(message, failures, body),
+        sizeLimit: bounceSizeLimitBytes,
+        generation,
+        postmasters: (which) => noticeTargets(which, notices, directory),
+      })(order)
+    },
     times: () => (boot ?? settings).times,
     clock: systemClock,
     log: opened,

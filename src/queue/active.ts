@@ -1,10 +1,14 @@
 import type { Destination, RecipientOutcome } from './ports.ts'
 import type { StoredMessage, StoredRecipient } from './rows.ts'
 
-/** A recipient that will not be tried again, until its bounce is written. */
-export interface Failure {
+/** A recipient and what became of it. */
+export interface Settled {
   readonly recipient: StoredRecipient
   readonly outcome: RecipientOutcome
+}
+
+/** A recipient that will not be tried again, until its bounce is written. */
+export interface Failure extends Settled {
   /** It failed for its age; the outcome is that of the last attempt. */
   readonly expired: boolean
 }
@@ -41,6 +45,10 @@ export class Active {
   /** Why the stored message cannot be trusted; '' if it can. */
   damage = ''
   readonly failures: Failure[] = []
+  /** Recipients of this round whose sender is to be told that they are late. */
+  readonly delays: Settled[] = []
+  /** No attempt is made any more: an operator wants it returned, or its time was up long ago (expiry.ts). */
+  overdue: boolean
 
   constructor(
     message: StoredMessage,
@@ -52,6 +60,7 @@ export class Active {
     this.pulled = from.pulled
     this.body = from.body
     this.enteredMs = from.nowMs
+    this.overdue = message.forcedExpire
   }
 
   get idle(): boolean {

@@ -1,10 +1,10 @@
-import type { NewMessage } from './types.ts'
+import type { Report } from './ports.ts'
 
 /** A recipient that leaves the queue, with what the trace keeps of it. */
 export interface DoneRecipient {
   readonly n: number
   /** 'expired' is bounced for its age; the trace tells them apart. */
-  readonly event: 'sent' | 'bounced' | 'expired'
+  readonly event: 'sent' | 'bounced' | 'expired' | 'expanded'
   readonly address: string
   readonly relay: string
   readonly dsn: string
@@ -30,8 +30,11 @@ export interface MessageChange {
   readonly deferred: readonly DeferredRecipient[]
   /** Why all that is left of it is set aside; '' if it is not. */
   readonly corrupt: string
-  /** The bounce for those in `done` that failed: it enters the queue in the transaction that removes them. */
-  readonly bounce: NewMessage | undefined
+  /**
+   * Each enters the queue in the transaction that removes a recipient that it speaks of or, where it tells of a
+   * delay, marks it as told; and not at all where that was done before, or an operator has deleted them.
+   */
+  readonly reports: readonly Report[]
   /** Whether the message leaves memory with this change. */
   readonly leaves: boolean
 }

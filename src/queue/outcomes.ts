@@ -1,5 +1,5 @@
 import { errorText } from '#src/base/fault.ts'
-import type { Failure } from './active.ts'
+import type { Failure, Settled } from './active.ts'
 import type { DeferredRecipient, DoneRecipient } from './changes.ts'
 import type { RecipientOutcome, Route } from './ports.ts'
 import type { StoredRecipient } from './rows.ts'
@@ -9,6 +9,9 @@ export interface Sorted {
   readonly done: readonly DoneRecipient[]
   readonly deferred: readonly DeferredRecipient[]
   readonly failures: readonly Failure[]
+  /** Those in `done`, and those in `deferred`, with what became of them. */
+  readonly arrivals: readonly Settled[]
+  readonly delays: readonly Settled[]
 }
 
 /** A reply is kept with its recipient until the next attempt: no longer than a reply line may be, continued. */
@@ -29,23 +32,30 @@ export function sortOutcomes(
   const done: DoneRecipient[] = []
   const deferred: DeferredRecipient[] = []
   const failures: Failure[] = []
+  const arrivals: Settled[] = []
+  const delays: Settled[] = []
   for (const recipient of recipients) {
     const outcome =
       byN.get(recipient.n) ?? localDeferral(recipient.n, '4.3.0', 'the attempt ended without an outcome')
     switch (outcome.kind) {
       case 'sent':
-        done.push(doneRecipient(recipient, outcome, 'sent'))
+        done.push(doneRecipient(recipient, outcome, outcome.arrival === 'expanded' ? 'expanded' : 'sent'))
+        arrivals.push({ recipient, outcome })
         break
       case 'bounced':
         failures.push({ recipient, outcome, expired: false })
         break
       case 'deferred':
-        if (delayMs === undefined) failures.push({ recipient, outcome, expired: true })
-        else deferred.push(deferredRecipient(recipient, outcome, nowMs + waitMs(recipient, outcome, delayMs)))
+        if (delayMs === undefined) {
+          failures.push({ recipient, outcome, expired: true })
+        } else {
+          deferred.push(deferredRecipient(recipient, outcome, nowMs + waitMs(recipient, outcome, delayMs)))
+          delays.push({ recipient, outcome })
+        }
         break
     }
   }
-  return { done, deferred, failures }
+  return { done, deferred, failures, arrivals, delays }
 }
 
 /** A mailbox that is full is not emptied within minutes: its first wait, doubled with each attempt. */
@@ -99,10 +109,24 @@ export function noRoute(error: unknown): Route {
 }
 
 /** It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired"). */
-export function expiredRoute(recipient: StoredRecipient): Route {
-  return recipient.lastReply === ''
+export function expiredRoute({ lastReply, lastDsn }: StoredRecipient, forced: boolean): Route {
+  if (lastReply !== '') return { kind: 'deferred', dsn: lastDsn, reason: lastReply }
+  return forced
     ? { kind: 'deferred', dsn: '4.7.0', reason: 'message is administratively expired' }
-    : { kind: 'deferred', dsn: recipient.lastDsn, reason: recipient.lastReply }
+    : { kind: 'deferred', dsn: '4.4.7', reason: 'delivery time expired before an attempt could be made' }
+}
+
+/** RFC 3461 section 5.2.7.3: the address has become others, which are recipients of their own. */
+export function expandedOutcome(n: number): RecipientOutcome {
+  return {
+    n,
+    kind: 'sent',
+    dsn: '2.0.0',
+    reply: 'alias expanded',
+    relay: 'none',
+    source: 'local',
+    arrival: 'expanded',
+  }
 }
 
 function cut(reply: string): string {

@@ -28,6 +28,8 @@ export interface QueuedMessage {
   /** prefix and body together, as mailq shows it. */
   readonly sizeBytes: number
   readonly messageId: string
+  /** See NewMessage. */
+  readonly notice?: boolean
 }
 
 /** The body, read when it is sent: whole where it lay in the row, in blocks where it lies in spool/. */
@@ -95,7 +97,16 @@ export interface RecipientOutcome {
   readonly relay: string
   /** Who gave the reply: 'remote' text goes into a bounce as `Diagnostic-Code: smtp;`. */
   readonly source: 'remote' | 'local'
+  /** Of 'sent'; 'delivered' if not given. */
+  readonly arrival?: Arrival
 }
+
+/**
+ * Who owes the sender a success report (RFC 3461 section 5.2). 'delivered': we, for it is in its mailbox.
+ * 'relayed': we, for the next hop knows of no such reports. 'passed': not we, for the next hop took the parameters.
+ * 'expanded': we, for the address has become others.
+ */
+export type Arrival = 'delivered' | 'relayed' | 'passed' | 'expanded'
 
 /** Carries messages to their next hop: delivery/ implements it. Resolves always; never rejects. */
 export interface Deliverer {
@@ -109,11 +120,37 @@ export interface Deliverer {
   close(): Promise<void>
 }
 
-/** Writes the bounce for recipients that failed for good; undefined where none may be sent (null sender, NOTIFY=NEVER). */
-export type BounceComposer = (
-  message: QueuedMessage,
-  failures: readonly { readonly recipient: QueuedRecipient; readonly outcome: RecipientOutcome }[],
-  body: BodySource,
-) => Promise<NewMessage | undefined>
+/** What there is to say about some recipients of one message. */
+export interface ReportOrder {
+  /** 'failed': for good. 'delayed': it is still tried. 'arrived': see `Arrival`. */
+  readonly kind: 'failed' | 'delayed' | 'arrived'
+  readonly message: QueuedMessage
+  readonly about: readonly ReportSubject[]
+  readonly body: BodySource
+  /** Whether the outcomes are those of an attempt just made, not of an earlier one. */
+  readonly attempted: boolean
+  /** Until when it is tried, wall clock. */
+  readonly retryUntilMs: number
+}
+
+export interface ReportSubject {
+  readonly recipient: QueuedRecipient
+  readonly outcome: RecipientOutcome
+}
+
+/** A notification that is about to be queued. */
+export interface Report {
+  readonly kind: ReportOrder['kind']
+  readonly audience: 'sender' | 'postmaster'
+  /** The recipients that it speaks of, by their `n`. */
+  readonly about: readonly number[]
+  readonly message: NewMessage
+}
+
+/**
+ * Writes the notifications that are due, if any: none to the null sender, none that NOTIFY forbids, copies to
+ * postmaster as notify_classes says.
+ */
+export type ReportComposer = (order: ReportOrder) => Promise<readonly Report[]>
 
 export type Router = (address: string) => Route | Promise<Route>

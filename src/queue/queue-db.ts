@@ -17,8 +17,8 @@ export interface Removed {
 
 export interface Applied {
   readonly removed: Removed | undefined
-  /** Row number of the bounce that came with the change. */
-  readonly bounceSeq: number | undefined
+  /** Row numbers of the reports that came with the change, in their order; undefined where one was not wanted. */
+  readonly reportSeqs: readonly (number | undefined)[]
 }
 
 export type Inserted =
@@ -128,13 +128,13 @@ export class QueueDb implements Disposable {
   }
 
   /** Writes what attempts have made of a message that may meanwhile have been deleted or held. */
-  apply(change: MessageChange, bounceDueMs: number): Applied {
+  apply(change: MessageChange, reportDueMs: number): Applied {
     const s = this.#statements
     const { seq } = change
-    let failedRemoved = false
+    /** Recipients that this change, and none before it, has removed or marked as told. */
+    const news = new Set<number>()
     for (const done of change.done) {
-      const gone = s.deleteRecipient.run(seq, done.n).changes > 0
-      if (gone && done.event !== 'sent') failedRemoved = true
+      if (s.deleteRecipient.run(seq, done.n).changes > 0) news.add(done.n)
       const facts = { to: done.address, relay: done.relay, dsn: done.dsn, reply: done.reply }
       s.insertTrace.run(change.id, change.atMs, done.event, JSON.stringify(facts))
     }
@@ -149,13 +149,25 @@ export class QueueDb implements Disposable {
       const facts = JSON.stringify({ reason: change.corrupt })
       if (aside) s.insertTrace.run(change.id, change.atMs, 'corrupt', facts)
     }
-    let bounceSeq: number | undefined
-    // No bounce for what an operator deleted while it was being tried.
-    if (change.bounce !== undefined && failedRemoved) {
-      const inserted = this.insert(change.bounce, bounceDueMs)
-      if (inserted.kind === 'inserted') bounceSeq = inserted.seq
+    const reportSeqs = this.#insertReports(change, news, reportDueMs)
+    return { removed: change.done.length === 0 ? undefined : this.#removeIfEmpty(seq), reportSeqs }
+  }
+
+  /** No report for what an operator deleted while it was being tried, and no second one about the same. */
+  #insertReports(change: MessageChange, news: Set<number>, dueMs: number): (number | undefined)[] {
+    const s = this.#statements
+    const { seq, id, atMs, reports } = change
+    for (const { kind, about } of reports) {
+      if (kind !== 'delayed') continue
+      for (const n of about) if (s.markDelayTold.run(atMs, seq, n).changes > 0) news.add(n)
     }
-    return { removed: change.done.length === 0 ? undefined : this.#removeIfEmpty(seq), bounceSeq }
+    return reports.map(({ kind, audience, about, message }) => {
+      if (!about.some((n) => news.has(n))) return undefined
+      const inserted = this.insert(message, dueMs)
+      if (inserted.kind !== 'inserted') return undefined
+      s.insertTrace.run(id, atMs, 'reported', JSON.stringify({ kind, audience, report: message.id }))
+      return inserted.seq
+    })
   }
 
   #removeIfEmpty(seq: number): Removed | undefined {
@@ -309,6 +321,9 @@ function prepare(store: Store) {
     deferRecipient: store.prepare(
       `UPDATE recipient SET state = CASE state WHEN 'incoming' THEN 'deferred' ELSE state END,
        due_ms = ?, attempts = ?, last_reply = ?, last_dsn = ? WHERE seq = ? AND n = ?`,
+    ),
+    markDelayTold: store.prepare(
+      'UPDATE recipient SET delay_told_ms = ? WHERE seq = ? AND n = ? AND delay_told_ms = 0',
     ),
     corruptRecipients: store.prepare(`UPDATE recipient SET state = 'corrupt' WHERE seq = ?`),
     hold: store.prepare(

@@ -40,10 +40,14 @@ export class QueueReader implements Disposable {
     return this.#statements.nextDue.get(nowMs)?.due_ms
   }
 
-  /** A message with all its recipients. undefined: it is gone. */
+  /** A message with all its recipients. undefined: it has left the queue, and its recipients with it. */
   load(seq: number): Loaded | Damage | undefined {
     const row = this.#statements.message.get(seq)
-    if (row === undefined) return undefined
+    if (row === undefined) {
+      return this.#statements.recipients.get(seq) === undefined
+        ? undefined
+        : new Damage('the message row is gone')
+    }
     const message = readMessage(row)
     if (message instanceof Damage) return message
     const recipients: StoredRecipient[] = []
@@ -113,7 +117,9 @@ function prepare(store: Store) {
       .prepare<[number], unknown[]>(`SELECT ${MESSAGE_COLUMNS}, expire FROM message WHERE seq = ?`)
       .raw(),
     recipients: store
-      .prepare<[number], unknown[]>(`SELECT ${RECIPIENT_COLUMNS} FROM recipient WHERE seq = ? ORDER BY n`)
+      .prepare<[number], unknown[]>(
+        `SELECT ${RECIPIENT_COLUMNS}, delay_told_ms FROM recipient WHERE seq = ? ORDER BY n`,
+      )
       .raw(),
     body: store.prepare<[number], { bytes: Buffer }>('SELECT bytes FROM body WHERE seq = ?'),
     seqsAfter: store.prepare<[number, number], { seq: number }>(

@@ -21,6 +21,8 @@ export interface StoredMessage extends QueuedMessage {
 
 export interface StoredRecipient extends QueuedRecipient {
   readonly lastDsn: string
+  /** When its sender was told that it is delayed, wall clock; 0: not yet. */
+  readonly delayToldMs: number
 }
 
 /** A value that did not pass, and why. */
@@ -56,6 +58,7 @@ export function messageParams(seq: number, message: NewMessage): MessageParams {
     envid: message.envid,
     origin: message.origin,
     messageId: message.messageId,
+    ...(message.notice === true ? { notice: true } : {}),
   })
   const verdict = JSON.stringify(message.verdict)
   const spool = body.kind === 'spool' ? body.file : null
@@ -90,7 +93,7 @@ export function notifyText(notify: readonly Notify[]): string {
   return notify.length === 0 ? '' : notify.join(',')
 }
 
-const NOTIFY: ReadonlySet<string> = new Set<Notify>(['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'])
+const NOTIFY: ReadonlySet<string> = new Set<Notify>(['NEVER', 'SUCCESS', 'FAILURE', 'DELAY', 'EXPANDED'])
 const STATES: ReadonlySet<string> = new Set<RecipientState>(['incoming', 'deferred', 'hold', 'corrupt'])
 
 export const MESSAGE_COLUMNS =
@@ -160,7 +163,10 @@ export function readMessage(row: readonly unknown[]): StoredMessage | Damage {
   }
 }
 
-type Envelope = Pick<QueuedMessage, 'eightBit' | 'smtpUtf8' | 'ret' | 'envid' | 'origin' | 'messageId'>
+type Envelope = Pick<
+  QueuedMessage,
+  'eightBit' | 'smtpUtf8' | 'ret' | 'envid' | 'origin' | 'messageId' | 'notice'
+>
 
 function parseEnvelope(text: string): Envelope | undefined {
   let value: unknown
@@ -181,7 +187,8 @@ export function readEnvelope(value: unknown): Envelope | undefined {
   if (typeof eightBit !== 'boolean' || typeof smtpUtf8 !== 'boolean' || origin === undefined) return undefined
   if ((ret !== '' && ret !== 'FULL' && ret !== 'HDRS') || !isText(envid) || !isText(messageId))
     return undefined
-  return { eightBit, smtpUtf8, ret, envid, messageId, origin }
+  const envelope: Envelope = { eightBit, smtpUtf8, ret, envid, messageId, origin }
+  return value['notice'] === true ? { ...envelope, notice: true } : envelope
 }
 
 function readOrigin(value: unknown): Origin | undefined {
@@ -199,9 +206,23 @@ function readOrigin(value: unknown): Origin | undefined {
   return { clientAddress, clientPort, clientName, helo, protocol }
 }
 
-/** Reads one recipient row (as an array of its columns). */
+/** Reads one recipient row (as an array of its columns, `delay_told_ms` after those of RECIPIENT_COLUMNS). */
 export function readRecipient(row: readonly unknown[]): StoredRecipient | Damage {
-  const [seq, n, address, original, orcpt, notifyWords, state, dueMs, attempts, lastReply, lastDsn, crc] = row
+  const [
+    seq,
+    n,
+    address,
+    original,
+    orcpt,
+    notifyWords,
+    state,
+    dueMs,
+    attempts,
+    lastReply,
+    lastDsn,
+    crc,
+    told,
+  ] = row
   if (!isCount(seq) || !isCount(n) || !isCount(attempts) || typeof dueMs !== 'number') {
     return new Damage('a number of a recipient row is none')
   }
@@ -214,7 +235,8 @@ export function readRecipient(row: readonly unknown[]): StoredRecipient | Damage
     return new Damage('the checksum of a recipient row does not hold')
   }
   const notify = notifyWords === '' ? [] : notifyWords.split(',').filter(isNotify)
-  return { n, address, original, orcpt, notify, state, dueMs, attempts, lastReply, lastDsn }
+  const delayToldMs = isCount(told) ? told : 0
+  return { n, address, original, orcpt, notify, state, dueMs, attempts, lastReply, lastDsn, delayToldMs }
 }
 
 export function isNotify(word: string): word is Notify {

@@ -8,6 +8,8 @@ export interface RetryTimes {
   readonly maximalQueueLifetimeMs: number
   /** bounce_queue_lifetime, 5 d: the same for mail from the null sender, which is then dropped. */
   readonly bounceQueueLifetimeMs: number
+  /** delay_warning_time: then the sender is told that it is still tried. 0 or absent: never, as in Postfix. */
+  readonly delayWarningMs?: number
 }
 
 export const POSTFIX_TIMES: RetryTimes = {
@@ -15,6 +17,14 @@ export const POSTFIX_TIMES: RetryTimes = {
   maximalBackoffMs: 4_000_000,
   maximalQueueLifetimeMs: 432_000_000,
   bounceQueueLifetimeMs: 432_000_000,
+}
+
+/** When a message has been tried for long enough, wall clock. */
+export function expiresAtMs(
+  { sender, arrivedMs }: { readonly sender: string; readonly arrivedMs: number },
+  times: RetryTimes,
+): number {
+  return arrivedMs + (sender === '' ? times.bounceQueueLifetimeMs : times.maximalQueueLifetimeMs)
 }
 
 /** How long a recipient waits after an attempt that did not succeed; undefined: it has waited long enough. */

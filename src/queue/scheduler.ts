@@ -6,25 +6,19 @@ import { Active } from './active.ts'
 import type { Job } from './active.ts'
 import { bodySource } from './body-source.ts'
 import { SpoolReader } from './spool-reader.ts'
-import type { Action, DeferredRecipient, DoneRecipient, MessageChange } from './changes.ts'
+import type { Action, MessageChange } from './changes.ts'
 import { localFacts } from './delivery-facts.ts'
 import { Destinations } from './destinations.ts'
 import { DuePuller } from './due-puller.ts'
 import { CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
-import {
-  deferredRecipient,
-  doneRecipient,
-  expiredRoute,
-  localDeferral,
-  noRoute,
-  sortOutcomes,
-} from './outcomes.ts'
-import type { BodySource, BounceComposer, Deliverer, RecipientOutcome, Route, Router } from './ports.ts'
+import { expandedOutcome, expiredRoute, localDeferral, noRoute } from './outcomes.ts'
+import type { BodySource, Deliverer, RecipientOutcome, ReportComposer, Route, Router } from './ports.ts'
 import type { DueKey, QueueReader } from './queue-reader.ts'
 import { Damage } from './rows.ts'
 import type { StoredMessage, StoredRecipient } from './rows.ts'
-import { LeapGuard, retryDelayMs } from './schedule.ts'
+import { LeapGuard } from './schedule.ts'
 import type { RetryTimes } from './schedule.ts'
+import { Settlement } from './settlement.ts'
 import type { HandedMessage, WriterListener, WriterPort } from './writer-handle.ts'
 
 export interface SchedulerOptions {
@@ -33,7 +27,7 @@ export interface SchedulerOptions {
   readonly spoolDir: string
   readonly deliverer: Deliverer
   readonly router: Router
-  readonly composeBounce: BounceComposer
+  readonly composeReports: ReportComposer
   /** In force at each attempt: a new generation of settings may have changed them. */
   readonly times: () => RetryTimes
   /** qmgr_message_active_limit: recipients in memory at most, and one message more. */
@@ -57,6 +51,7 @@ export class Scheduler implements WriterListener {
   readonly #waiting = new Destinations<Job>()
   readonly #puller: DuePuller
   readonly #leaps: LeapGuard
+  readonly #settlement: Settlement
   readonly #abort = new AbortController()
   /** Half of the active set is for what is read back, half for new mail (hand-over.ts). */
   readonly #pulledMax: number
@@ -76,6 +71,14 @@ export class Scheduler implements WriterListener {
     const { clock, reader, onStoreError } = options
     this.#pulledMax = Math.max(1, options.activeRecipientsMax / 2)
     this.#leaps = new LeapGuard(clock.nowMs(), clock.monotonicMs())
+    this.#settlement = new Settlement({
+      ...options,
+      leaps: this.#leaps,
+      write: (change) => this.#write(change),
+      body: (entry) => this.#body(entry),
+      begin: (entry) => this.#begin(entry),
+      end: (entry) => this.#end(entry),
+    })
     this.#puller = new DuePuller({
       reader,
       clock,
@@ -145,7 +148,7 @@ export class Scheduler implements WriterListener {
     const recipients: StoredRecipient[] = []
     for (const [n, { address, original, orcpt, notify }] of fresh.entries()) {
       const known = { n, address, original, orcpt, notify }
-      recipients.push({ ...known, state: 'active', dueMs, attempts: 0, lastReply: '', lastDsn: '' })
+      recipients.push({ ...known, state: 'active', dueMs, ...UNTRIED })
     }
     this.#activate(stored, recipients, { pulled: false, body })
   }
@@ -211,10 +214,9 @@ export class Scheduler implements WriterListener {
       return
     }
     const loaded = this.#o.reader.load(seq)
-    if (loaded === undefined || loaded instanceof Damage) {
-      this.#setAside(seq, loaded?.reason ?? 'the message row is gone')
-      return
-    }
+    if (loaded instanceof Damage) this.#setAside(seq, loaded.reason)
+    // undefined: delivered, or deleted by a tool, since the index was read.
+    if (loaded === undefined || loaded instanceof Damage) return
     const nowMs = this.#o.clock.nowMs()
     const due = loaded.recipients.filter(
       (each) => (each.state === 'incoming' || each.state === 'deferred') && each.dueMs <= nowMs,
@@ -229,7 +231,7 @@ export class Scheduler implements WriterListener {
     const id = this.#o.reader.idOf(seq)
     this.#o.log.write('error', 'qmgr.corrupt', { id, seq, reason })
     this.#aside.add(seq)
-    this.#write({ seq, id, done: [], deferred: [], corrupt: reason, bounce: undefined, leaves: true })
+    this.#write({ seq, id, done: [], deferred: [], corrupt: reason, reports: [], leaves: true })
   }
 
   #activate(
@@ -268,9 +270,16 @@ export class Scheduler implements WriterListener {
     this.#begin(entry)
     const groups = new Map<string, { destination: Job['destination']; recipients: StoredRecipient[] }>()
     let asked = false
+    const expanded: StoredRecipient[] = []
     const unroutable: { recipient: StoredRecipient; outcome: RecipientOutcome }[] = []
     for (const recipient of recipients) {
-      const answer = entry.message.forcedExpire ? expiredRoute(recipient) : this.#askRouter(recipient.address)
+      if (recipient.notify.includes('EXPANDED')) {
+        expanded.push(recipient)
+        continue
+      }
+      const answer = entry.overdue
+        ? expiredRoute(recipient, entry.message.forcedExpire)
+        : this.#askRouter(recipient.address)
       asked ||= answer instanceof Promise
       const route = answer instanceof Promise ? await answer : answer
       if (route.kind !== 'destination') {
@@ -297,10 +306,10 @@ export class Scheduler implements WriterListener {
     }
     const local = unroutable.map((each) => each.outcome)
     this.#logLocal(entry, local)
-    this.#ended(
+    this.#settlement.ended(
       entry,
-      unroutable.map((each) => each.recipient),
-      local,
+      [...unroutable.map((each) => each.recipient), ...expanded],
+      [...local, ...expanded.map(({ n }) => expandedOutcome(n))],
     )
     if (groups.size > 0 && asked) this.#pumpSoon()
   }
@@ -362,7 +371,7 @@ export class Scheduler implements WriterListener {
       this.#logLocal(entry, outcomes)
     }
     this.#waiting.alive(destination, this.#o.clock.monotonicMs())
-    this.#ended(entry, recipients, outcomes)
+    this.#settlement.ended(entry, recipients, outcomes)
   }
 
   #body(entry: Active): BodySource {
@@ -382,87 +391,10 @@ export class Scheduler implements WriterListener {
     if (this.#running === 0 && this.#stopping) this.#idle.resolve()
   }
 
-  /** An attempt is over: what became of each recipient is written. */
-  #ended(entry: Active, recipients: readonly StoredRecipient[], outcomes: readonly RecipientOutcome[]): void {
-    const { clock } = this.#o
-    const times = this.#o.times()
-    const nowMs = clock.nowMs()
-    const { message } = entry
-    const ageMs = Math.max(0, nowMs - message.arrivedMs)
-    const delayMs = message.forcedExpire
-      ? undefined
-      : (retryDelayMs(ageMs, message.sender === '', times) ??
-        (this.#leaps.mayExpire(nowMs, clock.monotonicMs()) ? undefined : times.maximalBackoffMs))
-    const sorted = sortOutcomes(recipients, outcomes, nowMs, delayMs)
-    // Of a body that cannot be trusted nothing was delivered and nothing is sent back.
-    const { done, deferred } = entry.damage === '' ? sorted : { done: sorted.done, deferred: [] }
-    if (entry.damage === '') entry.failures.push(...sorted.failures)
-    for (const { dueMs } of deferred) entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
-    this.#end(entry)
-    if (entry.idle) void this.#finish(entry, done, deferred)
-    else if (done.length + deferred.length > 0) this.#write(changeOf(entry, done, deferred))
-  }
-
   /** A job that will not run: its recipients stay on the disk as they are. */
   #unqueue(job: Job): void {
     job.entry.waiting--
-    if (job.entry.idle) void this.#finish(job.entry, [], [])
-  }
-
-  /** The last attempt of this round is over: bounces what failed, and lets the message go. */
-  async #finish(
-    entry: Active,
-    done: readonly DoneRecipient[],
-    deferred: readonly DeferredRecipient[],
-  ): Promise<void> {
-    const { message, failures } = entry
-    let bounce: MessageChange['bounce']
-    let failed: readonly DoneRecipient[] = []
-    let retried: readonly DeferredRecipient[] = []
-    if (failures.length > 0) {
-      this.#begin(entry)
-      try {
-        bounce = await this.#o.composeBounce(message, failures, this.#body(entry))
-        failed = failures.map((each) =>
-          doneRecipient(each.recipient, each.outcome, each.expired ? 'expired' : 'bounced'),
-        )
-      } catch (error) {
-        // The sender must be told some day: tried again later, unless the message itself is damaged.
-        const dueMs = this.#o.clock.nowMs() + this.#o.times().minimalBackoffMs
-        if (entry.damage === '')
-          retried = failures.map((each) => deferredRecipient(each.recipient, each.outcome, dueMs))
-        entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
-        this.#o.log.write('error', 'qmgr.bounced', { id: message.id, reason: errorText(error) })
-      }
-      this.#logBounce(entry, failed.length > 0, bounce?.id)
-      this.#end(entry)
-    }
-    if (entry.damage !== '') {
-      this.#o.log.write('error', 'qmgr.corrupt', { id: message.id, seq: message.seq, reason: entry.damage })
-    }
-    entry.over = true
-    this.#write({
-      ...changeOf(entry, [...done, ...failed], [...deferred, ...retried]),
-      corrupt: entry.damage,
-      bounce,
-      leaves: true,
-    })
-  }
-
-  #logBounce({ message, failures }: Active, composed: boolean, bounceId: string | undefined): void {
-    if (!composed) return
-    if (failures.some((each) => each.expired)) {
-      this.#o.log.write('info', 'qmgr.expired', {
-        id: message.id,
-        from: message.sender,
-        status: 'expired, returned to sender',
-      })
-    }
-    this.#o.log.write('info', 'qmgr.bounced', {
-      id: message.id,
-      nrcpt: failures.length,
-      bounce: bounceId ?? 'none',
-    })
+    this.#settlement.perhapsOver(job.entry, [], [])
   }
 
   #write(change: Omit<MessageChange, 'atMs'>): void {
@@ -482,17 +414,9 @@ export class Scheduler implements WriterListener {
         return { n, address, dueMs, attempts, reply: lastReply, dsn: lastDsn }
       })
       entry.nextDueMs = Math.min(entry.nextDueMs, dueMs)
-      if (entry.idle) void this.#finish(entry, [], later)
-      else this.#write(changeOf(entry, [], later))
+      this.#settlement.perhapsOver(entry, [], later)
     })
   }
 }
 
-function changeOf(
-  entry: Active,
-  done: readonly DoneRecipient[],
-  deferred: readonly DeferredRecipient[],
-): Omit<MessageChange, 'atMs'> {
-  const { seq, id } = entry.message
-  return { seq, id, done, deferred, corrupt: '', bounce: undefined, leaves: false }
-}
+const UNTRIED = { attempts: 0, lastReply: '', lastDsn: '', delayToldMs: 0 }

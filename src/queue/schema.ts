@@ -94,4 +94,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER backlog_left AFTER DELETE ON recipient WHEN old.state <> 'incoming' BEGIN ${leaves}
   END;
   `,
+  // A delay is told once; and age is what the one predicate of expiry asks for, of all messages (expiry.ts).
+  `
+  ALTER TABLE recipient ADD COLUMN delay_told_ms INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX message_age ON message ((sender = ''), arrived_ms, seq);
+  `,
 ]

@@ -6,8 +6,12 @@
  */
 export type RecipientState = 'incoming' | 'active' | 'deferred' | 'hold' | 'corrupt'
 
-/** RFC 3461 section 4.1. An empty list means that the sender said nothing (FAILURE and, by us, DELAY). */
-export type Notify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY'
+/**
+ * RFC 3461 section 4.1. An empty list means that the sender said nothing (FAILURE and, by us, DELAY). EXPANDED is
+ * ours, and no client can say it: this recipient is an address that has become several others, which are
+ * recipients of their own; nothing is delivered to it, and its sender is told so (section 5.2.7.3).
+ */
+export type Notify = 'NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY' | 'EXPANDED'
 
 export interface NewRecipient {
   /** Where it goes, after aliases: local part as given, domain in lower-case A-labels. */
@@ -63,6 +67,8 @@ export interface NewMessage {
   readonly verdict: Readonly<Record<string, unknown>>
   /** Settings generation that it was judged under. */
   readonly generation: number
+  /** A notice to postmaster that we wrote: when it fails it is dropped, and nobody is told (never a third bounce). */
+  readonly notice?: boolean
 }
 
 /**

@@ -178,9 +178,9 @@ export class Writer {
     for (const { removed } of applied) if (removed !== undefined) this.#rest(removed)
     if (durable) spool.flushed()
     events.committed(bytes + GROUP_OVERHEAD_BYTES + submissions.length * MESSAGE_OVERHEAD_BYTES)
-    const bounces = bouncesOf(changes, applied, dueMs)
-    if (fresh.length + bounces.length > 0)
-      events.accepted(bounces.length === 0 ? fresh : [...fresh, ...bounces])
+    const reports = reportsOf(changes, applied, dueMs)
+    if (fresh.length + reports.length > 0)
+      events.accepted(reports.length === 0 ? fresh : [...fresh, ...reports])
     if (changes.length > 0) {
       events.settled(changes.map((change, i) => ({ change, removed: applied[i]?.removed !== undefined })))
     }
@@ -270,7 +270,9 @@ export class Writer {
 
   #step(action: Action, seqs: readonly number[]): number {
     const { db, spool, clock, events } = this.#o
-    if (this.#dead || seqs.length === 0) return 0
+    // Nothing done is no answer here: the tool would tell its user that the messages are gone.
+    if (this.#dead) throw new Error('the queue cannot be written any more')
+    if (seqs.length === 0) return 0
     const nowMs = clock.nowMs()
     const touched: number[] = []
     const removed: Removed[] = []
@@ -305,19 +307,17 @@ class Unfit extends Error {
   }
 }
 
-function bouncesOf(
+function reportsOf(
   changes: readonly MessageChange[],
   applied: readonly Applied[],
   dueMs: number,
 ): Accepted[] {
-  const bounces: Accepted[] = []
-  for (const [i, change] of changes.entries()) {
-    const seq = applied[i]?.bounceSeq
-    if (seq !== undefined && change.bounce !== undefined) {
-      bounces.push({ seq, dueMs, message: change.bounce, head: '' })
-    }
-  }
-  return bounces
+  return changes.flatMap((change, i) =>
+    change.reports.flatMap(({ message }, k) => {
+      const seq = applied[i]?.reportSeqs[k]
+      return seq === undefined ? [] : [{ seq, dueMs, message, head: '' }]
+    }),
+  )
 }
 
 function turn(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { NewRecipient } from '#src/queue/types.ts'
+import type { NewRecipient, Notify } from '#src/queue/types.ts'
 import type { Address } from '#src/mail/address.ts'
 import type { MailParameters } from './parameters.ts'
 
@@ -77,9 +77,20 @@ export function addRecipient(
   rest: Omit<NewRecipient, 'address'>,
 ): void {
   envelope.accepted += 1
+  const before = envelope.recipients.length
+  const several = deliverTo.length > 1 && rest.notify.includes('SUCCESS')
+  const notify = several ? withoutSuccess(rest.notify) : rest.notify
   for (const address of deliverTo) {
     if (envelope.known.has(address)) continue
     envelope.known.add(address)
-    envelope.recipients.push({ address, ...rest })
+    envelope.recipients.push({ address, ...rest, notify })
   }
+  // RFC 3461 section 5.2.7.3: the sender hears that its mail went to several, and not of each, nor who they are.
+  if (several && envelope.recipients.length > before)
+    envelope.recipients.push({ address: rest.original, ...rest, notify: ['EXPANDED'] })
+}
+
+function withoutSuccess(notify: readonly Notify[]): readonly Notify[] {
+  const others = notify.filter((word) => word !== 'SUCCESS')
+  return others.length === 0 ? ['NEVER'] : others
 }

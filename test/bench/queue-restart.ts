@@ -76,7 +76,7 @@ function deferOne(db: QueueDb, made: number, nowMs: number): void {
   const reply = '450 4.2.0 mailbox server is away'
   const deferred = [{ n: 0, address, dueMs, attempts: 3, reply, dsn: '4.2.0' }]
   const { seq } = inserted
-  const base = { seq, id: message.id, atMs: nowMs, corrupt: '', bounce: undefined, leaves: true }
+  const base = { seq, id: message.id, atMs: nowMs, corrupt: '', reports: [], leaves: true }
   db.apply({ ...base, done: [], deferred }, nowMs)
 }
 

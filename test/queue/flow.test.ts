@@ -1,5 +1,14 @@
 import test from 'ava'
-import { FakeDeliverer, newMessage, recipient, rowCounts, scratch, startQueue, until } from './support.ts'
+import {
+  FakeDeliverer,
+  newMessage,
+  recipient,
+  reporting,
+  rowCounts,
+  scratch,
+  startQueue,
+  until,
+} from './support.ts'
 
 /** More than the spare files that client and pool keep, so that some must come again. */
 const ROUNDS = 30
@@ -48,10 +57,10 @@ test('each recipient has its own outcome: sent ones go, deferred ones stay, fail
   })
   await using queue = await startQueue(paths, {
     deliverer,
-    composeBounce: (message, failures) => {
-      bounces.push(...failures.map(({ recipient: { address } }) => address))
-      return Promise.resolve(newMessage({ sender: '', recipients: [recipient(message.sender)] }))
-    },
+    composeReports: reporting(({ message, about }) => {
+      bounces.push(...about.map(({ recipient: { address } }) => address))
+      return newMessage({ sender: '', recipients: [recipient(message.sender)] })
+    }),
   })
   const addresses = ['a@example.test', 'b@example.test', 'c@example.test', 'd@example.test']
   const message = newMessage({ recipients: addresses.map(recipient) })

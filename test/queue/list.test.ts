@@ -33,7 +33,7 @@ function fill(paths: QueuePaths, nowMs: number): void {
       reply === '' ? [] : [{ n, address, dueMs: nowMs + MINUTE_MS, attempts: 1, reply, dsn: '4.0.0' }],
     )
     const { seq } = inserted
-    db.apply({ seq, id, atMs: nowMs, done: [], deferred, corrupt: '', bounce: undefined, leaves: true }, 0)
+    db.apply({ seq, id, atMs: nowMs, done: [], deferred, corrupt: '', reports: [], leaves: true }, 0)
     if (id === 'BBBBBB4') db.transact(false, () => db.act('hold', seq, nowMs))
   }
 }

@@ -9,7 +9,7 @@ const DELAY_MS = 300_000
 function recipient(n: number, attempts: number): StoredRecipient {
   const address = `r${n}@example.test`
   const known = { n, address, original: address, orcpt: '', notify: [], dueMs: 0, attempts }
-  return { ...known, state: 'active', lastReply: '', lastDsn: '' }
+  return { ...known, state: 'active', lastReply: '', lastDsn: '', delayToldMs: 0 }
 }
 
 function deferral(

@@ -11,7 +11,14 @@ import { QueueClient } from '#src/queue/client.ts'
 import { ACTIVE_RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { databasePath, submitSocketPath } from '#src/queue/paths.ts'
-import type { Deliverer, DeliveryRequest, Destination, RecipientOutcome } from '#src/queue/ports.ts'
+import type {
+  Deliverer,
+  DeliveryRequest,
+  Destination,
+  RecipientOutcome,
+  ReportComposer,
+  ReportOrder,
+} from '#src/queue/ports.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { POSTFIX_TIMES } from '#src/queue/schedule.ts'
 import type { RetryTimes } from '#src/queue/schedule.ts'
@@ -31,6 +38,16 @@ export function scratch(): QueuePaths & Disposable & { readonly dir: string } {
 }
 
 let ids = 0
+
+/** A composer of reports that writes what it is told to, one report for all that an order is about. */
+export function reporting(write: (order: ReportOrder) => NewMessage | undefined): ReportComposer {
+  return (order) => {
+    const message = write(order)
+    if (message === undefined) return Promise.resolve([])
+    const about = order.about.map(({ recipient: { n } }) => n)
+    return Promise.resolve([{ kind: order.kind, audience: 'sender', about, message }])
+  }
+}
 
 /** A queue id in Postfix's long form. */
 export function newId(): string {
@@ -169,7 +186,7 @@ export interface Queue extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-export interface QueueChoice extends Partial<Pick<SchedulerOptions, 'router' | 'composeBounce'>> {
+export interface QueueChoice extends Partial<Pick<SchedulerOptions, 'router' | 'composeReports'>> {
   readonly deliverer?: FakeDeliverer
   readonly times?: RetryTimes
   /** The scheduler's; the writer thread goes by the real one. */
@@ -204,7 +221,7 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
     spoolDir: paths.spoolDir,
     deliverer,
     router: choice.router ?? (() => ({ kind: 'destination', destination: DESTINATION })),
-    composeBounce: choice.composeBounce ?? (() => Promise.resolve(undefined)),
+    composeReports: choice.composeReports ?? (() => Promise.resolve([])),
     times: () => choice.times ?? POSTFIX_TIMES,
     activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
     clock: choice.clock ?? systemClock,

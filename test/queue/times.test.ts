@@ -2,7 +2,16 @@ import test from 'ava'
 import type { RetryTimes } from '#src/queue/schedule.ts'
 import { POSTFIX_TIMES } from '#src/queue/schedule.ts'
 import { VirtualClock, settle } from '#test/simulate/virtual-clock.ts'
-import { FakeDeliverer, newMessage, recipient, rowCounts, scratch, startQueue, until } from './support.ts'
+import {
+  FakeDeliverer,
+  newMessage,
+  recipient,
+  reporting,
+  rowCounts,
+  scratch,
+  startQueue,
+  until,
+} from './support.ts'
 import type { Queue, QueueChoice } from './support.ts'
 
 const DEFERRED = { kind: 'deferred', reply: '450 4.2.0 later', dsn: '4.2.0' } as const
@@ -19,11 +28,11 @@ async function startDeferring(paths: ReturnType<typeof scratch>, choice: QueueCh
   const queue = await startQueue(paths, {
     deliverer: new FakeDeliverer(({ message }) => (message.prefix === '' ? {} : DEFERRED)),
     clock,
-    composeBounce: ({ sender }, failures) => {
-      bounces.push({ sender, told: failures.map((each) => each.recipient.address) })
+    composeReports: reporting(({ message: { sender }, about }) => {
+      bounces.push({ sender, told: about.map((each) => each.recipient.address) })
       const bounce = newMessage({ sender: '', recipients: [recipient(sender)], prefix: '' })
-      return Promise.resolve(sender === '' ? undefined : bounce)
-    },
+      return sender === '' ? undefined : bounce
+    }),
     ...choice,
   })
   return { queue, clock, bounces }
@@ -135,10 +144,10 @@ test('a router that fails defers, and one that refuses bounces, without a delive
       if (address.startsWith('rejects')) return Promise.reject(new Error('directory is away'))
       return Promise.resolve({ kind: 'bounced', dsn: '5.1.2', reason: 'no such host' })
     },
-    composeBounce: (_, failures) => {
-      bounced.push(...failures.map((each) => each.recipient.address))
-      return Promise.resolve(undefined)
-    },
+    composeReports: reporting(({ about }) => {
+      bounced.push(...about.map((each) => each.recipient.address))
+      return undefined
+    }),
   })
   const addresses = ['throws@example.test', 'rejects@example.test', 'nowhere@example.test']
   t.is(await queue.client.submit(newMessage({ recipients: addresses.map(recipient) })), 'queued')

@@ -33,7 +33,7 @@ function fill(queueDir: string): void {
       id,
       atMs: T0 + i * DAY_MS + 1000,
       corrupt: '',
-      bounce: undefined,
+      reports: [],
       leaves: true,
     }
     const [address = ''] = to

@@ -17,7 +17,7 @@ import { Writer } from '#src/queue/writer.ts'
 import { readSubmission } from '#src/queue/submission.ts'
 import type { NewMessage, SubmitOutcome } from '#src/queue/types.ts'
 import { openStore } from '#src/store/sqlite.ts'
-import { newMessage, recipient } from '#test/queue/support.ts'
+import { newMessage, recipient, reporting } from '#test/queue/support.ts'
 import type { Random } from '#test/support/random.ts'
 import { VirtualClock, settle } from './virtual-clock.ts'
 
@@ -219,18 +219,16 @@ class Life {
       spoolDir: join(dir, 'spool'),
       deliverer: this.#peer,
       router: (address) => route(address, random, weather()),
-      composeBounce: (message, failures) => {
-        if (!message.sender.startsWith('m')) return Promise.resolve(undefined)
-        const told = failures.map((each) => each.recipient.address).join(' ')
-        return Promise.resolve(
-          newMessage({
-            arrivedMs: clock.nowMs(),
-            sender: '',
-            recipients: [recipient(`bounce@d0.example.test`)],
-            verdict: { told },
-          }),
-        )
-      },
+      composeReports: reporting(({ message, about }) => {
+        if (!message.sender.startsWith('m')) return undefined
+        const told = about.map((each) => each.recipient.address).join(' ')
+        return newMessage({
+          arrivedMs: clock.nowMs(),
+          sender: '',
+          recipients: [recipient(`bounce@d0.example.test`)],
+          verdict: { told },
+        })
+      }),
       times: () => POSTFIX_TIMES,
       activeRecipientsMax: options.activeMax,
       clock,
