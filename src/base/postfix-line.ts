@@ -58,25 +58,18 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
         : [`${word(f['id'])}: sender non-delivery notification: ${word(f['bounce'])}`],
   ],
   [
-    'smtpd.lost',
-    (f: Facts) => [`lost connection after ${word(f['command'])} (${word(f['bytes'])} bytes) from ${peer(f)}`],
-  ],
-])
-
-function peer(facts: Facts): string {
-  [
     'qmgr.report',
     (f: Facts) => [
       `${word(f['id'])}: ${word(f['audience'])} ${REPORTS.get(f['kind']) ?? 'notification'}: ${word(f['report'])}`,
     ],
   ],
   ['qmgr.discarded', (f: Facts) => [`${word(f['id'])}: ${word(f['reason'])}`]],
-  return `${word(facts['name'] ?? 'unknown')}[${word(facts['client'])}]`
-}
+  [
+    'smtpd.lost',
+    (f: Facts) => [`lost connection after ${word(f['command'])} (${word(f['bytes'])} bytes) from ${peer(f)}`],
+  ],
+])
 
-function envelope(facts: Facts): string {
-  const to = facts['to'] === undefined ? '' : ` to=<${word(facts['to'])}>`
-  return `from=<${word(facts['from'] ?? '')}>${to} proto=${word(facts['proto'] ?? 'SMTP')} helo=<${word(facts['helo'] ?? '')}>`
 /** As bounce(8) names them. */
 const REPORTS: ReadonlyMap<Fact, string> = new Map([
   ['failed', 'non-delivery notification'],
@@ -84,6 +77,13 @@ const REPORTS: ReadonlyMap<Fact, string> = new Map([
   ['arrived', 'delivery status notification'],
 ])
 
+function peer(facts: Facts): string {
+  return `${word(facts['name'] ?? 'unknown')}[${word(facts['client'])}]`
+}
+
+function envelope(facts: Facts): string {
+  const to = facts['to'] === undefined ? '' : ` to=<${word(facts['to'])}>`
+  return `from=<${word(facts['from'] ?? '')}>${to} proto=${word(facts['proto'] ?? 'SMTP')} helo=<${word(facts['helo'] ?? '')}>`
 }
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for

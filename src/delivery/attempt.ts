@@ -1,9 +1,9 @@
 import { isIP } from 'node:net'
+import { withArrival } from './arrival.ts'
 import { readContentFacts } from './body.ts'
 import { needsContentFacts, plan } from './envelope.ts'
 import { localResult } from './failure.ts'
 import { NO_CAPABILITIES } from './handshake.ts'
-import type { Capabilities } from './handshake.ts'
 import { isNeedless } from './tls-policy.ts'
 import { Transaction } from './transaction.ts'
 import type { Clock } from '#src/base/clock.ts'
@@ -18,8 +18,7 @@ import type { Pool } from './pool.ts'
 import type { Credentials } from './credentials.ts'
 import type { Candidate, DeliveryPlan } from './routing/candidates.ts'
 import type { DeliverySettings } from './settings.ts'
-import type { TlsRecorder } from './tls-outcome.ts'
-import type { TlsDecision, TlsTarget } from './tls-policy.ts'
+import type { TlsTarget } from './tls-policy.ts'
 import type { TlsPolicy } from './tls.ts'
 
 /** Looks up where a destination can be reached, with whatever DNS says at this moment. Never rejects. */
@@ -27,8 +26,8 @@ export type Planner = (destination: Destination, signal: AbortSignal) => Promise
 
 /** What has to be true of TLS at one address, and whom we say that we are there; or why it may not be used now. */
 export type Security =
-  | (Extract<TlsDecision, { kind: 'use' }> & { readonly credentials: Credentials | undefined })
-  | Extract<TlsDecision, { kind: 'deferred' }>
+  | { readonly kind: 'use'; readonly policy: TlsPolicy; readonly credentials: Credentials | undefined }
+  | { readonly kind: 'deferred'; readonly dsn: string; readonly reason: string }
 
 /** Never rejects. */
 export type Secure = (target: TlsTarget, protocol: 'lmtp' | 'smtp', signal: AbortSignal) => Promise<Security>
@@ -49,7 +48,6 @@ export interface AttemptContext {
   /** Our own names, as far as they matter where SMTP is spoken at that address. */
   readonly ownNames: (candidate: Candidate) => ReadonlySet<string> | undefined
   readonly secure: Secure
-  readonly recordTls: TlsRecorder
   readonly settings: () => DeliverySettings
   readonly alarms: Alarms
   readonly clock: Clock
@@ -439,25 +437,6 @@ function ofOurMaking(
 }
 
 const NO_HOP: Security = { kind: 'deferred', dsn: '4.3.0', reason: 'an address without a hop' }
-
-/**
- * RFC 3461 section 5.2: who owes a success report for what this peer took. A mailbox server is the end of the way;
- * what goes on over SMTP is the next hop's to tell of if it was given the parameters.
- */
-function withArrival(
-  results: ReadonlyMap<number, Result>,
-  protocol: Destination['protocol'],
-  { dsn }: Capabilities,
-): ReadonlyMap<number, Result> {
-  if (protocol === 'lmtp') return results
-  const arrival = dsn ? 'passed' : 'relayed'
-  return new Map(
-    Array.from(results, ([index, result]) => [
-      index,
-      result.kind === 'sent' ? { ...result, arrival } : result,
-    ]),
-  )
-}
 
 /** Not where the message may have been taken, and not where it is we who cannot go on. */
 function mayGoOn(transaction: Transaction): boolean {
