@@ -11,7 +11,10 @@ export const QUEUE_OPTIONS = [
   'recipient',
   'recipient-domain',
   'client',
+  'subject',
+  'verdict',
   'reason',
+  'reply',
   'older-than',
   'newer-than',
 ] as const
@@ -40,7 +43,11 @@ export function queueFilter(values: ReadonlyMap<string, string>, nowMs: number):
     ['recipient', 'recipient'],
     ['recipient-domain', 'recipientDomain'],
     ['client', 'client'],
+    ['subject', 'subject'],
+    ['verdict', 'verdict'],
     ['reason', 'reason'],
+    // As `postern trace` calls it.
+    ['reply', 'reason'],
   ] as const
   for (const [option, key] of texts) {
     const value = values.get(option)

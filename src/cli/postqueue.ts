@@ -50,7 +50,7 @@ async function perform(mode: Given['options'][number], given: Given): Promise<nu
       await queue.act('flush', [mode.value])
       break
     default:
-      await queue.act('flush', null, siteFilter(mode.value))
+      await queue.act('flush', null, { filter: siteFilter(mode.value) })
   }
   return EX.ok
 }

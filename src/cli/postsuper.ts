@@ -4,7 +4,7 @@ import { QUEUES } from '#src/queue/list-filter.ts'
 import type { RecipientState } from '#src/queue/types.ts'
 import { getopt, lastOf } from './getopt.ts'
 import type { QueueAccess } from './queue-access.ts'
-import { inputLines, isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
+import { caller, inputLines, isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
 
 const USAGE =
   'usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] [-s (structure fix)] [-S (redundant structure fix)][-v (verbose)] [queue...]'
@@ -72,8 +72,10 @@ function queueNamed(word: string): RecipientState {
 
 async function onAll(queue: QueueAccess, verb: Verb, named: readonly RecipientState[]): Promise<number> {
   const filter: QueueFilter = { queues: named.length > 0 ? named : verb.queues }
+  const why = { by: caller(), note: 'postsuper' }
   let most = 0
-  for (const action of verb.actions) most = Math.max(most, (await queue.act(action, null, filter)).count)
+  for (const action of verb.actions)
+    most = Math.max(most, (await queue.act(action, null, { filter, why })).count)
   return most
 }
 
@@ -107,9 +109,10 @@ async function onBatch(
   filter: QueueFilter,
 ): Promise<number> {
   let most = 0
+  const why = { by: caller(), note: 'postsuper' }
   const missing = new Set<string>()
   for (const action of verb.actions) {
-    const done = await queue.act(action, ids, filter)
+    const done = await queue.act(action, ids, { filter, why })
     most = Math.max(most, done.count)
     for (const id of done.missing) missing.add(id)
   }

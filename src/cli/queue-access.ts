@@ -6,21 +6,26 @@ import { systemClock } from '#src/base/clock.ts'
 import { Fault, errorCode } from '#src/base/fault.ts'
 import { memoryLog } from '#src/base/log.ts'
 import { isRecord } from '#src/net/frames.ts'
-import type { Action, ActionResult } from '#src/queue/changes.ts'
+import type { Action, ActionResult, ActionWhy } from '#src/queue/changes.ts'
+import { NO_WHY } from '#src/queue/changes.ts'
 import { answers } from '#src/queue/control-requests.ts'
 import type { QueueTools, Request } from '#src/queue/control-requests.ts'
 import { ACTION_IDS_MAX, PAGE_BYTES } from '#src/queue/limits.ts'
+import { isEmptyFilter } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
+import { NONE_ACTIVE } from '#src/queue/listing.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
 import { QUEUE_LOCK, controlSocketPath, databasePath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { QueueDb } from '#src/queue/queue-db.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
+import { MIGRATIONS } from '#src/queue/schema.ts'
 import { SpoolPool } from '#src/queue/spool-pool.ts'
 import { TraceIndex } from '#src/queue/trace-index.ts'
 import { searchNow } from '#src/queue/trace-search.ts'
 import { Writer } from '#src/queue/writer.ts'
 import { acquireLock } from '#src/store/lock.ts'
+import { schemaVersion } from '#src/store/migrate.ts'
 import { openStore } from '#src/store/sqlite.ts'
 
 /** The queue as the tools reach it: through the daemon where one runs, in the file itself where none does. */
@@ -28,9 +33,14 @@ export interface QueueAccess extends AsyncDisposable {
   readonly running: boolean
   list(filter?: QueueFilter, limit?: number): AsyncIterable<ListedMessage>
   /** `null` is ALL, or all that the filter means. */
-  act(action: Action, ids: readonly string[] | null, filter?: QueueFilter): Promise<ActionResult>
+  act(action: Action, ids: readonly string[] | null, which?: Which): Promise<ActionResult>
   /** Any other request (control-requests.ts). Throws an Error with the words of the one who refuses it. */
   ask(request: Request): AsyncIterable<Record<string, unknown>>
+}
+
+export interface Which {
+  readonly filter?: QueueFilter
+  readonly why?: ActionWhy
 }
 
 /**
@@ -46,12 +56,7 @@ export async function openQueue(paths: QueuePaths): Promise<QueueAccess> {
   const path = controlSocketPath(paths.runDir)
   const untilMs = systemClock.monotonicMs() + OPEN_WAIT_MS
   for (;;) {
-    if (await isServed(path))
-      return accessOver(
-        true,
-        (request) => askDaemon(path, request),
-        () => Promise.resolve(),
-      )
+    if (await isServed(path)) return runningAccess(paths, path)
     try {
       return await openFile(paths)
     } catch (error) {
@@ -80,6 +85,56 @@ function dial(path: string): Promise<Socket> {
   })
 }
 
+/**
+ * Beside a daemon: what only looks is answered here, from the file over a connection that cannot write, so that a
+ * listing of a million messages costs the daemon nothing and its deliveries go on; all else is asked of the daemon.
+ */
+function runningAccess(paths: QueuePaths, path: string): QueueAccess {
+  const reader = readerOf(paths)
+  const daemon = (request: Request) => askDaemon(path, request)
+  const tools: QueueTools | undefined = reader && {
+    reader,
+    spoolDir: paths.spoolDir,
+    active: () => activeOf(daemon),
+    act: () => Promise.reject(new Error('only the daemon acts')),
+    log: memoryLog(),
+    search: () => Promise.reject(new Error('only the daemon searches')),
+  }
+  const ask = (request: Request) =>
+    tools !== undefined && LOOKING.has(String(request['op'])) ? records(request, tools) : daemon(request)
+  return accessOver(true, ask, () => Promise.resolve(reader?.[Symbol.dispose]()))
+}
+
+/** Requests that only look. */
+const LOOKING: ReadonlySet<string> = new Set([
+  'list',
+  'shape',
+  'queues',
+  'domains',
+  'show',
+  'body',
+  'resolve',
+])
+
+/** undefined where the daemon is of another release than we are, or its file cannot be read by us. */
+function readerOf(paths: QueuePaths): QueueReader | undefined {
+  let store: ReturnType<typeof openStore> | undefined
+  try {
+    store = openStore(databasePath(paths.queueDir), { readonly: true })
+    if (schemaVersion(store) === MIGRATIONS.length) return new QueueReader(store)
+  } catch {
+    // The daemon can, or says why it cannot either.
+  }
+  store?.close()
+  return undefined
+}
+
+async function activeOf(daemon: (request: Request) => AsyncIterable<Record<string, unknown>>) {
+  for await (const { active } of daemon({ op: 'active' }))
+    if (Array.isArray(active)) return new Set(active.map(Number))
+  return NONE_ACTIVE
+}
+
 /** What both ways have in common: only who answers differs. */
 function accessOver(
   running: boolean,
@@ -93,30 +148,47 @@ function accessOver(
     }
     throw new Error('the queue manager gave no answer')
   }
+  async function* list(filter: QueueFilter = {}, limit?: number): AsyncGenerator<ListedMessage> {
+    for await (const answer of ask({ op: 'list', filter, limit })) {
+      if (answer['end'] === true) return
+      if (isListed(answer)) yield answer
+    }
+    throw new Error('the queue manager broke off in the middle of the list')
+  }
+  /** Whatever the filter means is looked for here, and asked for by its ids. */
+  async function* found(filter: QueueFilter): AsyncGenerator<string[]> {
+    let ids: string[] = []
+    for await (const { id } of list(filter)) {
+      ids.push(id)
+      if (ids.length < ACTION_IDS_MAX) continue
+      yield ids
+      ids = []
+    }
+    if (ids.length > 0) yield ids
+  }
   return {
     running,
     ask,
-    async *list(filter = {}, limit) {
-      for await (const answer of ask({ op: 'list', filter, limit })) {
-        if (answer['end'] === true) return
-        if (isListed(answer)) yield answer
-      }
-      throw new Error('the queue manager broke off in the middle of the list')
-    },
-    async act(action, ids, filter = {}) {
-      if (ids === null) return await actOnce({ op: 'act', action, ids, filter })
+    list,
+    async act(action, ids, { filter = {}, why = NO_WHY } = {}) {
+      const request = { op: 'act', action, filter, ...why }
+      if (ids === null && isEmptyFilter(filter)) return await actOnce({ ...request, ids })
       let count = 0
       const missing: string[] = []
-      for (let i = 0; i < ids.length; i += ACTION_IDS_MAX) {
-        const some = ids.slice(i, i + ACTION_IDS_MAX)
-        const part = await actOnce({ op: 'act', action, ids: some, filter })
+      for await (const some of ids === null ? found(filter) : slices(ids)) {
+        const part = await actOnce({ ...request, ids: some })
         count += part.count
-        missing.push(...part.missing)
+        // What has gone since it was found is nobody's mistake.
+        if (ids !== null) missing.push(...part.missing)
       }
       return { count, missing }
     },
     [Symbol.asyncDispose]: close,
   }
+}
+
+function* slices(ids: readonly string[]): Generator<readonly string[]> {
+  for (let at = 0; at < ids.length; at += ACTION_IDS_MAX) yield ids.slice(at, at + ACTION_IDS_MAX)
 }
 
 /** Through the daemon. */
@@ -177,8 +249,8 @@ async function openFile(paths: QueuePaths): Promise<QueueAccess> {
   const tools: QueueTools = {
     reader,
     spoolDir: paths.spoolDir,
-    isActive: () => false,
-    act: (action, ids) => writer.act(action, ids === null ? { kind: 'all' } : { kind: 'ids', ids }),
+    active: () => NONE_ACTIVE,
+    act: (action, ids, why) => writer.act(action, ids === null ? { kind: 'all' } : { kind: 'ids', ids }, why),
     log,
     search: (filter, limit) => {
       using index = new TraceIndex(paths.queueDir)
@@ -208,7 +280,7 @@ function nothingYet(paths: QueuePaths): QueueAccess {
   const tools: QueueTools = {
     reader: new QueueReader(db.store),
     spoolDir: paths.spoolDir,
-    isActive: () => false,
+    active: () => NONE_ACTIVE,
     act: (_, ids) => Promise.resolve({ count: 0, missing: ids ?? [] }),
     log: memoryLog(),
     search: () => Promise.resolve({ ids: [], complete: true }),

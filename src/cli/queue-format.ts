@@ -1,4 +1,4 @@
-import type { ListedMessage } from '#src/queue/listing.ts'
+import type { ListedMessage, ListedRecipient } from '#src/queue/listing.ts'
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
@@ -26,27 +26,31 @@ export const MAILQ_HEADER = columns(
 /** Where a reason ends: column 78, or later where it is longer. */
 const REASON_WIDTH = 76
 
-/** One message as `postqueue -p` shows it, with the empty line after it. */
+/**
+ * One message as `postqueue -p` shows it, with the empty line after it. As Postfix has it: `*` is active, `!` held, `#`
+ * forced to expire; who has a reason comes first, and a reason is said where it differs from the one before.
+ */
 export function mailqEntry(message: ListedMessage): string {
   const mark = message.queue === 'active' ? '*' : message.queue === 'hold' ? '!' : ''
+  const id = printable(message.id) + mark + (message.forcedExpire ? '#' : '')
   const sender = message.sender === '' ? NULL_SENDER : printable(message.sender)
-  const time = mailqTime(message.arrivedMs)
-  const lines = [columns(printable(message.id) + mark, String(message.sizeBytes), time, sender)]
-  let reason = ''
-  for (const recipient of message.recipients.toSorted(byReason)) {
-    if (recipient.reason !== reason) {
-      reason = recipient.reason
-      const text = printable(reason)
-      lines.push(`${' '.repeat(Math.max(0, REASON_WIDTH - text.length))}(${text})`)
+  const lines = [columns(id, String(message.sizeBytes), mailqTime(message.arrivedMs), sender)]
+  let last = ''
+  for (const { address, reason } of byReason(message)) {
+    if (reason !== last) {
+      last = reason
+      const text = reason === '' ? 'reason unavailable' : printable(reason)
+      lines.push(`${' '.repeat(Math.max(0, REASON_WIDTH - Buffer.byteLength(text)))}(${text})`)
     }
-    lines.push(columns('', '', '', printable(recipient.address)))
+    lines.push(columns('', '', '', printable(address)))
   }
   return `${lines.join('\n')}\n\n`
 }
 
-/** Recipients with one reason stand under it together; those without one come first. */
-function byReason(a: { readonly reason: string }, b: { readonly reason: string }): number {
-  return a.reason < b.reason ? -1 : a.reason > b.reason ? 1 : 0
+/** Postfix has thrown away the reasons of what is active, and lists who has one before who has none. */
+function byReason({ recipients }: ListedMessage): readonly ListedRecipient[] {
+  const shown = recipients.map((each) => (each.state === 'active' ? { ...each, reason: '' } : each))
+  return [...shown.filter(({ reason }) => reason !== ''), ...shown.filter(({ reason }) => reason === '')]
 }
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
@@ -65,7 +69,7 @@ export function mailqSummary(messages: number, bytes: number): string {
   return `-- ${Math.floor(bytes / 1024)} Kbytes in ${messages} Request${messages === 1 ? '' : 's'}.\n`
 }
 
-/** One message as `postqueue -j` shows it, and one field more per recipient: its own state. */
+/** One message as `postqueue -j` shows it, and more: who brought it, what was found, each recipient's own state. */
 export function queueJson(message: ListedMessage): string {
   return `${JSON.stringify({
     queue_name: message.queue,
@@ -74,31 +78,40 @@ export function queueJson(message: ListedMessage): string {
     message_size: message.sizeBytes,
     forced_expire: message.forcedExpire,
     sender: message.sender === '' ? NULL_SENDER : message.sender,
-    recipients: message.recipients.map(({ address, reason, state }) => ({
+    client_address: message.clientAddress,
+    client_name: message.clientName,
+    subject: message.subject,
+    verdict: message.verdict,
+    recipients: message.recipients.map(({ address, original, reason, state, failed }) => ({
+      orig_address: original,
       address,
-      ...(reason === '' ? {} : { delay_reason: reason }),
+      ...(reason === '' ? {} : { [failed ? 'bounce_reason' : 'delay_reason']: reason }),
       state,
     })),
   })}\n`
 }
 
-/** One message byte for byte as `postqueue -j` writes it (Postfix 3.7). */
+/** One message as `postqueue -j` writes it (Postfix 3.11: `orig_address`, and `bounce_reason` of who has failed). */
 export function postqueueJson(message: ListedMessage): string {
-  const recipients = message.recipients.map(({ address, reason }) =>
-    reason === ''
-      ? `{"address": ${JSON.stringify(address)}}`
-      : `{"address": ${JSON.stringify(address)}, "delay_reason": ${JSON.stringify(reason)}}`,
-  )
+  const recipients = byReason(message).map(({ address, original, reason, failed }) => {
+    const known = `"orig_address": ${jsonText(original)}, "address": ${jsonText(address)}`
+    if (reason === '') return `{${known}}`
+    return `{${known}, "${failed ? 'bounce_reason' : 'delay_reason'}": ${jsonText(reason)}}`
+  })
   const fields = [
-    `"queue_name": ${JSON.stringify(message.queue)}`,
-    `"queue_id": ${JSON.stringify(message.id)}`,
+    `"queue_name": ${jsonText(message.queue)}`,
+    `"queue_id": ${jsonText(message.id)}`,
     `"arrival_time": ${Math.floor(message.arrivedMs / 1000)}`,
     `"message_size": ${message.sizeBytes}`,
     `"forced_expire": ${message.forcedExpire}`,
-    `"sender": ${JSON.stringify(message.sender === '' ? NULL_SENDER : message.sender)}`,
+    `"sender": ${jsonText(message.sender === '' ? NULL_SENDER : message.sender)}`,
     `"recipients": [${recipients.join(', ')}]`,
   ]
   return `{${fields.join(', ')}}\n`
+}
+
+function jsonText(text: string): string {
+  return JSON.stringify(printable(text))
 }
 
 /** One message on a line: state, id, size, time, sender, recipients. */

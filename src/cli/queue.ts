@@ -1,9 +1,8 @@
 import type { Action } from '#src/queue/changes.ts'
-import type { QueueAccess } from './queue-access.ts'
+import type { QueueAccess, Which } from './queue-access.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { isRecord } from '#src/net/frames.ts'
-import type { QueueFilter } from '#src/queue/list-filter.ts'
 import { QUEUE_OPTIONS, queueFilter } from './filters.ts'
 import { configOf, noWords, readOptions } from './options.ts'
 import type { Options } from './options.ts'
@@ -12,6 +11,7 @@ import { openQueue } from './queue-access.ts'
 import { printable, queueJson, queueLine } from './queue-format.ts'
 import { queuePathsOf } from './queue-paths.ts'
 import { show } from './queue-show.ts'
+import { caller } from './tool.ts'
 import { limitOf } from './trace.ts'
 import { UsageError } from './usage.ts'
 
@@ -27,7 +27,7 @@ const ACTIONS: ReadonlyMap<string, { readonly action: Action; readonly done: str
 
 /** `postern queue list|show|domains|delete|hold|release|requeue|flush|expire`; resolves to the exit code. */
 export async function queue(args: readonly string[]): Promise<number> {
-  const options = readOptions(args, ['json'], [...QUEUE_OPTIONS, 'limit'])
+  const options = readOptions(args, ['json'], [...QUEUE_OPTIONS, 'limit', 'note'])
   const [verb, ...ids] = options.words
   const rest = { ...options, words: ids }
   if (verb === 'list') return await list(rest)
@@ -39,6 +39,7 @@ export async function queue(args: readonly string[]): Promise<number> {
       'say what to do with the queue: list, show, domains, delete, hold, release, requeue, flush or expire',
     )
   }
+  const why = { by: caller(), note: options.values.get('note') ?? '' }
   if (options.flags.has('json') || options.values.has('limit'))
     throw new UsageError('--json and --limit are for "queue list"')
   const filter = queueFilter(options.values, systemClock.nowMs())
@@ -46,7 +47,7 @@ export async function queue(args: readonly string[]): Promise<number> {
   if (ids.length === 0 && !filtered)
     throw new UsageError(`say which messages to ${verb}: ids, ALL, or --recipient-domain, …`)
   await using access = await openQueue(queuePathsOf(configOf(options)))
-  const { text, code } = await act(access, known, ids.length === 0 ? ['ALL'] : ids, filter)
+  const { text, code } = await act(access, known, ids.length === 0 ? ['ALL'] : ids, { filter, why })
   process.stderr.write(text)
   return code
 }
@@ -93,13 +94,13 @@ export async function act(
   access: Pick<QueueAccess, 'act'>,
   { action, done }: { readonly action: Action; readonly done: string },
   ids: readonly string[],
-  filter: QueueFilter = {},
+  which: Which = {},
 ): Promise<{ readonly text: string; readonly code: number }> {
   if (ids.includes('ALL') && ids.length > 1) throw new UsageError('ALL stands alone')
   const { count, missing } = await access.act(
     action,
     ids[0] === 'ALL' ? null : [...new Set(ids.map(bareId))],
-    filter,
+    which,
   )
   const lines = missing.map((id) => `postern: ${id}: no such message in the queue\n`)
   lines.push(`postern: ${done}: ${count} message${count === 1 ? '' : 's'}\n`)

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
@@ -44,6 +45,16 @@ export async function runTool(name: string, tool: () => Promise<number>, failure
   } catch (error) {
     process.stderr.write(`${name}: fatal: ${errorText(error)}\n`)
     return error instanceof ToolError ? error.code : failure
+  }
+}
+
+/** Who calls, for the trace of what is done. */
+export function caller(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A number without a name: a container, for one.
+    return String(process.getuid?.() ?? '')
   }
 }
 

@@ -19,7 +19,8 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   queue domains          recipients that wait, by domain and state
   queue delete|hold|release|requeue|flush|expire ID…|ALL|WHICH
     WHICH: --queue NAME[,…] --sender A --sender-domain D --recipient A --recipient-domain D --client IP|NAME
-           --reason TEXT --older-than 2h --newer-than 3d; all that is given must hold
+           --subject TEXT --verdict WORD --reply TEXT --older-than 2h --newer-than 3d; all that is given must hold
+    --note TEXT          why: kept in the trace of each message, with who did it
   trace ID…|--sender A --recipient A --client C --subject TEXT --verdict WORD --reply TEXT --since T --until T
                          the whole life of messages, those that are gone too [--limit N] [--json]
 

@@ -181,7 +181,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     search: (filter, limit) => trace.search(filter, limit),
     spoolDir: settings.spoolDir,
     writer,
-    isActive: (seq) => scheduler.isActive(seq),
+    active: () => scheduler.active,
     log: opened,
   })
   return { lock, writer, reader, routing, deliverer, scheduler, control, trace }

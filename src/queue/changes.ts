@@ -44,6 +44,14 @@ export type Action = 'delete' | 'hold' | 'release' | 'requeue' | 'flush' | 'expi
 
 export const ACTIONS: readonly Action[] = ['delete', 'hold', 'release', 'requeue', 'flush', 'expire']
 
+/** Who wanted it, and in whose words why; '' where that was not said. Kept in the trace of each message. */
+export interface ActionWhy {
+  readonly by: string
+  readonly note: string
+}
+
+export const NO_WHY: ActionWhy = { by: '', note: '' }
+
 export interface ActionResult {
   /** Messages that were changed. */
   readonly count: number

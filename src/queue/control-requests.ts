@@ -1,38 +1,45 @@
 import { systemClock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import { ACTIONS } from './changes.ts'
-import type { Action, ActionResult } from './changes.ts'
+import type { Action, ActionResult, ActionWhy } from './changes.ts'
 import { ACTION_IDS_MAX, ACTION_STEP, LIST_PAGE } from './limits.ts'
 import { findPages } from './list-find.ts'
-import { matches, readFilter } from './list-filter.ts'
+import { isEmptyFilter, matches, readFilter } from './list-filter.ts'
 import type { QueueFilter } from './list-filter.ts'
 import { bodyBlocks, insideOf } from './list-inside.ts'
+import { idsLike } from './list-ids.ts'
 import { SHAPE_BUCKETS_MAX, countDomains, countQueues, shape } from './list-shape.ts'
-import { listOne, listPage } from './listing.ts'
-import type { IsActive } from './listing.ts'
+import { listOne, listPage, listSeqs } from './listing.ts'
+import type { ActiveSeqs } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
 import { Damage, isCount, isText } from './rows.ts'
 import { readTraceFilter } from './trace-document.ts'
 import type { TraceSearch } from './trace-search.ts'
 
 /**
- * What the tools can ask of the queue, the same whether qmgr answers over its socket or the tool itself does with the
- * file. A request is a JSON object, an answer one or several; between two of them mail goes on.
+ * What the tools can ask of the queue. qmgr answers all of it over its socket; what only looks, a tool answers itself
+ * from the file, with the list of what is in memory that qmgr gives it (cli/queue-access.ts), so that a listing of a
+ * million messages costs qmgr nothing. A request is a JSON object, an answer one or several; between two of them mail
+ * goes on.
  *
  *     {"op":"list","filter":{…},"limit":100}          a line per message, then {"end":true}
- *     {"op":"act","action":"hold","ids":["…"]|null}   {"count":1,"missing":[]}; null is ALL, or all of "filter"
+ *     {"op":"act","action":"hold","ids":["…"]|null}   {"count":1,"missing":[]}; null is ALL, or all of "filter";
+ *                                                     "note" and "by" are kept in the trace
  *     {"op":"show","id":"…"}                          {"message":…,"envelope":…,"recipients":[…],"trace":[…]}
  *     {"op":"body","id":"…"}                          {"message":…,"inside":…,…}, {"chunk":"base64"}…, {"end":true}
  *     {"op":"shape","filter":{…},…}                   {"rows":[["TOTAL",[3,1,…]],…]}
  *     {"op":"trace","filter":{…},"limit":20}          per message {"id":…,"trace":[…],"message":…|null}, {"end":true,…}
  *     {"op":"queues"}                                 {"incoming":0,"active":0,…}: messages
  *     {"op":"domains"}                                {"domains":[{"domain":…,"state":…,"recipients":…},…]}
+ *     {"op":"active"}                                 {"active":[7,9,…]}: row numbers of what is in memory
+ *     {"op":"resolve","ids":["…"]}                    {"ids":["…"],"ambiguous":["…"]}: ids as they are, whatever their case
  */
 export interface QueueTools {
   readonly reader: QueueReader
   readonly spoolDir: string
-  readonly isActive: IsActive
-  readonly act: (action: Action, ids: readonly string[] | null) => Promise<ActionResult>
+  /** Row numbers of what is in memory now. */
+  readonly active: () => ActiveSeqs | Promise<ActiveSeqs>
+  readonly act: (action: Action, ids: readonly string[] | null, why: ActionWhy) => Promise<ActionResult>
   readonly log: Log
   readonly search: TraceSearch
 }
@@ -50,6 +57,8 @@ const HANDLERS: ReadonlyMap<string, (request: Request, tools: QueueTools) => Asy
     ['trace', traceAnswer],
     ['queues', queues],
     ['domains', domains],
+    ['active', activeAnswer],
+    ['resolve', resolveIds],
   ])
 
 /** Throws a TypeError for what is no request. */
@@ -59,10 +68,10 @@ export async function* answers(request: Request, tools: QueueTools): AsyncGenera
   yield* handler(request, tools)
 }
 
-async function* list(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+async function* list(request: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {
   const filter = readFilter(request['filter'])
   let left = request['limit'] === undefined ? Infinity : readCount(request['limit'], 'limit')
-  for (const page of pagesOf(reader, filter, isActive)) {
+  for (const page of pagesOf(reader, filter, await active())) {
     for (const message of page) {
       if (left-- <= 0) break
       yield message
@@ -74,13 +83,13 @@ async function* list(request: Request, { reader, isActive }: QueueTools): AsyncG
 }
 
 /** Without a filter the queue is read straight through. */
-function* pagesOf(reader: QueueReader, filter: QueueFilter, isActive: IsActive) {
-  if (Object.keys(filter).length > 0) {
-    yield* findPages(reader, filter, isActive)
+function* pagesOf(reader: QueueReader, filter: QueueFilter, active: ActiveSeqs) {
+  if (!isEmptyFilter(filter)) {
+    yield* findPages(reader, filter, active)
     return
   }
   for (let after: number | undefined = 0; after !== undefined;) {
-    const page = listPage(reader, after, LIST_PAGE, isActive)
+    const page = listPage(reader, after, LIST_PAGE, active)
     after = page.next
     yield page.messages
   }
@@ -91,56 +100,70 @@ async function* act(request: Request, tools: QueueTools): AsyncGenerator<Answer>
   if (action === undefined) throw new TypeError('no such action')
   const ids = readIds(request['ids'])
   const filter = readFilter(request['filter'])
-  const filtered = Object.keys(filter).length > 0
-  const result = filtered ? await actOnFound(action, ids, filter, tools) : await tools.act(action, ids)
-  logAction(tools.log, { action, ids, filter: filtered ? JSON.stringify(filter) : undefined }, result)
+  const why = { by: readShort(request['by']), note: readShort(request['note']) }
+  const chosen = { action, ids, filter, why }
+  const result = isEmptyFilter(filter)
+    ? await tools.act(action, ids, why)
+    : await (ids === null ? actOnFound(chosen, tools) : actOnMeant(chosen, ids, tools))
+  logAction(tools.log, chosen, result)
   yield result
 }
 
+interface Chosen {
+  readonly action: Action
+  readonly ids: readonly string[] | null
+  readonly filter: QueueFilter
+  readonly why: ActionWhy
+}
+
 /** With ids and a filter: those of the ids that it means (postsuper -h ID deferred). */
-async function actOnFound(
-  action: Action,
-  ids: readonly string[] | null,
-  filter: QueueFilter,
-  { reader, isActive, act: write }: QueueTools,
+async function actOnMeant(
+  { action, filter, why }: Chosen,
+  ids: readonly string[],
+  { reader, active, act: write }: QueueTools,
 ): Promise<ActionResult> {
-  if (ids !== null) {
-    const missing: string[] = []
-    const meant = ids.filter((id) => {
-      const found = isMeant(reader, id, filter, isActive)
-      if (!found) missing.push(id)
-      return found
-    })
-    const done = await write(action, meant)
-    return { count: done.count, missing: [...missing, ...done.missing] }
+  const memory = await active()
+  const missing: string[] = []
+  const meant: string[] = []
+  for (let at = 0; at < ids.length; at += LIST_PAGE) {
+    const some = ids.slice(at, at + LIST_PAGE)
+    const found = new Set(
+      listSeqs(reader, some.map((id) => reader.seqOf(id)).filter(isCount), memory)
+        .filter((message) => matches(filter, message))
+        .map(({ id }) => id),
+    )
+    for (const id of some) (found.has(id) ? meant : missing).push(id)
+    await turn()
   }
+  const done = await write(action, meant, why)
+  return { count: done.count, missing: [...missing, ...done.missing] }
+}
+
+async function actOnFound(
+  { action, filter, why }: Chosen,
+  { reader, active, act: write }: QueueTools,
+): Promise<ActionResult> {
   let count = 0
   let meant: string[] = []
-  for (const page of findPages(reader, filter, isActive)) {
+  for (const page of findPages(reader, filter, await active())) {
     for (const message of page) meant.push(message.id)
     // Each step is a commit, and so a flush of the disk.
     if (meant.length >= ACTION_STEP) {
-      count += (await write(action, meant)).count
+      count += (await write(action, meant, why)).count
       meant = []
     } else {
       await turn()
     }
   }
-  if (meant.length > 0) count += (await write(action, meant)).count
+  if (meant.length > 0) count += (await write(action, meant, why)).count
   return { count, missing: [] }
 }
 
-function isMeant(reader: QueueReader, id: string, filter: QueueFilter, isActive: IsActive): boolean {
-  const seq = reader.seqOf(id)
-  const message = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
-  return message !== undefined && matches(filter, message)
-}
-
-async function* show(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+async function* show(request: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {
   const id = readId(request)
   const trace = reader.trace(id)
   const seq = reader.seqOf(id)
-  const listed = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+  const listed = seq === undefined ? undefined : listOne(reader, seq, (await active()).has(seq))
   const loaded = seq === undefined ? undefined : reader.load(seq)
   if (listed === undefined || loaded === undefined || loaded instanceof Damage) {
     yield { message: listed ?? null, envelope: null, recipients: [], trace }
@@ -149,10 +172,10 @@ async function* show(request: Request, { reader, isActive }: QueueTools): AsyncG
   yield { message: listed, envelope: loaded.message, recipients: loaded.recipients, trace }
 }
 
-async function* body(request: Request, { reader, spoolDir, isActive }: QueueTools): AsyncGenerator<Answer> {
+async function* body(request: Request, { reader, spoolDir, active }: QueueTools): AsyncGenerator<Answer> {
   const id = readId(request)
   const seq = reader.seqOf(id)
-  const message = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+  const message = seq === undefined ? undefined : listOne(reader, seq, (await active()).has(seq))
   const inside = seq === undefined ? undefined : insideOf(reader, seq)
   if (seq === undefined || message === undefined || inside === undefined) {
     yield { missing: true }
@@ -174,20 +197,20 @@ async function* body(request: Request, { reader, spoolDir, isActive }: QueueTool
 
 async function* traceAnswer(
   request: Request,
-  { reader, isActive, search }: QueueTools,
+  { reader, active, search }: QueueTools,
 ): AsyncGenerator<Answer> {
   const { ids, complete } = isText(request['id'])
     ? { ids: [request['id']], complete: true }
     : await search(readTraceFilter(request['filter']), readCount(request['limit'], 'limit'))
   for (const id of ids) {
     const seq = reader.seqOf(id)
-    const message = seq === undefined ? undefined : listOne(reader, seq, isActive(seq))
+    const message = seq === undefined ? undefined : listOne(reader, seq, (await active()).has(seq))
     yield { id, trace: reader.trace(id), message: message ?? null }
   }
   yield { end: true, complete }
 }
 
-async function* shapeAnswer(request: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
+async function* shapeAnswer(request: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {
   const buckets = readCount(request['buckets'], 'buckets')
   const bucketMinutes = readCount(request['bucketMinutes'], 'bucketMinutes')
   if (buckets < 1 || buckets > SHAPE_BUCKETS_MAX || bucketMinutes < 1)
@@ -200,16 +223,31 @@ async function* shapeAnswer(request: Request, { reader, isActive }: QueueTools):
     bucketMinutes,
     nowMs: systemClock.nowMs(),
   }
-  const result = await lastOf(shape(reader, options, isActive))
+  const result = await lastOf(shape(reader, options, await active()))
   yield { rows: result === undefined ? [] : [...result] }
 }
 
-async function* queues(_: Request, { reader, isActive }: QueueTools): AsyncGenerator<Answer> {
-  yield (await lastOf(countQueues(reader, isActive))) ?? {}
+async function* queues(_: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {
+  yield (await lastOf(countQueues(reader, await active()))) ?? {}
 }
 
 async function* domains(_: Request, { reader }: QueueTools): AsyncGenerator<Answer> {
   yield { domains: (await lastOf(countDomains(reader))) ?? [] }
+}
+
+async function* activeAnswer(_: Request, { active }: QueueTools): AsyncGenerator<Answer> {
+  yield { active: [...(await active()).keys()] }
+}
+
+async function* resolveIds(request: Request, { reader }: QueueTools): AsyncGenerator<Answer> {
+  const ids: string[] = []
+  const ambiguous: string[] = []
+  for (const id of readIds(request['ids']) ?? []) {
+    const found = idsLike(reader, id)
+    if (found.length > 1) ambiguous.push(id)
+    else ids.push(found[0] ?? id)
+  }
+  yield { ids, ambiguous }
 }
 
 /** Runs a count to its end, with a turn for others wherever it offers one. */
@@ -234,6 +272,16 @@ function readId(request: Request): string {
   return id
 }
 
+/** Words of an operator: who, and why. */
+const WORDS_CHARS_MAX = 200
+
+function readShort(value: unknown): string {
+  if (value === undefined) return ''
+  if (!isText(value) || value.length > WORDS_CHARS_MAX)
+    throw new TypeError(`"note" and "by" are texts of ${WORDS_CHARS_MAX} characters at most`)
+  return value
+}
+
 function readCount(value: unknown, what: string): number {
   if (!isCount(value)) throw new TypeError(`${what} is a count`)
   return value
@@ -255,23 +303,13 @@ function readIds(value: unknown): readonly string[] | null {
 const IDS_LOGGED_MAX = 20
 
 /** An operator's hand on the queue is always in the log. */
-function logAction(
-  log: Log,
-  {
-    action,
-    ids,
-    filter,
-  }: {
-    readonly action: Action
-    readonly ids: readonly string[] | null
-    readonly filter: string | undefined
-  },
-  result: ActionResult,
-): void {
+function logAction(log: Log, { action, ids, filter, why }: Chosen, result: ActionResult): void {
   log.write('info', 'qmgr.action', {
     action,
     ids: ids === null ? 'ALL' : ids.slice(0, IDS_LOGGED_MAX),
-    filter,
+    filter: isEmptyFilter(filter) ? undefined : JSON.stringify(filter),
+    by: why.by === '' ? undefined : why.by,
+    note: why.note === '' ? undefined : why.note,
     count: result.count,
     missing: result.missing.length,
   })

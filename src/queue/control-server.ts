@@ -5,8 +5,9 @@ import { once } from 'node:events'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { isRecord } from '#src/net/frames.ts'
-import type { Action } from './changes.ts'
+import type { Action, ActionWhy } from './changes.ts'
 import { answers } from './control-requests.ts'
+import type { ActiveSeqs } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
 import type { TraceSearch } from './trace-search.ts'
 import type { WriterPort } from './writer-handle.ts'
@@ -15,7 +16,7 @@ export interface ControlOptions {
   readonly reader: QueueReader
   readonly spoolDir: string
   readonly writer: Pick<WriterPort, 'act'>
-  readonly isActive: (seq: number) => boolean
+  readonly active: () => ActiveSeqs
   readonly log: Log
   readonly search: TraceSearch
 }
@@ -76,6 +77,8 @@ export class ControlServer {
       const end = text.indexOf('\n', before)
       if (end >= 0) {
         socket.removeAllListeners('data')
+        // An action on a million messages takes its time; that its end is read is waited for no longer than before.
+        socket.setTimeout(0)
         void this.#answer(socket, text.slice(0, end))
       } else if (text.length > REQUEST_CHARS_MAX) {
         socket.destroy()
@@ -84,14 +87,14 @@ export class ControlServer {
   }
 
   async #answer(socket: Socket, line: string): Promise<void> {
-    const { reader, spoolDir, isActive, writer, log, search } = this.#options
+    const { reader, spoolDir, active, writer, log, search } = this.#options
     const tools = {
       reader,
       spoolDir,
-      isActive,
+      active,
       log,
       search,
-      act: (action: Action, ids: readonly string[] | null) => writer.act(action, ids),
+      act: (action: Action, ids: readonly string[] | null, why: ActionWhy) => writer.act(action, ids, why),
     }
     try {
       const request: unknown = JSON.parse(line)
@@ -103,12 +106,16 @@ export class ControlServer {
         if (text.length < WRITE_CHARS) continue
         const room = socket.write(text)
         text = ''
-        if (!room) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+        if (room) continue
+        socket.setTimeout(SILENCE_MS)
+        await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+        socket.setTimeout(0)
       }
       socket.write(text)
     } catch (error) {
       if (!socket.destroyed) socket.write(`${JSON.stringify({ error: errorText(error) })}\n`)
     }
+    socket.setTimeout(SILENCE_MS)
     socket.end()
   }
 }

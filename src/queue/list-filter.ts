@@ -1,5 +1,5 @@
 import { isRecord } from '#src/net/frames.ts'
-import type { ListedMessage } from './listing.ts'
+import type { ListedMessage, ListedRecipient } from './listing.ts'
 import { isCount, isText } from './rows.ts'
 import type { RecipientState } from './types.ts'
 
@@ -16,6 +16,10 @@ export interface QueueFilter {
   readonly recipientDomain?: string
   /** Address of the client, or its host name. */
   readonly client?: string
+  /** Part of the subject. */
+  readonly subject?: string
+  /** What was found when it was taken: 'clean', or the name of a defect. */
+  readonly verdict?: string
   /** Part of the last reply. */
   readonly reason?: string
   /** Arrived before, after: wall clock. */
@@ -25,7 +29,16 @@ export interface QueueFilter {
 
 export const QUEUES: readonly RecipientState[] = ['incoming', 'active', 'deferred', 'hold', 'corrupt']
 
-const TEXTS = ['sender', 'senderDomain', 'recipient', 'recipientDomain', 'client', 'reason'] as const
+const TEXTS = [
+  'sender',
+  'senderDomain',
+  'recipient',
+  'recipientDomain',
+  'client',
+  'subject',
+  'verdict',
+  'reason',
+] as const
 const TIMES = ['beforeMs', 'afterMs'] as const
 
 /** Longer than any address or reply that is kept. */
@@ -46,6 +59,10 @@ export function readFilter(value: unknown): QueueFilter {
   return filter
 }
 
+export function isEmptyFilter(filter: QueueFilter): boolean {
+  return Object.keys(filter).length === 0
+}
+
 export function readQueues(value: unknown): RecipientState[] {
   if (!Array.isArray(value)) throw new TypeError('queues are a list')
   return value.map((name: unknown) => {
@@ -62,16 +79,23 @@ export function domainPart(address: string): string {
 
 /** Whether a message, as it is listed, is meant. */
 export function matches(filter: QueueFilter, message: ListedMessage): boolean {
-  const { queues, sender, senderDomain, client, beforeMs, afterMs } = filter
+  const { queues, beforeMs, afterMs } = filter
   if (queues !== undefined && !queues.includes(message.queue)) return false
-  if (sender !== undefined && !same(sender, message.sender)) return false
-  if (senderDomain !== undefined && !same(senderDomain, domainPart(message.sender))) return false
-  if (client !== undefined && !same(client, message.clientAddress) && !same(client, message.clientName)) {
-    return false
-  }
   if (beforeMs !== undefined && message.arrivedMs >= beforeMs) return false
   if (afterMs !== undefined && message.arrivedMs < afterMs) return false
+  if (!matchesOrigin(filter, message) || !matchesContent(filter, message)) return false
   return !asksForRecipient(filter) || message.recipients.some((each) => matchesRecipient(filter, each))
+}
+
+function matchesOrigin({ sender, senderDomain, client }: QueueFilter, message: ListedMessage): boolean {
+  if (sender !== undefined && !same(sender, message.sender)) return false
+  if (senderDomain !== undefined && !same(senderDomain, domainPart(message.sender))) return false
+  return client === undefined || same(client, message.clientAddress) || same(client, message.clientName)
+}
+
+function matchesContent({ subject, verdict }: QueueFilter, message: ListedMessage): boolean {
+  if (subject !== undefined && !holds(message.subject, subject)) return false
+  return verdict === undefined || message.verdict.some((each) => same(each, verdict))
 }
 
 function asksForRecipient({ recipient, recipientDomain, reason }: QueueFilter): boolean {
@@ -80,13 +104,17 @@ function asksForRecipient({ recipient, recipientDomain, reason }: QueueFilter): 
 
 function matchesRecipient(
   { recipient, recipientDomain, reason }: QueueFilter,
-  each: ListedMessage['recipients'][number],
+  each: Pick<ListedRecipient, 'address' | 'reason'>,
 ): boolean {
   if (recipient !== undefined && !same(recipient, each.address)) return false
   if (recipientDomain !== undefined && !same(recipientDomain, domainPart(each.address))) return false
-  return reason === undefined || each.reason.toLowerCase().includes(reason.toLowerCase())
+  return reason === undefined || holds(each.reason, reason)
 }
 
 function same(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase()
+}
+
+function holds(text: string, part: string): boolean {
+  return text.toLowerCase().includes(part.toLowerCase())
 }

@@ -3,8 +3,8 @@ import type { Store } from '#src/store/sqlite.ts'
 import type { QueueFilter } from './list-filter.ts'
 import { matches } from './list-filter.ts'
 import { LIST_PAGE } from './limits.ts'
-import type { IsActive, ListedMessage } from './listing.ts'
-import { listOne } from './listing.ts'
+import type { ActiveSeqs, ListedMessage } from './listing.ts'
+import { listSeqs } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
 import { domainOf } from './schema.ts'
 
@@ -20,16 +20,11 @@ const SCAN_ROWS = 2000
 export function* findPages(
   reader: QueueReader,
   filter: QueueFilter,
-  isActive: IsActive,
+  active: ActiveSeqs,
   verify: QueueFilter = filter,
 ): Generator<readonly ListedMessage[]> {
   for (const seqs of seqPages(reader.store, filter)) {
-    const page: ListedMessage[] = []
-    for (const seq of seqs) {
-      const message = listOne(reader, seq, isActive(seq))
-      if (message !== undefined && matches(verify, message)) page.push(message)
-    }
-    yield page
+    yield listSeqs(reader, seqs, active).filter((message) => matches(verify, message))
   }
 }
 

@@ -145,7 +145,7 @@ export class QueueDb implements Disposable {
       s.deferRecipient.run(d.dueMs, d.attempts, d.reply, d.dsn, seq, d.n)
     }
     if (change.corrupt !== '') {
-      const aside = s.corruptRecipients.run(seq).changes > 0
+      const aside = s.corruptRecipients.run(change.corrupt, seq).changes > 0
       const facts = JSON.stringify({ reason: change.corrupt })
       if (aside) s.insertTrace.run(change.id, change.atMs, 'corrupt', facts)
     }
@@ -186,30 +186,38 @@ export class QueueDb implements Disposable {
     return this.#statements.seqsAfter.all(after, limit).map((row) => row.seq)
   }
 
-  /** Does a tool's action to one message; undefined if that changed nothing, else what it removed. */
-  act(action: Action, seq: number, nowMs: number): { readonly removed: Removed | undefined } | undefined {
+  /**
+   * Does a tool's action to one message; undefined if that changed nothing, else what it removed. `facts` is JSON
+   * for the trace.
+   */
+  act(
+    action: Action,
+    seq: number,
+    nowMs: number,
+    facts = '{}',
+  ): { readonly removed: Removed | undefined } | undefined {
     const s = this.#statements
     switch (action) {
       case 'delete': {
         s.deleteRecipients.run(seq)
         const removed = this.#removeIfEmpty(seq)
         if (removed === undefined) return undefined
-        s.insertTrace.run(removed.id, nowMs, 'deleted', '{}')
+        s.insertTrace.run(removed.id, nowMs, 'deleted', facts)
         return { removed }
       }
       case 'hold':
-        return this.#changed(s.hold.run(seq).changes, 'held', seq, nowMs)
+        return this.#changed(s.hold.run(seq).changes, 'held', [seq, nowMs, facts])
       case 'release':
-        return this.#changed(s.release.run(nowMs, seq).changes, 'released', seq, nowMs)
+        return this.#changed(s.release.run(nowMs, seq).changes, 'released', [seq, nowMs, facts])
       case 'requeue':
-        return this.#changed(s.requeue.run(nowMs, seq).changes, 'requeued', seq, nowMs)
+        return this.#changed(s.requeue.run(nowMs, seq).changes, 'requeued', [seq, nowMs, facts])
       case 'flush':
         // Everybody flushes all the time: that is no event in the life of a message.
         return s.flush.run(nowMs, seq).changes === 0 ? undefined : { removed: undefined }
       case 'expire': {
         const { changes } = s.expire.run(seq)
         if (changes > 0) s.flush.run(nowMs, seq)
-        return this.#changed(changes, 'force-expired', seq, nowMs)
+        return this.#changed(changes, 'force-expired', [seq, nowMs, facts])
       }
     }
   }
@@ -217,11 +225,10 @@ export class QueueDb implements Disposable {
   #changed(
     changes: number,
     event: string,
-    seq: number,
-    nowMs: number,
+    [seq, nowMs, facts]: readonly [number, number, string],
   ): { readonly removed: undefined } | undefined {
     if (changes === 0) return undefined
-    this.#statements.insertTraceBySeq.run(nowMs, event, seq)
+    this.#statements.insertTraceBySeq.run(nowMs, event, facts, seq)
     return { removed: undefined }
   }
 
@@ -295,7 +302,7 @@ function prepare(store: Store) {
     ),
     insertTrace: store.prepare('INSERT INTO trace (id, at_ms, event, facts) VALUES (?, ?, ?, ?)'),
     insertTraceBySeq: store.prepare(
-      `INSERT INTO trace (id, at_ms, event, facts) SELECT id, ?, ?, '{}' FROM message WHERE seq = ?`,
+      `INSERT INTO trace (id, at_ms, event, facts) SELECT id, ?, ?, ? FROM message WHERE seq = ?`,
     ),
     insertTraceOfReason: store.prepare(
       `INSERT INTO trace (id, at_ms, event, facts) SELECT ?, ?, 'deferred', ?
@@ -325,12 +332,16 @@ function prepare(store: Store) {
     markDelayTold: store.prepare(
       'UPDATE recipient SET delay_told_ms = ? WHERE seq = ? AND n = ? AND delay_told_ms = 0',
     ),
-    corruptRecipients: store.prepare(`UPDATE recipient SET state = 'corrupt' WHERE seq = ?`),
+    // Why it is there is what an operator wants to see of it; the last reply is in the trace.
+    corruptRecipients: store.prepare(
+      `UPDATE recipient SET state = 'corrupt', last_reply = ?, last_dsn = '' WHERE seq = ?`,
+    ),
     hold: store.prepare(
       `UPDATE recipient SET state = 'hold' WHERE seq = ? AND state IN ('incoming', 'deferred')`,
     ),
+    // What was set aside as damaged is checked again when it is tried.
     release: store.prepare(
-      `UPDATE recipient SET state = 'deferred', due_ms = ? WHERE seq = ? AND state = 'hold'`,
+      `UPDATE recipient SET state = 'deferred', due_ms = ? WHERE seq = ? AND state IN ('hold', 'corrupt')`,
     ),
     requeue: store.prepare(`UPDATE recipient SET state = 'deferred', due_ms = ?, attempts = 0 WHERE seq = ?`),
     flush: store.prepare(

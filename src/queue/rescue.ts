@@ -152,6 +152,23 @@ function marks(columns: string): string {
   return columns.replaceAll(/\w+/g, '?')
 }
 
+/**
+ * The columns that a table has in both, with commas: the file may be of an earlier release, and what a later migration
+ * has added is wanted too. `known` is what every release has.
+ */
+function columnsOfBoth(from: Store, to: Store, table: string, known: string): string {
+  const names = (store: Store): string[] =>
+    readable(() =>
+      store.prepare<[string], string>('SELECT name FROM pragma_table_info(?)').pluck().all(table),
+    ) ?? []
+  const old = new Set(names(from))
+  const both = names(to).filter((name) => old.has(name))
+  return known.split(', ').every((name) => both.includes(name)) ? both.join(', ') : known
+}
+
+/** What an operator reads of a message that is not whole any more. */
+const INCOMPLETE = 'queue.db was damaged, and not all of this message could be saved'
+
 class Copier {
   readonly #message
   readonly #recipients
@@ -160,23 +177,23 @@ class Copier {
   readonly #putRecipient
   readonly #putBody
   readonly #aside
+  readonly #spoolColumn: number
 
   constructor(from: Store, to: Store) {
-    this.#message = from
-      .prepare<[number], unknown[]>(`SELECT ${MESSAGE_COLUMNS} FROM message WHERE seq = ?`)
-      .raw()
+    const message = columnsOfBoth(from, to, 'message', MESSAGE_COLUMNS)
+    const recipient = columnsOfBoth(from, to, 'recipient', RECIPIENT_COLUMNS)
+    this.#spoolColumn = message.split(', ').indexOf('spool')
+    this.#message = from.prepare<[number], unknown[]>(`SELECT ${message} FROM message WHERE seq = ?`).raw()
     this.#recipients = from
-      .prepare<[number], unknown[]>(`SELECT ${RECIPIENT_COLUMNS} FROM recipient WHERE seq = ? ORDER BY n`)
+      .prepare<[number], unknown[]>(`SELECT ${recipient} FROM recipient WHERE seq = ? ORDER BY n`)
       .raw()
     this.#body = from.prepare<[number]>('SELECT bytes FROM body WHERE seq = ?').pluck()
-    this.#putMessage = to.prepare(
-      `INSERT INTO message (${MESSAGE_COLUMNS}) VALUES (${marks(MESSAGE_COLUMNS)})`,
-    )
-    this.#putRecipient = to.prepare(
-      `INSERT INTO recipient (${RECIPIENT_COLUMNS}) VALUES (${marks(RECIPIENT_COLUMNS)})`,
-    )
+    this.#putMessage = to.prepare(`INSERT INTO message (${message}) VALUES (${marks(message)})`)
+    this.#putRecipient = to.prepare(`INSERT INTO recipient (${recipient}) VALUES (${marks(recipient)})`)
     this.#putBody = to.prepare('INSERT INTO body (seq, bytes) VALUES (?, ?)')
-    this.#aside = to.prepare(`UPDATE recipient SET state = 'corrupt' WHERE seq = ?`)
+    this.#aside = to.prepare(
+      `UPDATE recipient SET state = 'corrupt', last_reply = '${INCOMPLETE}' WHERE seq = ?`,
+    )
   }
 
   copy(seq: number): keyof Counts | 'nothing' {
@@ -190,14 +207,12 @@ class Copier {
     if (readable(() => this.#putMessage.run(...message)) === undefined) return 'lost'
     let complete = whole === true
     for (const row of recipients) complete &&= readable(() => this.#putRecipient.run(...row)) !== undefined
-    const inRow = message[SPOOL_COLUMN] === null
+    const inRow = message[this.#spoolColumn] === null
     if (inRow) complete &&= readable(() => this.#putBody.run(seq, this.#body.get(seq))) !== undefined
     if (!complete) this.#aside.run(seq)
     return complete ? 'saved' : 'incomplete'
   }
 }
-
-const SPOOL_COLUMN = MESSAGE_COLUMNS.split(', ').indexOf('spool')
 
 /** undefined where the row cannot be read, or is none that the new database takes. */
 function readable<T>(work: () => T): T | undefined {

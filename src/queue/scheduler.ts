@@ -98,9 +98,9 @@ export class Scheduler implements WriterListener {
     return this.#recipients
   }
 
-  /** Whether a message is in memory: mailq marks it '*'. */
-  isActive(seq: number): boolean {
-    return this.#active.has(seq)
+  /** Row numbers of the messages in memory: mailq marks them '*'. */
+  get active(): Pick<ReadonlyMap<number, unknown>, 'has' | 'keys' | 'size'> {
+    return this.#active
   }
 
   /** Begins with what is due on the disk. */

@@ -1,5 +1,5 @@
 import type { Level } from '#src/base/log.ts'
-import type { Action, ActionResult } from './changes.ts'
+import type { Action, ActionResult, ActionWhy } from './changes.ts'
 
 /**
  * What qmgr's main thread and its writer thread say to each other. Many small objects travel as one JSON text,
@@ -25,7 +25,13 @@ export interface WriterStart {
 
 export type ToWriter =
   | { readonly t: 'changes'; readonly json: string; readonly bodies: readonly Uint8Array[] }
-  | { readonly t: 'act'; readonly n: number; readonly action: Action; readonly ids: readonly string[] | null }
+  | {
+      readonly t: 'act'
+      readonly n: number
+      readonly action: Action
+      readonly ids: readonly string[] | null
+      readonly why: ActionWhy
+    }
   | { readonly t: 'generation'; readonly number: number; readonly atMs: number; readonly hash: string }
   /** Take nothing more from smtpd. */
   | { readonly t: 'stop' }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { Fault } from '#src/base/fault.ts'
-import type { Action, ActionResult, MessageChange } from './changes.ts'
+import type { Action, ActionResult, ActionWhy, MessageChange } from './changes.ts'
+import { NO_WHY } from './changes.ts'
 import { changesToJson } from './change-json.ts'
 import { readSubmission } from './submission.ts'
 import type { FromWriter, ToWriter, WriterStart } from './thread-messages.ts'
@@ -31,7 +32,7 @@ export interface WriterPort {
   /** Written with the next commit, or soon; confirmed by `settled`. */
   change(change: MessageChange): void
   /** `null` means ALL. Rejects when the store cannot be written. */
-  act(action: Action, ids: readonly string[] | null): Promise<ActionResult>
+  act(action: Action, ids: readonly string[] | null, why?: ActionWhy): Promise<ActionResult>
 }
 
 const NO_BODY = new Uint8Array()
@@ -99,13 +100,13 @@ export class WriterHandle implements WriterPort {
     this.#send({ t: 'changes', json, bodies })
   }
 
-  act(action: Action, ids: readonly string[] | null): Promise<ActionResult> {
+  act(action: Action, ids: readonly string[] | null, why = NO_WHY): Promise<ActionResult> {
     const n = this.#nextAction++
     const { promise, resolve, reject } = Promise.withResolvers<ActionResult>()
     this.#actions.set(n, { resolve, reject })
     // Outcomes that were reported before must not be overtaken.
     this.#sendChanges()
-    this.#send({ t: 'act', n, action, ids })
+    this.#send({ t: 'act', n, action, ids, why })
     return promise
   }
 

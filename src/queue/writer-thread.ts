@@ -17,6 +17,7 @@ import { SpoolPool } from './spool-pool.ts'
 import { SubmitServer } from './submit-server.ts'
 import type { FromWriter, ToWriter, WriterStart } from './thread-messages.ts'
 import { Writer } from './writer.ts'
+import type { Work } from './writer.ts'
 
 /**
  * The writer thread of qmgr: the one owner of queue.db for writing, and of the socket on which smtpd hands
@@ -129,9 +130,10 @@ class WriterThread {
     }
   }
 
-  async #act({ n, action, ids }: Extract<ToWriter, { t: 'act' }>): Promise<void> {
+  async #act({ n, action, ids, why }: Extract<ToWriter, { t: 'act' }>): Promise<void> {
     try {
-      const result = await this.#writer.act(action, ids === null ? { kind: 'all' } : { kind: 'ids', ids })
+      const work: Work = ids === null ? { kind: 'all' } : { kind: 'ids', ids }
+      const result = await this.#writer.act(action, work, why)
       this.#post({ t: 'action-result', n, result })
     } catch (error) {
       this.#post({ t: 'action-error', n, reason: errorText(error) })

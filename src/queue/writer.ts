@@ -2,7 +2,8 @@ import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { storeErrorKind } from '#src/store/sqlite.ts'
-import type { Action, ActionResult, MessageChange } from './changes.ts'
+import { NO_WHY } from './changes.ts'
+import type { Action, ActionResult, ActionWhy, MessageChange } from './changes.ts'
 import {
   ACTION_STEP,
   GROUP_BYTES_MAX,
@@ -238,7 +239,7 @@ export class Writer {
    * A tool's action, in steps of bounded size between which submissions are committed. The result is on the disk
    * when it resolves. Rejects with the store's error; what was done by earlier steps stays done.
    */
-  async act(action: Action, work: Work): Promise<ActionResult> {
+  async act(action: Action, work: Work, why = NO_WHY): Promise<ActionResult> {
     // Outcomes that came before must not be overtaken: what was set aside and is put back would be set aside again.
     this.flush()
     const missing: string[] = []
@@ -251,7 +252,7 @@ export class Writer {
           if (seq === undefined) missing.push(id)
           else seqs.push(seq)
         }
-        count += this.#step(action, seqs)
+        count += this.#step(action, seqs, why)
         await turn()
       }
       return { count, missing }
@@ -262,13 +263,13 @@ export class Writer {
       const seqs = this.#o.db.seqsAfter(after, ACTION_STEP).filter((seq) => seq <= last)
       const end = seqs.at(-1)
       if (end === undefined) return { count, missing }
-      count += this.#step(action, seqs)
+      count += this.#step(action, seqs, why)
       after = end
       await turn()
     }
   }
 
-  #step(action: Action, seqs: readonly number[]): number {
+  #step(action: Action, seqs: readonly number[], why: ActionWhy): number {
     const { db, spool, clock, events } = this.#o
     // Nothing done is no answer here: the tool would tell its user that the messages are gone.
     if (this.#dead) throw new Error('the queue cannot be written any more')
@@ -278,7 +279,7 @@ export class Writer {
     const removed: Removed[] = []
     db.transact(true, () => {
       for (const seq of seqs) {
-        const done = db.act(action, seq, nowMs)
+        const done = db.act(action, seq, nowMs, whyFacts(why))
         if (done === undefined) continue
         touched.push(seq)
         if (done.removed !== undefined) removed.push(done.removed)
@@ -318,6 +319,11 @@ function reportsOf(
       return seq === undefined ? [] : [{ seq, dueMs, message, head: '' }]
     }),
   )
+}
+
+/** What the trace keeps of it: only what was said. */
+function whyFacts({ by, note }: ActionWhy): string {
+  return JSON.stringify({ by: by === '' ? undefined : by, note: note === '' ? undefined : note })
 }
 
 function turn(): Promise<void> {

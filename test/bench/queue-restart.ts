@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { memoryLog } from '#src/base/log.ts'
+import { answers } from '#src/queue/control-requests.ts'
+import type { QueueTools, Request } from '#src/queue/control-requests.ts'
 import { LIST_PAGE, PAGE_BYTES } from '#src/queue/limits.ts'
-import { findPages } from '#src/queue/list-find.ts'
-import { countDomains, shape } from '#src/queue/list-shape.ts'
-import { listPage } from '#src/queue/listing.ts'
+import { countDomains } from '#src/queue/list-shape.ts'
+import { NONE_ACTIVE, listPage } from '#src/queue/listing.ts'
 import { databasePath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { QueueDb } from '#src/queue/queue-db.ts'
@@ -92,11 +93,31 @@ async function restart(paths: QueuePaths): Promise<Queue> {
   return queue
 }
 
-const isActive = (): boolean => false
+/** What a tool asks, answered in this process; how many answers, or the one. */
+async function ask(
+  queue: Queue,
+  request: Request,
+): Promise<{ count: number; last: Record<string, unknown> }> {
+  const tools: QueueTools = {
+    reader: queue.reader,
+    spoolDir: '',
+    active: () => queue.scheduler.active,
+    act: (action, ids, why) => queue.writer.act(action, ids, why),
+    log: memoryLog(),
+    search: () => Promise.resolve({ ids: [], complete: true }),
+  }
+  let count = 0
+  let last = {}
+  for await (const answer of answers(request, tools)) {
+    count++
+    last = answer
+  }
+  return { count, last }
+}
 
-function look(queue: Queue): void {
+async function look(queue: Queue): Promise<void> {
   let beganMs = performance.now()
-  listPage(queue.reader, 0, LIST_PAGE, isActive)
+  listPage(queue.reader, 0, LIST_PAGE, NONE_ACTIVE)
   sayMs(`first page of mailq (${LIST_PAGE} messages)`, beganMs)
   beganMs = performance.now()
   const counted = [...countDomains(queue.reader)].at(-1) ?? []
@@ -104,33 +125,42 @@ function look(queue: Queue): void {
   const sum = counted.reduce((total, { recipients }) => total + recipients, 0)
   const rows = Number(queue.reader.store.prepare('SELECT count(*) FROM recipient').pluck().get())
   say('  recipients counted, recipients in the table', `${sum}, ${rows}`)
-  beganMs = performance.now()
-  const layout = {
-    filter: {},
-    bySender: false,
-    buckets: 10,
-    bucketMinutes: 5,
-    linear: false,
-    nowMs: Date.now(),
+  for (const [what, bySender] of [
+    ['qshape', false],
+    ['qshape -s', true],
+  ] as const) {
+    beganMs = performance.now()
+    const { last } = await ask(queue, { op: 'shape', bySender, buckets: 10, bucketMinutes: 5 })
+    const [total] = Array.isArray(last['rows']) ? last['rows'] : []
+    sayMs(`${what} of all of it (${JSON.stringify(total).slice(0, 17)}…)`, beganMs)
   }
-  const total = [...shape(queue.reader, layout, isActive)].at(-1)?.get('TOTAL')?.[0]
-  sayMs(`qshape of all of it (total ${total})`, beganMs)
+  beganMs = performance.now()
+  const { last } = await ask(queue, { op: 'queues' })
+  sayMs(`zmqstat all (deferred ${String(last['deferred'])})`, beganMs)
+  for (const [what, filter] of [
+    ['mailq of all of it', {}],
+    ['zmqstat deferred', { queues: ['deferred'] }],
+    ['looked through for a subject', { subject: `number ${COUNT - 1} of` }],
+    ['looked through for a reply', { reason: 'no such reply' }],
+  ] as const) {
+    beganMs = performance.now()
+    const { count } = await ask(queue, { op: 'list', filter })
+    sayMs(`${what} (${count - 1} messages)`, beganMs)
+  }
 }
 
 /** As the tools do it: found by the index, written in steps. */
 async function work(queue: Queue): Promise<void> {
-  const [, domain = ''] = addressOf(DOMAINS - 1).split('@')
-  const beganMs = performance.now()
-  let count = 0
-  for (const page of findPages(queue.reader, { recipientDomain: domain }, () => false)) {
-    count += (
-      await queue.writer.act(
-        'flush',
-        page.map(({ id }) => id),
-      )
-    ).count
+  for (const [n, action] of ['hold', 'flush', 'delete'].entries()) {
+    const [, domain = ''] = addressOf(DOMAINS - 1 - n).split('@')
+    const beganMs = performance.now()
+    const { last } = await ask(queue, { op: 'act', action, ids: null, filter: { recipientDomain: domain } })
+    sayMs(`${action} of one domain (${String(last['count'])} messages)`, beganMs)
   }
-  sayMs(`flush of one domain (${count} messages)`, beganMs)
+  const id = queue.reader.idOf(Math.floor(COUNT / 2) + 1)
+  const beganMs = performance.now()
+  await ask(queue, { op: 'resolve', ids: [id.toUpperCase()] })
+  sayMs('an id in capitals, as the console of Zimbra sends it', beganMs)
 }
 
 async function search(paths: QueuePaths): Promise<void> {
@@ -165,7 +195,7 @@ try {
   say('  queue.db', `${(statSync(databasePath(dir)).size / MIB).toFixed(0)} MiB`)
   const emptyMiB = process.memoryUsage().rss / MIB
   await using queue = await restart(paths)
-  look(queue)
+  await look(queue)
   beganMs = performance.now()
   await queue.writer.act('hold', [queue.reader.idOf(Math.floor(COUNT / 2))])
   sayMs('one message found by its id and held', beganMs)

@@ -68,8 +68,9 @@ for (const { daemon, title } of MODES) {
       new RegExp(
         `^\\{"queue_name": "hold", "queue_id": "${first}", "arrival_time": \\d+, "message_size": \\d+, ` +
           '"forced_expire": false, "sender": "a@one\\.example", "recipients": \\[' +
-          '\\{"address": "alice@example\\.test", "delay_reason": "connect to [^"]+: Connection refused"\\}, ' +
-          '\\{"address": "bob@example\\.test", "delay_reason": "[^"]+"\\}\\]\\}$',
+          '\\{"orig_address": "alice@example\\.test", "address": "alice@example\\.test", ' +
+          '"delay_reason": "connect to [^"]+: Connection refused"\\}, ' +
+          '\\{"orig_address": "bob@example\\.test", "address": "bob@example\\.test", "delay_reason": "[^"]+"\\}\\]\\}$',
         'm',
       ),
     )
