@@ -53,14 +53,19 @@ export class Active {
   constructor(
     message: StoredMessage,
     recipients: readonly StoredRecipient[],
-    from: { readonly pulled: boolean; readonly body: Uint8Array | null; readonly nowMs: number },
+    from: {
+      readonly pulled: boolean
+      readonly body: Uint8Array | null
+      readonly nowMs: number
+      readonly overdue?: boolean
+    },
   ) {
     this.message = message
     this.recipients = new Map(recipients.map((recipient) => [recipient.n, recipient]))
     this.pulled = from.pulled
     this.body = from.body
     this.enteredMs = from.nowMs
-    this.overdue = message.forcedExpire
+    this.overdue = message.forcedExpire || from.overdue === true
   }
 
   get idle(): boolean {

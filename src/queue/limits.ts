@@ -55,6 +55,12 @@ export const DUE_PAGE = 200
 /** The whole due index is looked over again so often, should anything have been missed (queue_run_delay). */
 export const RESCAN_MS = 300_000
 
+/** How often the ages of messages are looked at, and how many at once: 12,000 an hour, some milliseconds each time. */
+export const EXPIRY_LOOK_MS = 60_000
+export const EXPIRY_PAGE = 200
+/** How long the last attempt of a message that is too old may wait for its place at its destination. */
+export const LAST_CHANCE_MS = 3_600_000
+
 /** Messages changed in one transaction by `ALL`, so that submissions wait for milliseconds at most. */
 export const ACTION_STEP = 500
 /** Ids in one request of a tool; a tool splits more. */

@@ -113,8 +113,15 @@ export function expiredRoute({ lastReply, lastDsn }: StoredRecipient, forced: bo
   if (lastReply !== '') return { kind: 'deferred', dsn: lastDsn, reason: lastReply }
   return forced
     ? { kind: 'deferred', dsn: '4.7.0', reason: 'message is administratively expired' }
-    : { kind: 'deferred', dsn: '4.4.7', reason: 'delivery time expired before an attempt could be made' }
+    : { kind: 'deferred', dsn: '4.4.7', reason: NEVER_TRIED }
 }
+
+/** The same for one that waits for its place already. */
+export function expiredOutcome({ n, lastReply, lastDsn }: StoredRecipient): RecipientOutcome {
+  return lastReply === '' ? localDeferral(n, '4.4.7', NEVER_TRIED) : localDeferral(n, lastDsn, lastReply)
+}
+
+const NEVER_TRIED = 'delivery time expired before an attempt could be made'
 
 /** RFC 3461 section 5.2.7.3: the address has become others, which are recipients of their own. */
 export function expandedOutcome(n: number): RecipientOutcome {

@@ -333,6 +333,26 @@ function prepare(store: Store) {
       'UPDATE recipient SET delay_told_ms = ? WHERE seq = ? AND n = ? AND delay_told_ms = 0',
     ),
     // Why it is there is what an operator wants to see of it; the last reply is in the trace.
+    ...prepareStates(store),
+    seqsAfter: store.prepare<[number, number], { seq: number }>(
+      'SELECT seq FROM message WHERE seq > ? ORDER BY seq LIMIT ?',
+    ),
+    spoolFiles: store.prepare<[], { spool: string }>('SELECT spool FROM message WHERE spool IS NOT NULL'),
+    pullBackDue: store.prepare(
+      `UPDATE recipient SET due_ms = ? WHERE state IN ('incoming', 'deferred') AND due_ms > ?`,
+    ),
+    pruneTrace: store.prepare(
+      `DELETE FROM trace WHERE n IN (SELECT n FROM trace ORDER BY n LIMIT ?)
+       AND (at_ms < ? OR n <= (SELECT max(n) FROM trace) - ?)`,
+    ),
+    checkpointPassive: store.prepare<[], CheckpointRow>('PRAGMA wal_checkpoint(PASSIVE)'),
+    checkpointTruncate: store.prepare<[], CheckpointRow>('PRAGMA wal_checkpoint(TRUNCATE)'),
+  }
+}
+
+/** What moves recipients from one state to another. */
+function prepareStates(store: Store) {
+  return {
     corruptRecipients: store.prepare(
       `UPDATE recipient SET state = 'corrupt', last_reply = ?, last_dsn = '' WHERE seq = ?`,
     ),
@@ -348,18 +368,5 @@ function prepare(store: Store) {
       `UPDATE recipient SET due_ms = ? WHERE seq = ? AND state IN ('incoming', 'deferred')`,
     ),
     expire: store.prepare('UPDATE message SET expire = 1 WHERE seq = ? AND expire = 0'),
-    seqsAfter: store.prepare<[number, number], { seq: number }>(
-      'SELECT seq FROM message WHERE seq > ? ORDER BY seq LIMIT ?',
-    ),
-    spoolFiles: store.prepare<[], { spool: string }>('SELECT spool FROM message WHERE spool IS NOT NULL'),
-    pullBackDue: store.prepare(
-      `UPDATE recipient SET due_ms = ? WHERE state IN ('incoming', 'deferred') AND due_ms > ?`,
-    ),
-    pruneTrace: store.prepare(
-      `DELETE FROM trace WHERE n IN (SELECT n FROM trace ORDER BY n LIMIT ?)
-       AND (at_ms < ? OR n <= (SELECT max(n) FROM trace) - ?)`,
-    ),
-    checkpointPassive: store.prepare<[], CheckpointRow>('PRAGMA wal_checkpoint(PASSIVE)'),
-    checkpointTruncate: store.prepare<[], CheckpointRow>('PRAGMA wal_checkpoint(TRUNCATE)'),
   }
 }

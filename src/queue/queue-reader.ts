@@ -9,6 +9,26 @@ export interface DueKey {
   readonly n: number
 }
 
+/** A place in the order of ages. */
+export interface AgeKey {
+  readonly arrivedMs: number
+  readonly seq: number
+}
+
+export const AGE_START: AgeKey = { arrivedMs: -1, seq: 0 }
+
+/**
+ * The one predicate of expiry, for messages of the null sender and of all others: who arrived at such a time or before,
+ * whatever state its recipients are in; and whether any of them would still be tried.
+ */
+export const OVERDUE_SQL = `
+  SELECT seq, arrived_ms, EXISTS (
+    SELECT 1 FROM recipient WHERE recipient.seq = message.seq AND state IN ('incoming', 'deferred')
+  ) AS waits
+  FROM message INDEXED BY message_age
+  WHERE (sender = '') = ? AND (arrived_ms, seq) > (?, ?) AND arrived_ms <= ?
+  ORDER BY arrived_ms, seq LIMIT ?`
+
 /** Before everything. */
 export const DUE_START: DueKey = { dueMs: -1, seq: 0, n: 0 }
 
@@ -38,6 +58,18 @@ export class QueueReader implements Disposable {
   /** When the next recipient after `nowMs` falls due; undefined if none does. */
   nextDueMs(nowMs: number): number | undefined {
     return this.#statements.nextDue.get(nowMs)?.due_ms
+  }
+
+  /** Messages that arrived at `beforeMs` or before and come after `after`, oldest first, at most `limit`. */
+  overdue(
+    nullSender: boolean,
+    after: AgeKey,
+    beforeMs: number,
+    limit: number,
+  ): { readonly key: AgeKey; readonly seq: number; readonly waits: boolean }[] {
+    return this.#statements.overdue
+      .all(nullSender ? 1 : 0, after.arrivedMs, after.seq, beforeMs, limit)
+      .map(({ seq, arrived_ms: arrivedMs, waits }) => ({ key: { arrivedMs, seq }, seq, waits: waits === 1 }))
   }
 
   /** A message with all its recipients. undefined: it has left the queue, and its recipients with it. */
@@ -113,6 +145,10 @@ function prepare(store: Store) {
       `SELECT due_ms FROM recipient INDEXED BY recipient_due
        WHERE state IN ('incoming', 'deferred') AND due_ms > ? ORDER BY due_ms LIMIT 1`,
     ),
+    overdue: store.prepare<
+      [number, number, number, number, number],
+      { seq: number; arrived_ms: number; waits: number }
+    >(OVERDUE_SQL),
     message: store
       .prepare<[number], unknown[]>(`SELECT ${MESSAGE_COLUMNS}, expire FROM message WHERE seq = ?`)
       .raw(),

@@ -10,8 +10,9 @@ import type { Action, MessageChange } from './changes.ts'
 import { localFacts } from './delivery-facts.ts'
 import { Destinations } from './destinations.ts'
 import { DuePuller } from './due-puller.ts'
+import { Expiry } from './expiry.ts'
 import { CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
-import { expandedOutcome, expiredRoute, localDeferral, noRoute } from './outcomes.ts'
+import { expandedOutcome, expiredOutcome, expiredRoute, localDeferral, noRoute } from './outcomes.ts'
 import type { BodySource, Deliverer, RecipientOutcome, ReportComposer, Route, Router } from './ports.ts'
 import type { DueKey, QueueReader } from './queue-reader.ts'
 import { Damage } from './rows.ts'
@@ -50,6 +51,7 @@ export class Scheduler implements WriterListener {
   readonly #aside = new Set<number>()
   readonly #waiting = new Destinations<Job>()
   readonly #puller: DuePuller
+  readonly #expiry: Expiry
   readonly #leaps: LeapGuard
   readonly #settlement: Settlement
   readonly #abort = new AbortController()
@@ -90,6 +92,13 @@ export class Scheduler implements WriterListener {
       },
       onError: onStoreError,
     })
+    this.#expiry = new Expiry({
+      ...options,
+      leaps: this.#leaps,
+      hasRoom: () => this.#pulled < this.#pulledMax && !this.#stopping,
+      expire: (seq) => this.#expire(seq),
+      onError: onStoreError,
+    })
     options.deliverer.onRoom(() => this.#pumpSoon())
   }
 
@@ -106,6 +115,7 @@ export class Scheduler implements WriterListener {
   /** Begins with what is due on the disk. */
   start(): void {
     this.#puller.start()
+    this.#expiry.start()
   }
 
   /**
@@ -115,6 +125,7 @@ export class Scheduler implements WriterListener {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#puller.stop()
+    this.#expiry.stop()
     if (this.#running > 0 && !(await this.#idleWithin(graceMs))) {
       this.#abort.abort(new Error('the queue manager stops'))
       await this.#idleWithin(graceMs)
@@ -227,6 +238,34 @@ export class Scheduler implements WriterListener {
     this.#activate(loaded.message, due, { pulled: true, body: null })
   }
 
+  /** Its time is up, and more: what is under way ends as it ends, and nothing is begun any more. */
+  #expire(seq: number): void {
+    if (this.#aside.has(seq)) return
+    const entry = this.#active.get(seq)
+    if (entry !== undefined) {
+      entry.overdue = true
+      this.#waiting.remove(
+        (job) => job.entry === entry,
+        (job) => this.#expireJob(job),
+      )
+      return
+    }
+    const loaded = this.#o.reader.load(seq)
+    if (loaded instanceof Damage) this.#setAside(seq, loaded.reason)
+    if (loaded === undefined || loaded instanceof Damage) return
+    const waiting = loaded.recipients.filter(({ state }) => state === 'incoming' || state === 'deferred')
+    if (waiting.length > 0)
+      this.#activate(loaded.message, waiting, { pulled: true, body: null, overdue: true })
+  }
+
+  #expireJob({ entry, recipients }: Job): void {
+    entry.waiting--
+    this.#begin(entry)
+    const outcomes = recipients.map((recipient) => expiredOutcome(recipient))
+    this.#logLocal(entry, outcomes)
+    this.#settlement.ended(entry, recipients, outcomes)
+  }
+
   #setAside(seq: number, reason: string): void {
     const id = this.#o.reader.idOf(seq)
     this.#o.log.write('error', 'qmgr.corrupt', { id, seq, reason })
@@ -237,7 +276,7 @@ export class Scheduler implements WriterListener {
   #activate(
     message: StoredMessage,
     recipients: readonly StoredRecipient[],
-    from: { readonly pulled: boolean; readonly body: Uint8Array | null },
+    from: { readonly pulled: boolean; readonly body: Uint8Array | null; readonly overdue?: boolean },
   ): void {
     const entry = new Active(message, recipients, { ...from, nowMs: this.#o.clock.nowMs() })
     this.#active.set(message.seq, entry)
