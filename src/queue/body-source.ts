@@ -23,7 +23,8 @@ export function bodySource(
   onDamage: OnDamage,
 ): BodySource {
   const damaged = (reason: string): Fault => {
-    onDamage(reason)
+    // A message that a tool deletes while it is about to be tried takes its body along: that is no damage.
+    if (places.reader.seqOf(message.id) !== undefined) onDamage(reason)
     return new Fault('BODY_DAMAGED', { id: message.id, reason })
   }
   if (held !== null) return { length: held.length, blocks: () => [held] }

@@ -9,6 +9,9 @@ export const PLAN = {
   killRounds: long ? 500 : 15,
   /** The same with the embedded mailbox store. */
   mailboxKillRounds: long ? 100 : 6,
+  /** The same amid retries, bounces and queue tools, and with writes that fail instead. */
+  stormKillRounds: long ? 150 : 6,
+  stormIoRounds: long ? 150 : 6,
   /** Power cuts, and on how many of them the whole appliance is started besides. */
   crashStates: long ? 2000 : 60,
   crashStatesStarted: long ? 40 : 2,

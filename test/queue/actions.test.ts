@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import test from 'ava'
 import { systemClock } from '#src/base/clock.ts'
+import { memoryLog } from '#src/base/log.ts'
 import { act } from '#src/cli/queue.ts'
 import { mailqText } from '#src/cli/mailq.ts'
 import { openQueue } from '#src/cli/queue-access.ts'
@@ -17,7 +18,11 @@ import { ControlServer } from '#src/queue/control-server.ts'
 import type { ListedMessage, ListedRecipient } from '#src/queue/listing.ts'
 import { controlSocketPath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
+import { QueueDb } from '#src/queue/queue-db.ts'
+import { SpoolPool } from '#src/queue/spool-pool.ts'
+import { Writer } from '#src/queue/writer.ts'
 import { acquireLock } from '#src/store/lock.ts'
+import { openStore } from '#src/store/sqlite.ts'
 import { FakeDeliverer, closed, newMessage, rowCounts, scratch, startQueue, until } from './support.ts'
 import type { Queue } from './support.ts'
 
@@ -42,6 +47,10 @@ async function all(queue: QueueAccess): Promise<ListedMessage[]> {
 /** So many attempts were made and all of them are written. */
 async function tried(queue: Queue, attempts: number): Promise<void> {
   await until(() => queue.deliverer.deliveries.length >= attempts && queue.scheduler.activeRecipients === 0)
+}
+
+function none(): void {
+  // Nothing of what a writer tells matters to these tests.
 }
 
 const DEFERRED = { kind: 'deferred', reply: '450 4.2.0 later', dsn: '4.2.0' } as const
@@ -153,6 +162,53 @@ test('what is deleted or held while it is delivered ends as the attempt ends', a
     (await all(access)).map(({ id, queue: name, recipients: [one] }) => [id, name, one?.reason]),
     [[kept.id, 'hold', '450 4.2.0 later']],
   )
+})
+
+test('what leaves the queue while it is flushed or deleted is not taken for damaged', async (t) => {
+  using paths = scratch()
+  const go = Promise.withResolvers<void>()
+  const large = { text: `Subject: x\r\n\r\n${'x'.repeat(60_000)}\r\n` }
+  const deliverer = new FakeDeliverer(async () => {
+    await go.promise
+    return {}
+  })
+  await using queue = await startQueue(paths, { deliverer })
+  const messages = [newMessage(), newMessage(), newMessage(large)]
+  for (const message of messages) t.is(await queue.client.submit(message), 'queued')
+  await until(() => deliverer.running === 3)
+  t.is((await queue.writer.act('flush', null)).count, 3)
+  t.is((await queue.writer.act('delete', [messages[1]?.id ?? ''])).count, 1)
+  go.resolve()
+  await tried(queue, 2)
+  await queue.stop()
+  t.deepEqual(
+    queue.log.lines.filter(({ level }) => level === 'error' || level === 'warn'),
+    [],
+  )
+})
+
+test('a writer that has stopped tells a tool that nothing was done', async (t) => {
+  using paths = scratch()
+  using db = new QueueDb(openStore(':memory:'))
+  const log = memoryLog()
+  const writer = new Writer({
+    db,
+    spool: new SpoolPool(paths.spoolDir, new Set(), log, none),
+    clock: systemClock,
+    log,
+    space: { open: true, closeNow: none },
+    events: { accepted: none, answered: none, settled: none, acted: none, committed: none, fatal: none },
+  })
+  const message = newMessage()
+  const queued = Promise.withResolvers<string>()
+  const { resolve: answer } = queued
+  writer.submit({ message, head: '', owner: {}, answer })
+  t.is(await queued.promise, 'queued')
+  writer.close()
+  await t.throwsAsync(writer.act('delete', { kind: 'ids', ids: [message.id] }), {
+    message: /cannot be written/,
+  })
+  t.not(db.seqOf(message.id), undefined)
 })
 
 test('a message that waits for a place and is held or deleted is not tried', async (t) => {

@@ -20,9 +20,19 @@ export interface SinkOptions {
   /** 0 lets the kernel choose. */
   readonly port?: number
   /** The reply to a recipient after its message; undefined is 250. Decides per recipient, as LMTP does. */
-  readonly answer?: (recipient: string, ledgerId: string) => string | undefined
-  /** Keeps whole messages in `deliveries`; for small tests. */
-  readonly keep?: boolean
+  readonly answer?: (recipient: string, ledgerId: string, sender: string) => string | undefined
+  /** Keeps whole messages in `deliveries`, for small tests; or those from the null sender, which are reports. */
+  readonly keep?: boolean | 'reports'
+  /** Told of each recipient that came as far as its message, whatever it is answered. */
+  readonly attempted?: (attempt: SinkAttempt) => void
+}
+
+/** One recipient of one transaction that came as far as the final dot. */
+export interface SinkAttempt {
+  readonly ledgerId: string
+  readonly sender: string
+  /** When MAIL came, on the clock of `SinkDelivery.atMs`. */
+  readonly beganMs: number
 }
 
 /** The header that marks a message of the ledger, and where what the client sent begins. */
@@ -118,6 +128,7 @@ class SinkSession {
   #chunks: Buffer[] = []
   #inData = false
   #sender = ''
+  #beganMs = 0
   #recipients: string[] = []
 
   constructor(options: SinkOptions, took: (delivery: SinkDelivery) => void) {
@@ -162,6 +173,7 @@ class SinkSession {
         return '250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n'
       case 'MAIL':
         this.#sender = addressIn(line)
+        this.#beganMs = performance.now()
         this.#recipients = []
         return '250 2.1.0 Ok\r\n'
       case 'RCPT':
@@ -197,7 +209,8 @@ class SinkSession {
   #settle(recipient: string, message: Buffer): void {
     const start = ledgerStart(message)
     const ledgerId = start < 0 ? '' : ledgerIdAt(message, start)
-    const said = this.#options.answer?.(recipient, ledgerId) ?? '250 2.1.5 Taken'
+    const said = this.#options.answer?.(recipient, ledgerId, this.#sender) ?? '250 2.1.5 Taken'
+    this.#options.attempted?.({ ledgerId, sender: this.#sender, beganMs: this.#beganMs })
     // Noted before it is answered: once the 250 may have been read, it must be in the list.
     if (said.startsWith('250')) {
       this.#took({
@@ -208,10 +221,15 @@ class SinkSession {
           .update(message.subarray(Math.max(start, 0)))
           .digest('hex'),
         atMs: performance.now(),
-        message: this.#options.keep === true ? message : Buffer.alloc(0),
+        message: this.#keeps() ? message : Buffer.alloc(0),
       })
     }
     this.#say(`${said}\r\n`)
+  }
+
+  #keeps(): boolean {
+    const { keep } = this.#options
+    return keep === true || (keep === 'reports' && this.#sender === '')
   }
 }
 

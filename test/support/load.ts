@@ -16,8 +16,12 @@ export interface LoadPlan {
   readonly recipients: readonly string[]
   /** Stands in every ledger id, so that two loads of one ledger never share one. */
   readonly name: string
-  /** Called after each answer. */
-  readonly answered?: (mail: LedgerMail, answer: Answer) => void
+  /** Called after each answer; `queueId` is '' where the answer names none. */
+  readonly answered?: (mail: LedgerMail, answer: Answer, queueId: string) => void
+  /** The envelope sender; somebody outside if not given. */
+  readonly sender?: string
+  /** The pause of each client after each mail; none if not given. */
+  readonly pauseMs?: number
 }
 
 /** A client that finds nobody, or is sent away, comes back after this long; real ones wait longer. */
@@ -82,9 +86,10 @@ class LoadClient {
       if (signal.aborted || this.#sent >= this.#plan.mailsEach) break
       this.#sent += 1
       const mail = this.#nextMail()
-      const answer = await attempt(client, mail)
+      const { answer, queueId } = await attempt(client, mail, this.#plan.sender ?? 'sender@client.example')
       this.#plan.ledger.note(mail, answer)
-      this.#plan.answered?.(mail, answer)
+      this.#plan.answered?.(mail, answer, queueId)
+      if (this.#plan.pauseMs !== undefined) await sleep(this.#plan.pauseMs)
       if (client.closed || answer === 'unknown' || answer === 'unsent') return
       if (answer !== 'accepted') {
         await sleep(COME_BACK_MS)
@@ -105,14 +110,18 @@ class LoadClient {
 }
 
 /** Sends one mail; what the client knows of it afterwards. */
-async function attempt(client: SmtpClient, mail: LedgerMail): Promise<Answer> {
+async function attempt(
+  client: SmtpClient,
+  mail: LedgerMail,
+  from: string,
+): Promise<{ readonly answer: Answer; readonly queueId: string }> {
   let reply: ClientReply
   try {
-    reply = await client.send({ from: 'sender@client.example', to: [mail.recipient], message: mail.message })
+    reply = await client.send({ from, to: [mail.recipient], message: mail.message })
   } catch (error) {
-    if (error instanceof ConnectionLost) return 'unknown'
+    if (error instanceof ConnectionLost) return { answer: 'unknown', queueId: '' }
     throw error
   }
-  if (reply.code === 250) return 'accepted'
-  return reply.code < 500 ? 'deferred' : 'refused'
+  if (reply.code !== 250) return { answer: reply.code < 500 ? 'deferred' : 'refused', queueId: '' }
+  return { answer: 'accepted', queueId: /queued as (\w+)/.exec(reply.text)?.[1] ?? '' }
 }
