@@ -34,7 +34,8 @@ export class FrameDecoder {
     this.#listener = listener
   }
 
-  push(chunk: Buffer): void {
+  /** `borrowed`: the memory of `chunk` is used again once this returns, so what is to stay is copied. */
+  push(chunk: Buffer, borrowed = false): void {
     let at = this.#filled === 0 ? 0 : this.#fill(chunk)
     while (chunk.length - at >= LENGTHS_BYTES) {
       const frameBytes = this.#frameBytes(chunk, at)
@@ -42,7 +43,7 @@ export class FrameDecoder {
         this.#keep(chunk, at, frameBytes)
         return
       }
-      this.#emit(chunk, at)
+      this.#emit(chunk, at, borrowed)
       at += frameBytes
     }
     if (at < chunk.length) this.#keep(chunk, at, LENGTHS_BYTES)
@@ -67,7 +68,7 @@ export class FrameDecoder {
       const whole = this.#partial
       this.#partial = NO_TAIL
       this.#filled = 0
-      this.#emit(whole, 0)
+      this.#emit(whole, 0, false)
     }
     return at
   }
@@ -87,10 +88,12 @@ export class FrameDecoder {
     return LENGTHS_BYTES + head + tail
   }
 
-  #emit(bytes: Buffer, at: number): void {
+  #emit(bytes: Buffer, at: number, borrowed: boolean): void {
     const headEnd = at + LENGTHS_BYTES + bytes.readUInt32BE(at)
     const tailEnd = headEnd + bytes.readUInt32BE(at + 4)
-    this.#listener(bytes.toString('utf8', at + LENGTHS_BYTES, headEnd), bytes.subarray(headEnd, tailEnd))
+    const tail = bytes.subarray(headEnd, tailEnd)
+    const kept = borrowed && tail.length > 0 ? Buffer.from(tail) : tail
+    this.#listener(bytes.toString('utf8', at + LENGTHS_BYTES, headEnd), kept)
   }
 }
 

@@ -57,6 +57,9 @@ const LEASE_BATCH = 16
 /** How often submissions are looked over for one that has waited too long. */
 const WATCH_MS = 5000
 
+/** What qmgr answers is taken apart before the next read can happen: no fresh memory for each of its few octets. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
+
 /** The queue as smtpd sees it: a connection to qmgr that is made anew whenever it is lost. */
 export class QueueClient implements QueueSubmitter {
   readonly #options: QueueClientOptions
@@ -175,7 +178,20 @@ export class QueueClient implements QueueSubmitter {
   /** One connection from beginning to end; whether it came about. */
   #connectOnce(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const socket = connect(this.#options.socketPath)
+    const socket = connect({
+      path: this.#options.socketPath,
+      onread: {
+        buffer: readBuffer,
+        callback: (octets) => {
+          try {
+            decoder.push(readBuffer.subarray(0, octets), true)
+          } catch (error) {
+            socket.destroy(error instanceof Error ? error : new Error(errorText(error)))
+          }
+          return true
+        },
+      },
+    })
     const link: Link = {
       socket,
       out: new FrameWriter(socket),
@@ -191,13 +207,6 @@ export class QueueClient implements QueueSubmitter {
     socket.on('connect', () => {
       connected = true
       this.#link = link
-    })
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        decoder.push(chunk)
-      } catch (error) {
-        socket.destroy(error instanceof Error ? error : new Error(errorText(error)))
-      }
     })
     socket.on('error', (error) => {
       // No queue manager yet is what the backoff is for; a connection that breaks is worth a line.

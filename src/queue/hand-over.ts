@@ -3,7 +3,10 @@ import { ACTIVE_BODY_BYTES_MAX } from './limits.ts'
 import type { FromWriter } from './thread-messages.ts'
 import type { Accepted } from './writer.ts'
 
-/** Bodies are moved in pieces of about this size: one allocation, and one for the collector, for many messages. */
+/**
+ * Bodies are moved in pieces of this size at most: one allocation, and one for the collector, for many messages. No
+ * piece is larger than what is to go into it, because the collector counts memory that nobody uses too.
+ */
 const CHUNK_BYTES = 128 * 1024
 
 /** Memory that holds the bodies of some messages. It is free when the last of them has left. */
@@ -40,7 +43,7 @@ export class HandOver {
   }
 
   give(messages: readonly Accepted[]): void {
-    const chunks = new Chunks(ACTIVE_BODY_BYTES_MAX - this.#bytes)
+    const chunks = new Chunks(ACTIVE_BODY_BYTES_MAX - this.#bytes, inlineBytes(messages))
     const parts: string[] = []
     let left = false
     for (const { seq, dueMs, message, head } of messages) {
@@ -77,24 +80,32 @@ export class HandOver {
   }
 }
 
-/** Copies bodies into few pieces of memory, as long as `room` lasts. */
+function inlineBytes(messages: readonly Accepted[]): number {
+  let bytes = 0
+  for (const { message } of messages) bytes += message.body.kind === 'inline' ? message.body.bytes.length : 0
+  return bytes
+}
+
+/** Copies bodies into few pieces of memory, as long as `room` lasts. `toCome`: octets of all bodies together. */
 class Chunks {
   readonly #buffers: Uint8Array<ArrayBuffer>[] = []
   #room: number
+  #toCome: number
   #current: { readonly chunk: Chunk; readonly buffer: Uint8Array<ArrayBuffer>; used: number } | undefined
 
-  constructor(room: number) {
+  constructor(room: number, toCome: number) {
     this.#room = room
+    this.#toCome = toCome
   }
 
   /** Where the body is now; undefined where memory for it is used up. */
   put(bytes: Uint8Array): { readonly chunk: Chunk; readonly index: number; readonly at: number } | undefined {
     let current = this.#current
     if (current === undefined || current.used + bytes.length > current.buffer.length) {
-      const size = Math.max(CHUNK_BYTES, bytes.length)
+      const size = Math.max(Math.min(CHUNK_BYTES, this.#toCome), bytes.length)
       if (size > this.#room) return undefined
       this.#room -= size
-      const buffer = new Uint8Array(size)
+      const buffer = Buffer.allocUnsafeSlow(size)
       current = { chunk: { bytes: size, messages: 0 }, buffer, used: 0 }
       this.#current = current
       this.#buffers.push(buffer)
@@ -102,6 +113,7 @@ class Chunks {
     const at = current.used
     current.buffer.set(bytes, at)
     current.used += bytes.length
+    this.#toCome -= bytes.length
     current.chunk.messages++
     return { chunk: current.chunk, index: this.#buffers.length - 1, at }
   }

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
+import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
 import { HEAD_BYTES_MAX, LEASE_COUNT_MAX, TAIL_BYTES_MAX } from './limits.ts'
 import { isCount, isText } from './rows.ts'
 import type { SpoolPool } from './spool-pool.ts'
@@ -89,13 +90,17 @@ class Connection {
     this.#out = new FrameWriter(socket)
     const limits = { headBytesMax: HEAD_BYTES_MAX, tailBytesMax: TAIL_BYTES_MAX }
     const decoder = new FrameDecoder(limits, (head, tail) => this.#frame(head, tail))
-    socket.on('data', (chunk: Buffer) => {
+    const take = (chunk: Buffer, borrowed: boolean): true => {
       try {
-        if (!this.#ending) decoder.push(chunk)
+        if (!this.#ending) decoder.push(chunk, borrowed)
       } catch (error) {
         this.#fail(error)
       }
-    })
+      return true
+    }
+    socket.on('data', (chunk: Buffer) => take(chunk, false))
+    // Where it cannot be, what comes goes on coming as 'data'.
+    readIntoReusedBuffer(socket, (chunk) => take(chunk, true))
     socket.on('error', (error) => {
       options.log.write('warn', 'qmgr.store_error', { reason: `connection of smtpd: ${error.message}` })
     })

@@ -37,6 +37,28 @@ test('frames come out as they went in, wherever the stream is cut', (t) => {
   )
 })
 
+test('frames out of memory that is used again keep their tails, wherever the stream is cut', (t) => {
+  assert(
+    property(array(frame, { maxLength: 6 }), array(nat(400)), (frames, cuts) => {
+      const bytes = Buffer.concat(frames.map(({ head, tail }) => encodeFrame(head, tail)))
+      const places = [...cuts.map((cut) => Math.min(cut, bytes.length)), bytes.length].toSorted(
+        (a, b) => a - b,
+      )
+      const found: Frame[] = []
+      const decoder = new FrameDecoder(LIMITS, (head, tail) => found.push({ head, tail }))
+      const memory = Buffer.alloc(bytes.length)
+      let at = 0
+      for (const end of places) {
+        const length = bytes.copy(memory, 0, at, end)
+        decoder.push(memory.subarray(0, length), true)
+        memory.fill(0xa5)
+        at = end
+      }
+      t.deepEqual(found, frames)
+    }),
+  )
+})
+
 test('frames come out whole when every octet comes alone', (t) => {
   const frames = [
     { head: '{"a":1}', tail: Buffer.from('tail') },

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { Socket } from 'node:net'
 import test from 'ava'
-import { readIntoReusedBuffer } from '#src/smtp/reused-buffer.ts'
+import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
 
 /** A connection over loopback: our end of it, as a server accepts it, and the client's. */
 async function connection(): Promise<{ ours: Socket; client: Socket; close: () => Promise<void> }> {
@@ -44,7 +44,7 @@ test('what is received comes whole and in order, through pauses, and then the en
       setImmediate(() => ours.resume())
       return false
     })
-    t.true(taken, 'this Node keeps onread elsewhere: see src/smtp/reused-buffer.ts')
+    t.true(taken, 'this Node keeps onread elsewhere: see src/net/reused-buffer.ts')
   })
   client.end(sent)
   await once(ours, 'end')

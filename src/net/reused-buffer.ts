@@ -6,7 +6,7 @@ import { TLSSocket } from 'node:tls'
  * Node gives each read of a socket 64 KiB of fresh memory. For large mail that is most of the garbage of the process,
  * and collecting it a third of the CPU. A socket that this process opens can be told to read into one buffer instead
  * (`onread` of net.Socket); one that was accepted cannot be told so when it is made, but has the same parts, which are
- * found here by name. Where a Node has them no more, reading goes on as before: test/smtp/reused-buffer.test.ts tells.
+ * found here by name. Where a Node has them no more, reading goes on as before: test/net/reused-buffer.test.ts tells.
  */
 
 /** One read at most. One buffer serves all sockets: what is read is dealt with, or copied, before the next read. */
