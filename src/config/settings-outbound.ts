@@ -1,4 +1,5 @@
 import type { Setting } from './setting.ts'
+import { TLS_SETTINGS } from './settings-tls.ts'
 
 const DAY_MS = 86_400_000
 
@@ -311,6 +312,7 @@ export const PEER_SETTINGS = {
     takesHold: 'next attempt',
     text: 'What level `dane` means for hosts with TLSA records where the MX records that named them are not proven.',
   },
+  ...TLS_SETTINGS,
   lmtpTlsSecurityLevel: {
     postfix: 'lmtp_tls_security_level',
     zimbra: 'zimbraMtaLmtpTlsSecurityLevel',

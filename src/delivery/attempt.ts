@@ -1,54 +1,31 @@
-import { isIP } from 'node:net'
+import { Approaches, REQUIRE_TLS_STATUS } from './approach.ts'
 import { withArrival } from './arrival.ts'
 import { readContentFacts } from './body.ts'
 import { needsContentFacts, plan } from './envelope.ts'
 import { localResult } from './failure.ts'
 import { NO_CAPABILITIES } from './handshake.ts'
-import { isNeedless } from './tls-policy.ts'
 import { Transaction } from './transaction.ts'
+import { LOOP, Walk, everybody, lost, ofOurMaking } from './walk.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { DeliveryRequest, Destination } from '#src/queue/ports.ts'
 import type { Alarms } from './alarms.ts'
 import type { Content } from './body.ts'
 import type { Connection, Keep, PeerAddress } from './connection.ts'
-import type { Approach, Connector, OpenFailure } from './connector.ts'
+import type { ApproachContext } from './approach.ts'
+import type { Connector, OpenFailure, Opened } from './connector.ts'
 import type { Result } from './failure.ts'
 import type { Pool } from './pool.ts'
-import type { Credentials } from './credentials.ts'
-import type { Candidate, DeliveryPlan } from './routing/candidates.ts'
-import type { DeliverySettings } from './settings.ts'
-import type { TlsTarget } from './tls-policy.ts'
+import type { DeliveryPlan } from './routing/candidates.ts'
 import type { TlsPolicy } from './tls.ts'
+import type { Batch, Talk } from './walk.ts'
 
 /** Looks up where a destination can be reached, with whatever DNS says at this moment. Never rejects. */
 export type Planner = (destination: Destination, signal: AbortSignal) => Promise<DeliveryPlan>
 
-/** What has to be true of TLS at one address, and whom we say that we are there; or why it may not be used now. */
-export type Security =
-  | { readonly kind: 'use'; readonly policy: TlsPolicy; readonly credentials: Credentials | undefined }
-  | { readonly kind: 'deferred'; readonly dsn: string; readonly reason: string }
-
-/** Never rejects. */
-export type Secure = (target: TlsTarget, protocol: 'lmtp' | 'smtp', signal: AbortSignal) => Promise<Security>
-
-/** What became of the recipients of one batch, by their place in the request. */
-export interface Batch {
-  readonly results: ReadonlyMap<number, Result>
-  /** Of all recipients that `relays` does not name. */
-  readonly relay: string
-  /** Recipients whose answer came from another peer than the last. */
-  readonly relays?: ReadonlyMap<number, string>
-  readonly setupMs: number
-}
-
-export interface AttemptContext {
+export interface AttemptContext extends ApproachContext {
   readonly connector: Connector
   readonly planner: Planner
-  /** Our own names, as far as they matter where SMTP is spoken at that address. */
-  readonly ownNames: (candidate: Candidate) => ReadonlySet<string> | undefined
-  readonly secure: Secure
-  readonly settings: () => DeliverySettings
   readonly alarms: Alarms
   readonly clock: Clock
   readonly log: Log
@@ -64,18 +41,15 @@ interface How {
   readonly keep: boolean
 }
 
-/** One transaction as it ended, and whether another host may be asked for what was deferred. */
-interface Talk extends Batch {
-  readonly mayGoOn: boolean
-}
-
 /** Carries one batch of recipients: over a connection that is open, else along the hosts of the destination. */
 export class Attempts {
   readonly #context: AttemptContext
+  readonly #approaches: Approaches
   readonly #busy = new Set<Connection>()
 
   constructor(context: AttemptContext) {
     this.#context = context
+    this.#approaches = new Approaches(context)
   }
 
   /** Ends what runs at once. */
@@ -88,14 +62,16 @@ export class Attempts {
    * peer did not know the BDAT that it had offered.
    */
   async carry(request: DeliveryRequest, pool: Pool, signal: AbortSignal): Promise<Batch> {
-    const pooled = pool.take()
+    // How an open connection came by its TLS is not asked: REQUIRETLS mail has one of its own.
+    const requireTls = request.message.requireTls === true
+    const pooled = requireTls ? undefined : pool.take()
     if (pooled !== undefined) {
       const done = await this.#converse(pooled, request, { pool, signal, setupMs: 0, keep: true })
       if (done !== 'stale') return done
     }
     const { clock } = this.#context
     const beganMs = clock.monotonicMs()
-    const direct = this.#direct(request.destination)
+    const direct = this.#approaches.direct(request.destination, requireTls)
     if (direct === undefined) return await this.#along(request, pool, signal, beganMs)
     for (;;) {
       const { chunkless } = pool
@@ -129,12 +105,14 @@ export class Attempts {
     for (;;) {
       const candidate = signal.aborted ? undefined : walk.next()
       if (candidate === undefined) break
-      const approach = await this.#approach(found, candidate, signal)
-      if ('failure' in approach) {
-        walk.failed(approach.failure)
+      const approached = await this.#approaches.to(found, candidate, request, signal)
+      if (approached.kind === 'not') {
+        walk.failed(approached.failure)
         continue
       }
-      const opened = await this.#context.connector.open(approach, signal)
+      const { approach } = approached
+      const opened = promised(await this.#context.connector.open(approach, signal), request)
+      approached.note(opened)
       walk.setupMs = clock.monotonicMs() - beganMs
       if (opened.kind === 'failed') {
         walk.failed(ofOurMaking(opened.failure, found, candidate))
@@ -142,7 +120,7 @@ export class Attempts {
         continue
       }
       this.#logTls(opened.connection, approach.tls)
-      const how = { pool, signal, setupMs: walk.setupMs, keep: candidate.hop === 0 }
+      const how = { pool, signal, setupMs: walk.setupMs, keep: candidate.hop === 0 && !approached.special }
       const part = walk.request
       const { chunkless } = pool
       const done = await this.#converse(opened.connection, part, how)
@@ -154,36 +132,6 @@ export class Attempts {
     if (walk.failure?.result.dsn.endsWith(LOOP) === true)
       alarms.raise(request.message.id, walk.failure.result.logText)
     return walk.batch()
-  }
-
-  /** One mailbox server at an address that needs no look-up, where TLS needs none either; undefined for all else. */
-  #direct({ protocol, host, port, hops }: Destination): Approach | undefined {
-    if (hops !== undefined || isIP(host) === 0) return undefined
-    const { tls } = this.#context.settings()[protocol]
-    if (tls !== 'none' && tls !== 'may' && tls !== 'encrypt') return undefined
-    const level = isNeedless(protocol, host, tls) ? 'none' : tls
-    const peer: PeerAddress = { protocol, host, address: host, port }
-    return { peer, ownNames: undefined, tls: { level }, credentials: undefined }
-  }
-
-  async #approach(
-    found: DeliveryPlan & { readonly kind: 'try' },
-    candidate: Candidate,
-    signal: AbortSignal,
-  ): Promise<Approach | { readonly failure: OpenFailure }> {
-    const { protocol, hops } = found
-    const { host, address, port } = candidate
-    const hop = hops[candidate.hop]
-    const security =
-      hop === undefined ? NO_HOP : await this.#context.secure({ hop, candidate }, protocol, signal)
-    if (security.kind === 'deferred') {
-      const result = localResult('deferred', security.dsn, security.reason)
-      return { failure: { result, relay: 'none', verdict: 'other' } }
-    }
-    const ownNames = protocol === 'smtp' ? this.#context.ownNames(candidate) : undefined
-    const { policy, credentials } = security
-    const tls: TlsPolicy = isNeedless(protocol, address, policy.level) ? { level: 'none' } : policy
-    return { peer: { protocol, host, address, port }, ownNames, tls, credentials }
   }
 
   async #converse(connection: Connection, request: DeliveryRequest, how: How): Promise<Talk | 'stale'> {
@@ -333,110 +281,17 @@ export class Attempts {
   }
 }
 
-/** The detail of RFC 3463's "routing loop detected". */
-const LOOP = '.4.6'
-
-/** The way along the candidates of one plan: who is left, and what the others were told. */
-class Walk {
-  readonly #whole: DeliveryRequest
-  readonly #plan: DeliveryPlan & { readonly kind: 'try' }
-  readonly #results = new Map<number, Result>()
-  readonly #relays = new Map<number, string>()
-  readonly #sessionsOf = new Map<number, number>()
-  #left: readonly number[]
-  #at = 0
-  #hop = 0
-  /** The last host that gave no session. */
-  failure: OpenFailure | undefined
-  sessions = 0
-  setupMs = 0
-
-  constructor(request: DeliveryRequest, found: DeliveryPlan & { readonly kind: 'try' }) {
-    this.#whole = request
-    this.#plan = found
-    this.#left = request.recipients.map((_, index) => index)
-  }
-
-  /** The next address; undefined when nobody is left, or nowhere to go. */
-  next(): Candidate | undefined {
-    if (this.#left.length === 0) return undefined
-    const { candidates } = this.#plan
-    while (this.#at < candidates.length) {
-      const candidate = candidates[this.#at]
-      this.#at += 1
-      if (candidate === undefined || !this.#open(candidate)) continue
-      this.#hop = candidate.hop
-      return candidate
-    }
-    return undefined
-  }
-
-  /** The last address gets another session, which does not count. */
-  again(): void {
-    this.#at -= 1
-  }
-
-  #open({ hop }: Candidate): boolean {
-    return (this.#sessionsOf.get(hop) ?? 0) < this.#plan.sessionsMax
-  }
-
-  /** The request for those who are left. */
-  get request(): DeliveryRequest {
-    const { recipients } = this.#whole
-    if (this.#left.length === recipients.length) return this.#whole
-    return { ...this.#whole, recipients: recipients.filter((_, index) => this.#left.includes(index)) }
-  }
-
-  failed(failure: OpenFailure): void {
-    this.failure = failure
-    if (failure.result.kind !== 'bounced') return
-    for (const index of this.#left) this.#answer(index, failure.result, failure.relay)
-    this.#left = []
-  }
-
-  talked(talk: Talk): void {
-    this.sessions += 1
-    this.#sessionsOf.set(this.#hop, (this.#sessionsOf.get(this.#hop) ?? 0) + 1)
-    const left: number[] = []
-    for (const [place, index] of this.#left.entries()) {
-      const result = talk.results.get(place)
-      if (result === undefined) continue
-      this.#answer(index, result, talk.relay)
-      if (result.kind === 'deferred' && talk.mayGoOn && this.#whole.destination.protocol === 'smtp')
-        left.push(index)
-    }
-    this.#left = left
-  }
-
-  #answer(index: number, result: Result, relay: string): void {
-    this.#results.set(index, result)
-    this.#relays.set(index, relay)
-  }
-
-  /** Who was put off by one host and could reach no other has the words of the one that spoke. */
-  batch(): Batch {
-    const { result, relay } = this.failure ?? { result: STOPPED, relay: 'none' }
-    for (const index of this.#whole.recipients.keys())
-      if (!this.#results.has(index)) this.#answer(index, result, relay)
-    return { results: this.#results, relay, relays: this.#relays, setupMs: this.setupMs }
-  }
+/** A connection that REQUIRETLS mail may go over: the next hop must have promised the same (RFC 8689 section 4.2.1). */
+function promised(opened: Opened, { message, destination }: DeliveryRequest): Opened {
+  if (message.requireTls !== true || opened.kind === 'failed' || destination.protocol === 'lmtp')
+    return opened
+  const { connection } = opened
+  if (connection.capabilities?.requireTls === true) return opened
+  connection.quit()
+  const text = `REQUIRETLS was not offered by host ${connection.name}`
+  const result = localResult('deferred', `4${REQUIRE_TLS_STATUS.slice(1)}`, text)
+  return { kind: 'failed', failure: { result, relay: connection.relay, verdict: 'other' } }
 }
-
-const STOPPED = localResult('deferred', '4.3.2', 'mail system is shutting down')
-
-/** A relay host that is ourselves is a mistake of ours, and never bounces anybody's mail. */
-function ofOurMaking(
-  failure: OpenFailure,
-  { hops }: DeliveryPlan & { readonly kind: 'try' },
-  { hop }: Candidate,
-): OpenFailure {
-  const { result } = failure
-  const isOurs = hops[hop]?.hop.role !== 'domain'
-  if (!isOurs || result.dsn !== `5${LOOP}`) return failure
-  return { ...failure, result: { ...result, kind: 'deferred', dsn: `4${LOOP}` } }
-}
-
-const NO_HOP: Security = { kind: 'deferred', dsn: '4.3.0', reason: 'an address without a hop' }
 
 /** Not where the message may have been taken, and not where it is we who cannot go on. */
 function mayGoOn(transaction: Transaction): boolean {
@@ -456,14 +311,4 @@ function mayGoOn(transaction: Transaction): boolean {
 function give(connection: Connection, { pool, keep }: How): void {
   if (keep) pool.keep(connection)
   else connection.quit()
-}
-
-function everybody(request: DeliveryRequest, result: Result, relay: string): Omit<Batch, 'setupMs'> {
-  return { results: new Map(request.recipients.map((_, index) => [index, result])), relay }
-}
-
-function lost(request: DeliveryRequest, connection: Connection): Talk {
-  const text = `lost connection with ${connection.name} while sending MAIL FROM`
-  const result = localResult('deferred', '4.4.2', text)
-  return { ...everybody(request, result, connection.relay), setupMs: 0, mayGoOn: true }
 }

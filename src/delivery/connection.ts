@@ -15,6 +15,7 @@ import type { Break, Stage } from './failure.ts'
 import type { Capabilities } from './handshake.ts'
 import type { PeerReply } from './replies.ts'
 import type { AgentSettings, DeliveryTimeouts } from './settings.ts'
+import type { TlsFailure } from './tls-outcome.ts'
 import type { TlsPolicy } from './tls.ts'
 
 /** One address of a destination. */
@@ -87,7 +88,7 @@ export class Connection {
       })
     } else {
       this.#socket = connectTcp(where)
-      this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes))
+      if (!tls.session.wrapped) this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes))
     }
     this.#listen(this.#socket)
   }
@@ -111,6 +112,17 @@ export class Connection {
   get tls(): string {
     const socket = this.#socket
     return socket instanceof TLSSocket ? `${socket.getProtocol() ?? ''} ${socket.getCipher().name}` : ''
+  }
+
+  /** What a policy that is only on trial would say of it; undefined for nothing. */
+  audit(policy: TlsPolicy): TlsFailure | undefined {
+    const socket = this.#socket
+    return socket instanceof TLSSocket ? certificateProblem(policy, socket) : undefined
+  }
+
+  /** Our own address on it, while it is open. */
+  get localAddress(): string {
+    return this.#socket.localAddress ?? ''
   }
 
   /** The system error that ended it before that, '' for a time-out. */
@@ -193,8 +205,10 @@ export class Connection {
   #listen(socket: Socket): void {
     socket.on('connect', () => {
       this.#connected = true
-      const stage = this.#dialogue?.stage
-      if (stage !== undefined) this.#expireStage(stage)
+      const dialogue = this.#dialogue
+      if (dialogue === undefined) return
+      if (dialogue instanceof Handshake && dialogue.stage === 'starttls') this.#startTls(dialogue)
+      else this.#expireStage(dialogue.stage)
     })
     socket.on('error', (error) => {
       if (!this.#connected) this.#connectError = errorCode(error)
@@ -380,7 +394,7 @@ export class Connection {
       secure.on('data', (bytes: Buffer) => this.#onBytes(bytes))
       if (this.#dialogue !== handshake) return
       const problem = certificateProblem(this.#tls, secure)
-      this.#act(problem === '' ? handshake.secured() : handshake.notTrusted(problem))
+      this.#act(problem === undefined ? handshake.secured() : handshake.notTrusted(problem))
     })
   }
 

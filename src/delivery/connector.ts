@@ -1,12 +1,14 @@
 import { Connection } from './connection.ts'
 import { localResult, systemText } from './failure.ts'
 import { Handshake } from './handshake.ts'
+import { NO_TLS } from './tls.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { BodyEncoder } from './body.ts'
 import type { PeerAddress } from './connection.ts'
 import type { Result } from './failure.ts'
 import type { Credentials } from './credentials.ts'
 import type { DeliverySettings, TlsLevel } from './settings.ts'
+import type { TlsFailure } from './tls-outcome.ts'
 import type { TlsPolicy } from './tls.ts'
 
 /** Why no connection was made. */
@@ -19,10 +21,17 @@ export interface OpenFailure {
    * nothing about it.
    */
   readonly verdict: 'dead' | 'busy' | 'other'
+  /** Where it is TLS that was wrong. */
+  readonly tls?: TlsFailure
 }
 
 export type Opened =
-  | { readonly kind: 'open'; readonly connection: Connection }
+  | {
+      readonly kind: 'open'
+      readonly connection: Connection
+      /** What was wrong with TLS all the same: not offered, or not to be had, at a level that does without. */
+      readonly tls: TlsFailure | undefined
+    }
   | { readonly kind: 'failed'; readonly failure: OpenFailure }
 
 export interface ConnectorContext {
@@ -52,7 +61,10 @@ export class Connector {
   async open(approach: Approach, signal: AbortSignal): Promise<Opened> {
     const first = await this.#try(approach, signal)
     if (!first.plainMayDo || signal.aborted) return first.opened
-    return (await this.#try({ ...approach, tls: { level: 'none' } }, signal)).opened
+    const { opened } = await this.#try({ ...approach, tls: NO_TLS }, signal)
+    return opened.kind === 'open' && first.opened.kind === 'failed'
+      ? { ...opened, tls: first.opened.failure.tls ?? FELL_BACK }
+      : opened
   }
 
   async #try(
@@ -67,6 +79,7 @@ export class Connector {
       helloName: settings.helloName,
       peer: connection.name,
       tls: wireLevel(tls),
+      wrapped: tls.level !== 'none' && tls.session.wrapped,
       ignored: settings.ignored,
       ownNames,
       credentials,
@@ -77,8 +90,10 @@ export class Connector {
     if (signal.aborted) cancel()
     await opening
     signal.removeEventListener('abort', cancel)
-    const failed = handshake.failure
-    if (failed === undefined) return { opened: { kind: 'open', connection }, plainMayDo: false }
+    const { failure: failed, tlsFailure } = handshake
+    if (failed === undefined) {
+      return { opened: { kind: 'open', connection, tls: tlsFailure }, plainMayDo: false }
+    }
     if (!connection.connected && !signal.aborted) {
       const text = `connect to ${connection.relay}: ${systemText(connection.connectError)}`
       const failure: OpenFailure = {
@@ -89,12 +104,23 @@ export class Connector {
       return { opened: { kind: 'failed', failure }, plainMayDo: false }
     }
     const verdict = handshake.busy ? 'busy' : handshake.countsAsDead ? 'dead' : 'other'
-    const failure: OpenFailure = { result: failed, relay: connection.relay, verdict }
+    const { relay } = connection
+    const failure: OpenFailure = {
+      result: failed,
+      relay,
+      verdict,
+      ...(tlsFailure === undefined ? {} : { tls: tlsFailure }),
+    }
     return { opened: { kind: 'failed', failure }, plainMayDo: handshake.plainMayDo }
   }
 }
 
+/** The peer hung up while TLS was agreed on. */
+const FELL_BACK: TlsFailure = { type: 'validation-failure', reason: 'the handshake was broken off' }
+
 /** Whether TLS is said at all, and whether there is a way without: who the peer is, is asked afterwards. */
-function wireLevel({ level }: TlsPolicy): TlsLevel {
-  return level === 'none' || level === 'may' ? level : 'encrypt'
+function wireLevel({ level, session }: TlsPolicy): TlsLevel {
+  if (level === 'none') return 'none'
+  // Where TLS comes first there is no plaintext to fall back to.
+  return level === 'may' && !session.wrapped ? 'may' : 'encrypt'
 }

@@ -6,6 +6,8 @@ import { Connector } from './connector.ts'
 import { localResult } from './failure.ts'
 import { Pool } from './pool.ts'
 import { logRecipient } from './report.ts'
+import { NO_POLICY } from './tls-outcome.ts'
+import { USUAL_SESSION } from './tls-session.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type {
@@ -15,13 +17,16 @@ import type {
   QueuedRecipient,
   RecipientOutcome,
 } from '#src/queue/ports.ts'
-import type { Batch, Planner, Secure } from './attempt.ts'
+import type { Secure } from './approach.ts'
+import type { Planner } from './attempt.ts'
 import type { BodyEncoder } from './body.ts'
 import type { Result } from './failure.ts'
 import type { IdleBudget } from './pool.ts'
 import type { Delays } from './report.ts'
 import type { Candidate } from './routing/candidates.ts'
 import type { AgentSettings, DeliverySettings } from './settings.ts'
+import type { TlsRecorder } from './tls-outcome.ts'
+import type { Batch } from './walk.ts'
 
 export interface DelivererOptions {
   /** In force at each attempt: a new generation of settings may have changed them. */
@@ -32,6 +37,8 @@ export interface DelivererOptions {
   readonly ownNames?: (candidate: Candidate) => ReadonlySet<string> | undefined
   /** What TLS and AUTH have to be at an address; the plain level of the settings if not given. */
   readonly secure?: Secure
+  /** Told of each session with a domain's own hosts (RFC 8460). */
+  readonly recordTls?: TlsRecorder
   readonly log: Log
   /** The native encoder if not given. */
   readonly createEncoder?: () => BodyEncoder
@@ -93,6 +100,7 @@ class PooledDeliverer implements Deliverer {
       planner: options.planner,
       ownNames: options.ownNames ?? (() => undefined),
       secure: options.secure ?? plainLevel(options.settings),
+      recordTls: options.recordTls ?? (() => {}),
       settings: options.settings,
       alarms: new Alarms(log, clock),
       clock,
@@ -327,7 +335,12 @@ function plainLevel(settings: () => DeliverySettings): Secure {
   return (_target, protocol) => {
     const { tls } = settings()[protocol]
     if (tls === 'none' || tls === 'may' || tls === 'encrypt')
-      return Promise.resolve({ kind: 'use', policy: { level: tls }, credentials: undefined })
+      return Promise.resolve({
+        kind: 'use',
+        policy: { level: tls, session: USUAL_SESSION },
+        source: NO_POLICY,
+        credentials: undefined,
+      })
     return Promise.resolve({ kind: 'deferred', dsn: '4.3.5', reason: `no rules for TLS level ${tls}` })
   }
 }

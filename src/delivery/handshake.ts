@@ -1,4 +1,4 @@
-import { CLEAN, LEAVE, DROP, TLS } from './dialogue.ts'
+import { CLEAN, LEAVE, DROP, TLS, WAIT } from './dialogue.ts'
 import { brokenResult, localResult, refusedResult } from './failure.ts'
 import { enhancedStatus, replyLine } from './replies.ts'
 import type { Dialogue, Step } from './dialogue.ts'
@@ -6,6 +6,7 @@ import type { Break, PeerName, Result, Stage } from './failure.ts'
 import type { PeerReply } from './replies.ts'
 import type { Credentials } from './credentials.ts'
 import type { TlsLevel } from './settings.ts'
+import type { TlsFailure } from './tls-outcome.ts'
 
 /** What the peer offers, after its last EHLO or LHLO. */
 export interface Capabilities {
@@ -16,6 +17,8 @@ export interface Capabilities {
   /** BDAT (RFC 3030 section 2). */
   readonly chunking: boolean
   readonly startTls: boolean
+  /** RFC 8689. */
+  readonly requireTls: boolean
   /** Mechanisms of AUTH (RFC 4954), upper case. */
   readonly auth: readonly string[]
   readonly size: boolean
@@ -30,6 +33,7 @@ export const NO_CAPABILITIES: Capabilities = {
   dsn: false,
   chunking: false,
   startTls: false,
+  requireTls: false,
   auth: [],
   size: false,
   sizeMax: 0,
@@ -40,6 +44,8 @@ export interface HandshakeOptions {
   readonly helloName: string
   readonly peer: PeerName
   readonly tls: TlsLevel
+  /** TLS comes before the greeting, without STARTTLS (RFC 8314 section 3). */
+  readonly wrapped: boolean
   /** Lower case; a peer that says one of these is ourselves. undefined where it may be a filter of ours. */
   readonly ownNames: ReadonlySet<string> | undefined
   /** Upper case; what the peer offers under these names is not used (smtp_discard_ehlo_keywords). */
@@ -51,10 +57,11 @@ export interface HandshakeOptions {
 /** From the greeting to a connection that is ready for MAIL. */
 export class Handshake implements Dialogue {
   readonly #options: HandshakeOptions
-  #stage: Stage = 'greeting'
+  #stage: Stage
   #secured = false
   #capabilities: Capabilities = NO_CAPABILITIES
   #failure: Result | undefined
+  #tlsFailure: TlsFailure | undefined
   #counts = true
   #busy = false
   #plainMayDo = false
@@ -63,6 +70,7 @@ export class Handshake implements Dialogue {
 
   constructor(options: HandshakeOptions) {
     this.#options = options
+    this.#stage = options.wrapped ? 'starttls' : 'greeting'
   }
 
   get stage(): Stage {
@@ -71,6 +79,11 @@ export class Handshake implements Dialogue {
 
   get capabilities(): Capabilities {
     return this.#capabilities
+  }
+
+  /** What was wrong with TLS, whether or not it had to be right. */
+  get tlsFailure(): TlsFailure | undefined {
+    return this.#tlsFailure
   }
 
   /** Why the connection cannot be used; undefined when it can. */
@@ -132,19 +145,23 @@ export class Handshake implements Dialogue {
   secured(): Step {
     this.#secured = true
     this.#capabilities = NO_CAPABILITIES
-    return this.#sayHello()
+    if (!this.#options.wrapped) return this.#sayHello()
+    this.#stage = 'greeting'
+    return WAIT
   }
 
   /** The TLS handshake failed, or plaintext came behind the reply to STARTTLS. */
   notSecured(reason: string): Step {
+    this.#tlsFailure = { type: 'validation-failure', reason }
     this.#failure = localResult('deferred', '4.7.5', `Cannot start TLS: ${reason}`)
     this.#plainMayDo = this.#options.tls === 'may'
     return DROP
   }
 
   /** TLS works, and the peer is not who it has to be. Never tried without: that is what an attacker wants. */
-  notTrusted(reason: string): Step {
-    this.#failure = localResult('deferred', '4.7.5', reason)
+  notTrusted(failure: TlsFailure): Step {
+    this.#tlsFailure = failure
+    this.#failure = localResult('deferred', '4.7.5', failure.reason)
     return DROP
   }
 
@@ -187,6 +204,7 @@ export class Handshake implements Dialogue {
       this.#stage = 'starttls'
       return { kind: 'send', text: 'STARTTLS\r\n' }
     }
+    this.#tlsFailure = { type: 'starttls-not-supported', reason: '' }
     if (this.#options.tls === 'may') return this.#ready()
     this.#failure = localResult(
       'deferred',
@@ -247,6 +265,7 @@ export class Handshake implements Dialogue {
 
   #startTls(reply: PeerReply): Step {
     if (reply.code < 300) return TLS
+    this.#tlsFailure = { type: 'starttls-not-supported', reason: replyLine(reply) }
     if (this.#options.tls === 'may' && reply.code >= 400) {
       // The dialogue goes on in plaintext on the same connection (RFC 3207 section 4.1).
       return this.#ready()
@@ -286,6 +305,7 @@ function readCapabilities(reply: PeerReply, ignored: readonly string[]): Capabil
     dsn: words.has('DSN'),
     chunking: words.has('CHUNKING'),
     startTls: words.has('STARTTLS'),
+    requireTls: words.has('REQUIRETLS'),
     auth: (words.get('AUTH') ?? '')
       .toUpperCase()
       .split(/[\s=]+/)

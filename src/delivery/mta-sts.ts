@@ -141,6 +141,12 @@ function policyFrom(first: ReadonlyMap<string, string>, mx: readonly string[]): 
   return { mode, mx, maxAgeSeconds: Math.min(Number(maxAge), MAX_AGE_SECONDS) }
 }
 
+/** The policy as its host would write it, a line each: what a report quotes (RFC 8460 section 4.4). */
+export function stsLines({ mode, mx, maxAgeSeconds }: StsPolicy): readonly string[] {
+  const hosts = mx.map((pattern) => `mx: ${pattern}`)
+  return ['version: STSv1', `mode: ${mode}`, ...hosts, `max_age: ${maxAgeSeconds}`]
+}
+
 /** Section 4.1: the wildcard is the whole left-most label, and exactly one. */
 export function isStsHost(patterns: readonly string[], host: string): boolean {
   const name = host.toLowerCase()

@@ -68,6 +68,8 @@ export interface AgentSettings {
   readonly closeMs: number
   /** To a loopback address LMTP uses no TLS at 'may'. */
   readonly tls: FullTlsLevel
+  /** Whether TLS is made with the usual protocols, ciphers and names, whatever its level: then there is nothing to look up. */
+  readonly usualTls: boolean
   /** Words of the answer to EHLO that are not believed, upper case (lmtp_discard_lhlo_keywords, smtp_discard_ehlo_keywords). */
   readonly ignored: readonly string[]
   readonly timeouts: DeliveryTimeouts
@@ -95,6 +97,7 @@ const LMTP: Omit<AgentSettings, 'helloName'> = {
   transportDelayMs: 0,
   closeMs: 10 * SECOND,
   tls: 'may',
+  usualTls: true,
   ignored: [],
   timeouts: {
     connectMs: 30 * SECOND,

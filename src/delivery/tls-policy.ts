@@ -1,19 +1,31 @@
 import { isIP } from 'node:net'
 import { isLoopback } from '#src/net/addresses.ts'
-import { isStsHost } from './mta-sts.ts'
+import { isStsHost, stsLines } from './mta-sts.ts'
+import { NO_POLICY } from './tls-outcome.ts'
+import { isInTable, wantedTls } from './tls-table.ts'
 import { isUsable } from './tls.ts'
 import type { NameLookup, TlsaRecord } from '#src/dns/records.ts'
-import type { DestinationHop } from '#src/queue/ports.ts'
 import type { Candidate, PlannedHop } from './routing/candidates.ts'
 import type { StsPolicy } from './mta-sts.ts'
 import type { FullTlsLevel } from './settings.ts'
 import type { Table } from './table.ts'
-import type { TlsPolicy } from './tls.ts'
+import type { SessionWish } from './tls-session.ts'
+import type { WantedTls } from './tls-table.ts'
+import type { PolicySource, TlsFailureType } from './tls-outcome.ts'
+import type { TlsDemand, TlsPolicy } from './tls.ts'
 
 /** What the levels of one protocol go by. */
 export interface TlsRules {
   /** smtp_tls_security_level. */
   readonly level: FullTlsLevel
+  /** Protocols and ciphers at level `may`: smtp_tls_protocols, smtp_tls_ciphers, smtp_tls_exclude_ciphers. */
+  readonly opportunistic: SessionWish
+  /** At every level above: smtp_tls_mandatory_protocols and so on. */
+  readonly mandatory: SessionWish
+  /** smtp_tls_wrappermode. */
+  readonly wrapperMode: boolean
+  /** smtp_tls_servername. */
+  readonly servername: string
   /** smtp_tls_policy_maps: by next hop, `level attribute=value …`. */
   readonly policies: Table
   /** smtp_tls_verify_cert_match. */
@@ -36,31 +48,29 @@ export interface TlsTarget {
   readonly candidate: Candidate
 }
 
-/** 'deferred': this address may not be talked to; another one perhaps. */
+/**
+ * 'deferred': this address may not be talked to; another one perhaps. `audit`: what the peer is measured by without
+ * any consequence but a report (a policy in testing); a sentence where the host is not in it at all.
+ */
 export type TlsDecision =
-  | { readonly kind: 'use'; readonly policy: TlsPolicy }
-  | { readonly kind: 'deferred'; readonly dsn: string; readonly reason: string }
+  | {
+      readonly kind: 'use'
+      readonly policy: TlsPolicy
+      readonly source: PolicySource
+      readonly audit?: TlsPolicy | string
+    }
+  | Deferred
 
-/** An entry of the policy table, or the defaults where it has none. */
-interface Wanted {
-  readonly level: FullTlsLevel
-  readonly match: readonly string[] | undefined
+interface Deferred {
+  readonly kind: 'deferred'
+  readonly dsn: string
+  readonly reason: string
+  /** Where it is for the domain to know. */
+  readonly failed?: { readonly source: PolicySource; readonly type: TlsFailureType }
 }
 
-const LEVELS: ReadonlySet<string> = new Set<FullTlsLevel>([
-  'none',
-  'may',
-  'encrypt',
-  'verify',
-  'secure',
-  'fingerprint',
-  'dane',
-  'dane-only',
-])
-
-function isLevel(word: string): word is FullTlsLevel {
-  return LEVELS.has(word)
-}
+/** A decision before it is known how the handshake is made. */
+type Demanded = { readonly kind: 'use'; readonly demand: TlsDemand; readonly source: PolicySource } | Deferred
 
 /** What MTA-STS makes of a decision; `policy` is that of the domain. DANE and whatever a table says go before it. */
 export function withSts(
@@ -68,19 +78,22 @@ export function withSts(
   { hop, candidate }: TlsTarget,
   policy: StsPolicy,
 ): TlsDecision {
-  if (decision.kind === 'deferred' || policy.mode !== 'enforce') return decision
-  if (!isStsHost(policy.mx, candidate.host)) {
-    return deferred('4.7.5', `host ${candidate.host} is not in the MTA-STS policy of ${hop.hop.host}`)
-  }
+  if (decision.kind === 'deferred' || policy.mode === 'none') return decision
+  const source: PolicySource = { type: 'sts', strings: stsLines(policy), mxHosts: policy.mx }
+  const isListed = isStsHost(policy.mx, candidate.host)
+  const problem = `host ${candidate.host} is not in the MTA-STS policy of ${hop.hop.host}`
   // RFC 8461 section 4.1: a certificate of a CA that everybody trusts, for the MX host.
-  return use({ level: 'secure', names: [candidate.host], ca: undefined })
+  const { session } = decision.policy
+  const wanted: TlsPolicy = { level: 'secure', names: [candidate.host], ca: undefined, session }
+  if (policy.mode === 'testing') return { ...decision, source, audit: isListed ? wanted : problem }
+  if (isListed) return { kind: 'use', policy: wanted, source }
+  return { ...deferred('4.7.5', problem), failed: { source, type: 'validation-failure' } }
 }
 
 /** Whether MTA-STS has a say: a domain's own hosts, where nobody here has decided more than "TLS if possible". */
 export function asksSts(decision: TlsDecision, { hop }: TlsTarget, rules: TlsRules): boolean {
   if (decision.kind === 'deferred' || hop.hop.role !== 'domain' || hop.hop.bracketed) return false
-  const { policies } = rules
-  if (policies.kind !== 'table' || policyKeys(hop.hop).some((key) => policies.entries.has(key))) return false
+  if (isInTable(hop.hop, rules)) return false
   return decision.policy.level === 'may' || decision.policy.level === 'encrypt'
 }
 
@@ -91,9 +104,19 @@ export async function tlsDecision(
   dns: NameLookup,
   signal: AbortSignal,
 ): Promise<TlsDecision> {
-  const wanted = wantedFor(hop.hop, rules)
+  const wanted = wantedTls({ hop, candidate }, rules)
   if (typeof wanted === 'string') return deferred('4.3.5', wanted)
-  const { level } = wanted
+  const decision = await byLevel(wanted, { hop, candidate }, rules, { dns, signal })
+  if (decision.kind === 'deferred') return decision
+  return { kind: 'use', policy: { ...decision.demand, session: wanted.session }, source: decision.source }
+}
+
+async function byLevel(
+  { level, match }: WantedTls,
+  { hop, candidate }: TlsTarget,
+  rules: TlsRules,
+  { dns, signal }: { readonly dns: NameLookup; readonly signal: AbortSignal },
+): Promise<Demanded> {
   switch (level) {
     case 'none':
     case 'may':
@@ -102,7 +125,7 @@ export async function tlsDecision(
     case 'verify':
     case 'secure':
     case 'fingerprint':
-      return byCertificate(level, wanted.match, { hop, candidate }, rules)
+      return byCertificate(level, match, { hop, candidate }, rules)
     case 'dane':
     case 'dane-only':
       return await dane({ hop, candidate }, { level, rules, dns, signal })
@@ -114,9 +137,9 @@ function byCertificate(
   match: readonly string[] | undefined,
   target: TlsTarget,
   rules: TlsRules,
-): TlsDecision {
+): Demanded {
   if (level === 'fingerprint') {
-    const given = match?.flatMap((each) => each.split('|')) ?? rules.fingerprints
+    const given = match ?? rules.fingerprints
     return use({ level, digests: given.map((each) => each.replaceAll(':', '').toLowerCase()) })
   }
   if (rules.caProblem !== '') return deferred('4.7.5', `certificates of CAs: ${rules.caProblem}`)
@@ -131,37 +154,6 @@ export function isNeedless(
   level: TlsPolicy['level'] | FullTlsLevel,
 ): boolean {
   return protocol === 'lmtp' && level === 'may' && isLoopback(address)
-}
-
-/** A sentence where the table is wrong: nobody guesses whether mail may go in plaintext. */
-function wantedFor(hop: DestinationHop, rules: TlsRules): Wanted | string {
-  const { policies } = rules
-  if (policies.kind === 'unreadable') return `TLS policy table: ${policies.reason}`
-  const text = policyKeys(hop)
-    .map((key) => policies.entries.get(key))
-    .find((value) => value !== undefined)
-  if (text === undefined) return { level: rules.level, match: undefined }
-  const [level = '', ...attributes] = text.split(/[\s,]+/)
-  if (!isLevel(level)) return `TLS policy table: invalid security level "${level}" for ${hop.text}`
-  let match: readonly string[] | undefined
-  for (const attribute of attributes) {
-    const [name, ...value] = attribute.split('=')
-    // Digests have colons of their own.
-    if (name === 'match') match = level === 'fingerprint' ? [value.join('=')] : value.join('=').split(':')
-    else if (name !== 'protocols' && name !== 'ciphers' && name !== 'exclude' && name !== 'servername')
-      return `TLS policy table: invalid attribute "${attribute}" for ${hop.text}`
-  }
-  return { level, match }
-}
-
-/** The next hop as it is written, then without port; and for a domain the domains above it, with a leading dot. */
-function policyKeys({ text, host, bracketed }: DestinationHop): readonly string[] {
-  const bare = bracketed ? `[${host}]` : host
-  const keys = [text.toLowerCase(), bare.toLowerCase()]
-  if (bracketed) return keys
-  const labels = host.split('.')
-  for (let at = 1; at < labels.length; at++) keys.push(`.${labels.slice(at).join('.')}`)
-  return keys
 }
 
 /** `nexthop`, `dot-nexthop` and `hostname` stand for what they say. */
@@ -188,13 +180,13 @@ interface DaneHow {
 }
 
 /** RFC 7672 section 2.2: each step from the domain to the TLSA records proven, or no DANE. */
-async function dane({ hop, candidate }: TlsTarget, how: DaneHow): Promise<TlsDecision> {
+async function dane({ hop, candidate }: TlsTarget, how: DaneHow): Promise<Demanded> {
   const { level, rules } = how
   const { host, canonicalHost, port } = candidate
-  const without = (why: string): TlsDecision =>
+  const without = (why: string): Demanded =>
     level === 'dane'
       ? use({ level: 'may' })
-      : deferred('4.7.5', `${why} for ${host}:${port}, and dane-only needs DANE`)
+      : failed(`${why} for ${host}:${port}, and dane-only needs DANE`, 'dane-required')
   if (isIP(host) !== 0 || !candidate.secure) return without('no DNSSEC-validated address')
   if (!hop.mxSecure) {
     if (level === 'dane-only') return without('no DNSSEC-validated MX records')
@@ -204,7 +196,7 @@ async function dane({ hop, candidate }: TlsTarget, how: DaneHow): Promise<TlsDec
   for (const base of canonicalHost === host ? [host] : [canonicalHost, host]) {
     const answer = await how.dns.lookup(`_${port}._tcp.${base}`, 'TLSA', how.signal)
     if (answer.kind === 'unknown') {
-      return deferred('4.7.5', `TLSA lookup error for ${base}:${port}: ${answer.detail}`)
+      return failed(`TLSA lookup error for ${base}:${port}: ${answer.detail}`, 'dnssec-invalid')
     }
     if (answer.kind === 'none' || !answer.secure) continue
     return withRecords(answer.records, base, { hop, candidate }, without)
@@ -216,23 +208,35 @@ function withRecords(
   found: readonly TlsaRecord[],
   base: string,
   { hop, candidate }: TlsTarget,
-  without: (why: string) => TlsDecision,
-): TlsDecision {
+  without: (why: string) => Demanded,
+): Demanded {
   const records = found.filter(isUsable)
+  const source: PolicySource = { type: 'tlsa', strings: found.map(recordText), mxHosts: [] }
   if (records.length > 0) {
     // Section 3.2.2: the TLSA base domain, and the domain itself.
     const names = [base, candidate.host, hop.hop.host]
-    return use({ level: 'dane', records, base, names })
+    return { kind: 'use', demand: { level: 'dane', records, base, names }, source }
   }
   // Section 2.2: they say that there is TLS, and nothing that we understand about with whom.
   const verdict = without('no usable TLSA records')
-  return verdict.kind === 'use' ? use({ level: 'encrypt' }) : verdict
+  if (verdict.kind === 'use') return { kind: 'use', demand: { level: 'encrypt' }, source }
+  return { ...verdict, failed: { source, type: 'tlsa-invalid' } }
 }
 
-function use(policy: TlsPolicy): TlsDecision {
-  return { kind: 'use', policy }
+/** As a zone file has it (RFC 6698 section 2.2). */
+function recordText({ usage, selector, matchingType, data }: TlsaRecord): string {
+  return `${usage} ${selector} ${matchingType} ${Buffer.from(data).toString('hex')}`
 }
 
-function deferred(dsn: string, reason: string): TlsDecision {
+function use(demand: TlsDemand): Demanded {
+  return { kind: 'use', demand, source: NO_POLICY }
+}
+
+function deferred(dsn: string, reason: string): Deferred {
   return { kind: 'deferred', dsn, reason }
+}
+
+function failed(reason: string, type: TlsFailureType): Deferred {
+  const source: PolicySource = { type: 'tlsa', strings: [], mxHosts: [] }
+  return { ...deferred('4.7.5', reason), failed: { source, type } }
 }

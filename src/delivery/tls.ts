@@ -1,12 +1,18 @@
 import { X509Certificate, createHash, createPublicKey } from 'node:crypto'
 import { isIP } from 'node:net'
 import { errorText } from '#src/base/fault.ts'
+import { USUAL_SESSION } from './tls-session.ts'
 import type { KeyObject } from 'node:crypto'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import type { TlsaRecord } from '#src/dns/records.ts'
+import type { TlsFailure } from './tls-outcome.ts'
+import type { TlsSession } from './tls-session.ts'
 
-/** What one connection has to do about TLS: a level of smtp_tls_security_level, with all that it needs. */
-export type TlsPolicy =
+/** What one connection has to do about TLS. */
+export type TlsPolicy = TlsDemand & { readonly session: TlsSession }
+
+/** A level of smtp_tls_security_level, with all that it needs. */
+export type TlsDemand =
   | { readonly level: 'none' }
   /** Used where it is offered, with whoever answers; without it, or where it fails, in plaintext (RFC 7435). */
   | { readonly level: 'may' }
@@ -34,42 +40,60 @@ const CHAIN_MAX = 10
 
 /** How the handshake is made. Node verifies nothing for us: `certificateProblem` says what it thinks afterwards. */
 export function tlsOptions(policy: TlsPolicy, host: string): ConnectionOptions {
-  const name = policy.level === 'dane' ? policy.base : host
+  const name = policy.session.servername ?? (policy.level === 'dane' ? policy.base : host)
+  const { session } = policy
   const known = policy.level === 'verify' || policy.level === 'secure' ? policy.ca : undefined
   return {
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
+    minVersion: session.minVersion,
+    maxVersion: session.maxVersion,
+    ...(session.secureOptions === 0 ? {} : { secureOptions: session.secureOptions }),
+    ...(session.ciphers === undefined ? {} : { ciphers: session.ciphers }),
     ...(isIP(name) === 0 ? { servername: name } : {}),
     ...(known === undefined ? {} : { ca: known }),
   }
 }
 
-/** Why the peer is not who it has to be, in Postfix's words; '' where it is, or may be anybody. */
-export function certificateProblem(policy: TlsPolicy, socket: TLSSocket): string {
+/** No TLS at all. */
+export const NO_TLS: TlsPolicy = { level: 'none', session: USUAL_SESSION }
+
+/** Why the peer is not who it has to be, in Postfix's words; undefined where it is, or may be anybody. */
+export function certificateProblem(policy: TlsPolicy, socket: TLSSocket): TlsFailure | undefined {
   switch (policy.level) {
     case 'none':
     case 'may':
     case 'encrypt':
-      return ''
+      return undefined
     case 'verify':
     case 'secure': {
-      if (!socket.authorized) return `Server certificate not trusted: ${errorText(socket.authorizationError)}`
+      if (!socket.authorized) return notTrusted(errorText(socket.authorizationError))
       const leaf = socket.getPeerX509Certificate()
-      return leaf !== undefined && bears(leaf, policy.names) ? '' : 'Server certificate not verified'
+      return leaf !== undefined && bears(leaf, policy.names)
+        ? undefined
+        : { type: 'certificate-host-mismatch', reason: NOT_VERIFIED }
     }
     case 'fingerprint': {
       const leaf = socket.getPeerX509Certificate()
       return leaf !== undefined && policy.digests.some((digest) => hasDigest(leaf, digest))
-        ? ''
-        : 'Server certificate not verified'
+        ? undefined
+        : { type: 'certificate-not-trusted', reason: NOT_VERIFIED }
     }
     case 'dane': {
       const leaf = socket.getPeerX509Certificate()
       return leaf !== undefined && isProven(chainOf(leaf), policy)
-        ? ''
-        : 'Server certificate not trusted: no TLSA record matches'
+        ? undefined
+        : { type: 'validation-failure', reason: 'Server certificate not trusted: no TLSA record matches' }
     }
   }
+}
+
+const NOT_VERIFIED = 'Server certificate not verified'
+
+/** `why` is a code of OpenSSL's verification. */
+function notTrusted(why: string): TlsFailure {
+  const type = why.includes('EXPIRED') ? 'certificate-expired' : 'certificate-not-trusted'
+  return { type, reason: `Server certificate not trusted: ${why}` }
 }
 
 /** RFC 6125: names of the certificate's subjectAltName only, wildcards for one whole label. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { errorText } from '#src/base/fault.ts'
-import type { Secure } from '#src/delivery/attempt.ts'
+import type { Secure } from '#src/delivery/approach.ts'
 import { credentialsFor } from '#src/delivery/credentials.ts'
 import type { AuthRules } from '#src/delivery/credentials.ts'
 import type { StsPolicies } from '#src/delivery/mta-sts.ts'

@@ -28,6 +28,8 @@ export interface QueuedMessage {
   /** prefix and body together, as mailq shows it. */
   readonly sizeBytes: number
   readonly messageId: string
+  /** REQUIRETLS was said (RFC 8689). */
+  readonly requireTls?: boolean
   /** See NewMessage. */
   readonly notice?: boolean
 }

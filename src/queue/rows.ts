@@ -58,6 +58,8 @@ export function messageParams(seq: number, message: NewMessage): MessageParams {
     envid: message.envid,
     origin: message.origin,
     messageId: message.messageId,
+    // Absent where it is not so: JSON.stringify leaves undefined out.
+    requireTls: message.requireTls,
     ...(message.notice === true ? { notice: true } : {}),
   })
   const verdict = JSON.stringify(message.verdict)
@@ -165,7 +167,7 @@ export function readMessage(row: readonly unknown[]): StoredMessage | Damage {
 
 type Envelope = Pick<
   QueuedMessage,
-  'eightBit' | 'smtpUtf8' | 'ret' | 'envid' | 'origin' | 'messageId' | 'notice'
+  'eightBit' | 'smtpUtf8' | 'ret' | 'envid' | 'origin' | 'messageId' | 'notice' | 'requireTls'
 >
 
 function parseEnvelope(text: string): Envelope | undefined {
@@ -188,7 +190,11 @@ export function readEnvelope(value: unknown): Envelope | undefined {
   if ((ret !== '' && ret !== 'FULL' && ret !== 'HDRS') || !isText(envid) || !isText(messageId))
     return undefined
   const envelope: Envelope = { eightBit, smtpUtf8, ret, envid, messageId, origin }
-  return value['notice'] === true ? { ...envelope, notice: true } : envelope
+  return {
+    ...envelope,
+    ...(value['notice'] === true ? { notice: true } : {}),
+    ...(value['requireTls'] === true ? { requireTls: true } : {}),
+  }
 }
 
 function readOrigin(value: unknown): Origin | undefined {

@@ -67,6 +67,8 @@ export interface NewMessage {
   readonly verdict: Readonly<Record<string, unknown>>
   /** Settings generation that it was judged under. */
   readonly generation: number
+  /** REQUIRETLS was said (RFC 8689): it may only go on to whom has promised TLS too. */
+  readonly requireTls?: boolean
   /** A notice to postmaster that we wrote: when it fails it is dropped, and nobody is told (never a third bounce). */
   readonly notice?: boolean
 }

@@ -10,6 +10,10 @@ import { tempFolder } from '#test/support/temp.ts'
 import { never } from './requests.ts'
 import { testPki } from './tls-peer.ts'
 import type { StsFetch } from '#src/delivery/mta-sts.ts'
+import { NO_TLS } from '#src/delivery/tls.ts'
+import { NO_POLICY } from '#src/delivery/tls-outcome.ts'
+import { USUAL_SESSION } from '#src/delivery/tls-session.ts'
+import type { TlsPolicy } from '#src/delivery/tls.ts'
 import type { TlsDecision, TlsRules, TlsTarget } from '#src/delivery/tls-policy.ts'
 
 const folder = tempFolder('mta-sts')
@@ -140,6 +144,10 @@ const RULES: TlsRules = {
   ca: undefined,
   caProblem: '',
   insecureMx: 'dane',
+  opportunistic: { protocols: '', grade: 'medium', exclude: [] },
+  mandatory: { protocols: '', grade: 'medium', exclude: [] },
+  wrapperMode: false,
+  servername: '',
 }
 
 function target(host: string, domain: string, role: 'domain' | 'relayhost' = 'domain'): TlsTarget {
@@ -149,28 +157,43 @@ function target(host: string, domain: string, role: 'domain' | 'relayhost' = 'do
   return { hop: { hop, mxSecure: false, via: 'mx' }, candidate }
 }
 
-const MAY: TlsDecision = { kind: 'use', policy: { level: 'may' } }
+const session = USUAL_SESSION
+const MAY: TlsDecision = { kind: 'use', policy: { level: 'may', session }, source: NO_POLICY }
 
 test('an enforced policy wants its hosts, with certificates that everybody trusts; a tested one wants nothing', (t) => {
   const policy = parseStsPolicy(POLICY)
   if (policy === undefined) throw new Error('no policy')
+  const strings = POLICY.trim().split('\r\n')
+  const source = { type: 'sts', strings, mxHosts: policy.mx } as const
+  const wanted = { level: 'secure', names: ['mx.far.example'], ca: undefined, session } as const
   t.deepEqual(withSts(MAY, target('mx.far.example', 'far.example'), policy), {
     kind: 'use',
-    policy: { level: 'secure', names: ['mx.far.example'], ca: undefined },
+    policy: wanted,
+    source,
   })
   t.deepEqual(withSts(MAY, target('evil.example', 'far.example'), policy), {
     kind: 'deferred',
     dsn: '4.7.5',
     reason: 'host evil.example is not in the MTA-STS policy of far.example',
+    failed: { source, type: 'validation-failure' },
   })
-  t.is(withSts(MAY, target('evil.example', 'far.example'), { ...policy, mode: 'testing' }), MAY)
+  const tested = withSts(MAY, target('evil.example', 'far.example'), { ...policy, mode: 'testing' })
+  t.deepEqual(tested.kind === 'use' && tested.policy, MAY.policy)
+  t.is(
+    tested.kind === 'use' && tested.audit,
+    'host evil.example is not in the MTA-STS policy of far.example',
+    'but it is told of',
+  )
+  t.is(withSts(MAY, target('evil.example', 'far.example'), { ...policy, mode: 'none' }), MAY)
 })
 
+const use = (policy: TlsPolicy): TlsDecision => ({ kind: 'use', policy, source: NO_POLICY })
+
 test('relay hosts, domains of the policy table and DANE are not asked about', (t) => {
-  const dane: TlsDecision = { kind: 'use', policy: { level: 'dane', records: [], base: 'x', names: [] } }
+  const dane = use({ level: 'dane', records: [], base: 'x', names: [], session })
   t.true(asksSts(MAY, target('mx.far.example', 'far.example'), RULES))
   t.false(asksSts(MAY, target('mx.far.example', 'far.example', 'relayhost'), RULES))
   t.false(asksSts(MAY, target('mx.named.example', 'named.example'), RULES))
   t.false(asksSts(dane, target('mx.far.example', 'far.example'), RULES))
-  t.false(asksSts({ kind: 'use', policy: { level: 'none' } }, target('mx.far.example', 'far.example'), RULES))
+  t.false(asksSts(use(NO_TLS), target('mx.far.example', 'far.example'), RULES))
 })

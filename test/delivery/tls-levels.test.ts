@@ -1,104 +1,16 @@
 import { X509Certificate, createHash } from 'node:crypto'
 import test from 'ava'
-import { tlsDecision } from '#src/delivery/tls-policy.ts'
-import { credentialsFor } from '#src/delivery/credentials.ts'
 import { parseTable } from '#src/delivery/table.ts'
-import { fakeDns } from '#test/support/fake-names.ts'
 import { tempFolder } from '#test/support/temp.ts'
-import { FakePeer, wellBehaved } from './fake-peer.ts'
-import { deliverer, never, request, shown } from './requests.ts'
-import { secretive, testPki } from './tls-peer.ts'
-import type { Planner, Secure } from '#src/delivery/attempt.ts'
-import type { AuthRules } from '#src/delivery/credentials.ts'
-import type { TlsRules } from '#src/delivery/tls-policy.ts'
+import { testPki } from './tls-peer.ts'
+import { tlsWorld } from './tls-world.ts'
+import type { TlsCase } from './tls-world.ts'
 
 const folder = tempFolder('tls-levels')
 const PKI = await testPki(folder.path)
 test.after.always(() => folder[Symbol.dispose]())
 
-const RULES: TlsRules = {
-  level: 'may',
-  policies: { kind: 'table', entries: new Map() },
-  verifyMatch: ['hostname'],
-  secureMatch: ['nexthop', 'dot-nexthop'],
-  fingerprints: [],
-  ca: PKI.ca,
-  caProblem: '',
-  insecureMx: 'dane',
-}
-
-const AUTH: AuthRules = {
-  enabled: false,
-  passwords: { kind: 'table', entries: new Map() },
-  securityOptions: ['noplaintext'],
-  mechanismFilter: [],
-}
-
-interface Case {
-  readonly rules?: Partial<TlsRules>
-  readonly auth?: Partial<AuthRules>
-  /** Text of smtp_tls_policy_maps. */
-  readonly table?: string
-  readonly cert?: string
-  readonly inside?: string
-  /** TLSA records of the MX host. */
-  readonly tlsa?: string
-  readonly mxSecure?: boolean
-  readonly hostSecure?: boolean
-  readonly plain?: boolean
-  /** What it offers outside of TLS, where it has none. */
-  readonly hello?: string
-}
-
-/** One message for far.example, whose MX mx.far.example is a peer with that certificate. */
-async function deliver(given: Case): Promise<{ readonly outcome: string; readonly heard: string[] }> {
-  const heard: string[] = []
-  const cert = given.cert ?? PKI.leaf
-  const script =
-    given.plain === true
-      ? wellBehaved([], given.hello ?? '250 peer\r\n', 'smtp')
-      : secretive({ key: PKI.key, cert }, heard, given.inside)
-  await using peer = await FakePeer.listen(script)
-  const known = { host: 'mx.far.example', canonicalHost: 'mx.far.example', preference: 10 }
-  const place = { address: '127.0.0.1', family: 4 as const, port: peer.port, hop: 0 }
-  const planner: Planner = () =>
-    Promise.resolve({
-      kind: 'try',
-      protocol: 'smtp',
-      hops: [{ hop: HOP, mxSecure: given.mxSecure ?? true, via: 'mx' }],
-      candidates: [{ ...known, ...place, secure: given.hostSecure ?? true }],
-      sessionsMax: 2,
-      alarm: '',
-    })
-  const at = `_${peer.port}._tcp.mx.far.example TLSA`
-  const dns = fakeDns(given.tlsa === undefined ? {} : { [at]: given.tlsa }, ['far.example'])
-  const policies = { kind: 'table' as const, entries: parseTable(given.table ?? '') }
-  const secure: Secure = async (target, _protocol, signal) => {
-    const decision = await tlsDecision(target, { ...RULES, policies, ...given.rules }, dns, signal)
-    if (decision.kind === 'deferred') return decision
-    const credentials = credentialsFor(target, { ...AUTH, ...given.auth })
-    if (typeof credentials === 'string') return { kind: 'deferred', dsn: '4.3.0', reason: credentials }
-    return { ...decision, credentials }
-  }
-  await using delivery = deliverer({}, { planner, secure })
-  const destination = { protocol: 'smtp', host: 'far.example', port: 25, hops: [HOP] } as const
-  const [outcome = ''] = shown(await delivery.deliver(request(0, ['a@far.example'], { destination }), never))
-  return {
-    outcome: outcome
-      .replaceAll(/mx\.far\.example\[127\.0\.0\.1\](?::\d+)?/g, 'PEER')
-      .replaceAll(String(peer.port), 'PORT'),
-    heard,
-  }
-}
-
-const HOP = {
-  text: 'far.example',
-  host: 'far.example',
-  port: 25,
-  bracketed: false,
-  role: 'domain',
-  reason: '',
-} as const
+const deliver = tlsWorld(PKI)
 
 const leaf = new X509Certificate(PKI.leaf)
 const ca = new X509Certificate(PKI.ca)
@@ -109,7 +21,7 @@ const SENT = 'sent 2.0.0 250 2.0.0 taken'
 const NOT_VERIFIED = 'deferred 4.7.5 Server certificate not verified'
 const NO_MATCH = 'deferred 4.7.5 Server certificate not trusted: no TLSA record matches'
 
-const CASES: readonly (readonly [string, Case, string])[] = [
+const CASES: readonly (readonly [string, TlsCase, string])[] = [
   ['verify takes the host by its CA', { rules: { level: 'verify' } }, SENT],
   ['verify refuses another name', { rules: { level: 'verify' }, cert: PKI.stranger }, NOT_VERIFIED],
   [

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { TLSSocket } from 'node:tls'
 import { must } from '#test/support/run.ts'
 import { Conversation, greeted } from './fake-peer.ts'
+import type { SecureContextOptions } from 'node:tls'
 import type { Script } from './fake-peer.ts'
 
 /** Certificates as a peer may have them, made with openssl: not with what is being tested. */
@@ -59,10 +60,12 @@ export async function testPki(folder: string): Promise<TestPki> {
 export const TLS_HELLO = '250-peer\r\n250-STARTTLS\r\n250 ENHANCEDSTATUSCODES\r\n'
 
 /** Greets, takes STARTTLS, and inside offers `inside`, takes AUTH, and one message. `heard` gets what was said there. */
+// oxlint-disable-next-line max-params -- a peer, told in one line
 export function secretive(
-  pair: { readonly key: string; readonly cert: string },
+  pair: SecureContextOptions,
   heard: string[],
   inside: string = '250 peer\r\n',
+  onSecure: (socket: TLSSocket) => void = () => {},
 ): Script {
   return greeted(async (c) => {
     const line = await c.line()
@@ -74,11 +77,30 @@ export function secretive(
     c.socket.removeAllListeners('data')
     c.say('220 2.0.0 go\r\n')
     const secure = new TLSSocket(c.socket.setEncoding(), { isServer: true, ...pair })
+    secure.on('secure', () => onSecure(secure))
     const inner = new Conversation(secure, 0)
     if ((await inner.line()) === '') return
     inner.say(inside)
     await serve(inner, heard)
   }, TLS_HELLO)
+}
+
+/** Takes one message inside of TLS that began with the first octet. */
+export function wrapped(
+  pair: SecureContextOptions,
+  heard: string[],
+  onSecure: (socket: TLSSocket) => void,
+): Script {
+  return async (c) => {
+    c.socket.removeAllListeners('data')
+    const secure = new TLSSocket(c.socket.setEncoding(), { isServer: true, ...pair })
+    secure.on('secure', () => onSecure(secure))
+    const inner = new Conversation(secure, 0)
+    inner.say('220 peer\r\n')
+    if ((await inner.line()) === '') return
+    inner.say('250 peer\r\n')
+    await serve(inner, heard)
+  }
 }
 
 async function serve(c: Conversation, heard: string[]): Promise<void> {
