@@ -9,8 +9,12 @@ const ANSWER_MS = 60_000
 const ANSWER_CHARS_MAX = 16 * 1024 * 1024
 
 /** Asks the running appliance; undefined where none runs. Throws a CommandError for an answer that says no. */
-export async function askMaster(socketPath: string, command: string): Promise<ControlReply | undefined> {
-  const line = await exchange(socketPath, `${JSON.stringify({ command })}\n`)
+export async function askMaster(
+  socketPath: string,
+  command: string,
+  words: readonly string[] = [],
+): Promise<ControlReply | undefined> {
+  const line = await exchange(socketPath, `${JSON.stringify({ command, words })}\n`)
   if (line === undefined) return undefined
   const reply: unknown = JSON.parse(line)
   if (typeof reply !== 'object' || reply === null) throw new CommandError(`master answered with ${line}`)

@@ -1,44 +1,31 @@
-import { existsSync } from 'node:fs'
-import { hostname } from 'node:os'
-import { configOf, noWords, readOptions } from './options.ts'
-import type { Config } from '#src/config/config.ts'
-import { sourceOf } from '#src/config/config.ts'
-import { settingsDocument, shownValue } from '#src/config/document.ts'
-import { pathsOf } from '#src/config/paths.ts'
-import { resolveSettings } from '#src/config/resolve.ts'
+import { shownValue } from '#src/config/document.ts'
+import { settingsDocument } from '#src/config/document.ts'
+import { settingName } from '#src/config/generations.ts'
 import { SETTING_LIST } from '#src/config/settings.ts'
-import { Directory } from '#src/directory/directory.ts'
+import { configOf, noWords, readOptions } from './options.ts'
+import { currentSettings } from './settings-access.ts'
 
-/** `postern settings`: every setting with the value in force, as `postconf` shows them; --markdown is docs/settings.md. */
+/**
+ * `postern settings`: every setting with the value in force; --notes: what is set and has no effect; --markdown is
+ * docs/settings.md.
+ */
 export async function settings(args: readonly string[]): Promise<number> {
-  const options = readOptions(args, ['markdown'])
+  const options = readOptions(args, ['markdown', 'notes'])
   noWords(options)
   if (options.flags.has('markdown')) {
     process.stdout.write(settingsDocument())
     return 0
   }
-  const config = configOf(options)
-  const { settings: values, problems } = resolveSettings(
-    config.overrides,
-    globalConfig(pathsOf(config.dataFolder, sourceOf(config)).directory),
-  )
-  for (const [key, setting] of SETTING_LIST) {
-    const name = setting.postfix === '' ? setting.zimbra : setting.postfix
-    process.stdout.write(`${name} = ${shownValue(setting, values[key])}\n`.replace(' \n', '\n'))
+  const { resolved, settings: values } = currentSettings(configOf(options))
+  if (options.flags.has('notes')) {
+    for (const { attribute, source, text } of resolved.notes)
+      process.stdout.write(`${attribute} (${source}): ${text}\n`)
+    return 0
   }
-  for (const { attribute, reason } of problems) process.stderr.write(`${attribute}: ${reason}\n`)
+  for (const [key, setting] of SETTING_LIST) {
+    process.stdout.write(`${settingName(setting)} = ${shownValue(setting, values[key])}`.trimEnd() + '\n')
+  }
+  for (const { attribute, source, reason } of resolved.problems)
+    process.stderr.write(`${attribute} (${source}): ${reason}\n`)
   return 0
-}
-
-/** myhostname as the appliance takes it: of the machine where it is not set. */
-export function hostnameOf(config: Config): string {
-  const { directory } = pathsOf(config.dataFolder, sourceOf(config))
-  const { settings: values } = resolveSettings(config.overrides, globalConfig(directory))
-  return values.myHostname === '' ? hostname() : values.myHostname
-}
-
-function globalConfig(path: string): ReadonlyMap<string, readonly string[]> {
-  if (!existsSync(path)) return new Map()
-  using directory = new Directory({ path, recipientDelimiter: '', expansionLimit: 1 })
-  return directory.globalConfig() ?? new Map()
 }

@@ -80,6 +80,8 @@ export function statusText(reply: ControlReply): string {
       ],
     ),
   ]
+  const held = Array.isArray(reply['held']) ? reply['held'] : []
+  if (held.length > 0) lines.push(`Held by a rollback: ${held.map(String).join(', ')}`)
   const problems = Array.isArray(reply['problems']) ? reply['problems'] : []
   return `${[...lines, ...problems.map((problem) => `Attention: ${String(problem)}`)].join('\n')}\n`
 }

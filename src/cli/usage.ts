@@ -26,7 +26,10 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
 
   directory import FILE|-   take entries from LDIF; all of them or none
   directory export          the whole directory as LDIF
-  settings [--markdown]     every setting with the value that is in force
+  settings [--notes]        every setting with the value that is in force; --notes: what is set and has no effect
+  generations [--limit N]   the history of the settings, the newest first
+  diff A [B]                what generation B (or the newest) has otherwise than A
+  rollback N                the settings of generation N again; rollback --release ends that
   help                      this text
 
 Every command takes --config FILE; without it, postern.toml of the current folder counts, and where there is none, all

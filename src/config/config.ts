@@ -30,6 +30,8 @@ export interface Config {
   /** Where mail goes by default; undefined means the embedded mailbox store. */
   readonly lmtpServer: HostPort | undefined
   /** Where the embedded mailbox store listens, if it is used. */
+  /** Zimbra's localconfig.xml, whose values stand below the directory's; it need not be there. */
+  readonly localconfigFile: string
   readonly mailbox: Listener
   /** Where domains, accounts and settings come from. */
   readonly directory: DirectoryConfig
@@ -67,6 +69,7 @@ const LISTENERS_MAX = 64
 export const WORKERS_MAX = 256
 
 const TOP_KEYS = [
+  'localconfig',
   'data',
   'listener',
   'lmtp',
@@ -137,6 +140,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
   const limits = readLimits(top.table('limits'))
   return {
     file,
+    localconfigFile: resolve(folder, top.text('localconfig', join(dataFolder, 'localconfig.xml'))),
     dataFolder,
     listeners: readListeners(top),
     lmtpServer: readLmtp(top.table('lmtp')),

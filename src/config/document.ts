@@ -66,6 +66,7 @@ function typeText(setting: Setting): string {
 export function shownValue(setting: Setting, value: SettingValue): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   if (typeof value === 'string') return value
-  if (typeof value !== 'number') return value.join(' ')
+  if (typeof value !== 'number')
+    return value.join(setting.type === 'list' && setting.items === 'networks' ? ' ' : ', ')
   return setting.type === 'duration' ? formatDuration(value) : String(value)
 }

@@ -18,6 +18,8 @@ export interface Paths {
   readonly directory: string
   readonly embeddedDirectory: string
   readonly directorySocket: string
+  /** The history of the settings. */
+  readonly generations: string
   readonly compileCache: string
   readonly signatureCache: string
 }
@@ -37,6 +39,7 @@ export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'):
     directory: join(data, 'directory', source === 'ldap' ? 'directory-ldap.db' : 'directory.db'),
     embeddedDirectory: join(data, 'directory', 'directory.db'),
     directorySocket: join(run, 'directory.sock'),
+    generations: join(data, 'settings', 'generations.db'),
     compileCache: join(data, 'cache', 'compile'),
     signatureCache: join(data, 'cache', 'signatures'),
   }

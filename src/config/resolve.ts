@@ -1,22 +1,55 @@
-import { BY_ZIMBRA, SETTING_LIST, SETTINGS } from './settings.ts'
+import { findAttribute } from './catalogue.ts'
+import { translated, valuesProblem } from './check.ts'
+import { expandTexts } from './expand.ts'
+import type { ParameterLookup } from './expand.ts'
+import { localconfigTexts } from './localconfig.ts'
+import { notesOf } from './notes.ts'
+import type { SettingNote } from './notes.ts'
+import { BY_POSTFIX, SETTING_LIST } from './settings.ts'
 import type { SettingKey, Settings } from './settings.ts'
 import type { Setting, SettingValue } from './setting.ts'
 import { parseDurationMs } from './setting.ts'
+import { ENTRIES } from './sources.ts'
+import type { Attributes, SourceName, Sources } from './sources.ts'
 import { parseSetting } from './values.ts'
 
 /** Values that stand above the directory's: what postern.toml says, already checked. */
 export type Overrides = Readonly<Partial<Record<SettingKey, SettingValue>>>
 
-/** A value of the directory that is not allowed; what was in force before stays in force. */
+/** A value that is not allowed; what was in force before stays in force. */
 export interface SettingProblem {
+  /** The name under which it stands in its source. */
   readonly attribute: string
+  readonly source: SourceName
   readonly value: string
   readonly reason: string
 }
 
+/** A setting that a rollback holds, as long as what its sources say is what they said then. */
+export interface Hold {
+  readonly value: SettingValue
+  /** `fingerprint` of the setting at the time. */
+  readonly fingerprint: string
+}
+export type Holds = Partial<Readonly<Record<SettingKey, Hold>>>
+
+/** Where the value of a setting is from. */
+export interface Origin {
+  readonly source: SourceName
+  /** The attribute, key or parameter as it stands there; '' for a default. */
+  readonly name: string
+  /** Whether its newest value is not allowed, so that this one was kept. */
+  readonly kept: boolean
+}
+
 export interface Resolved {
   readonly settings: Settings
+  readonly origins: Readonly<Record<SettingKey, Origin>>
   readonly problems: readonly SettingProblem[]
+  /** What is set and has no effect, or less than it seems. */
+  readonly notes: readonly SettingNote[]
+  /** Holds that a change of their sources has ended. */
+  readonly ended: readonly SettingKey[]
 }
 
 /** The value of a setting that nobody has set. */
@@ -32,28 +65,190 @@ export function defaultSettings(): Settings {
 }
 
 /**
- * The settings in force: postern.toml above the directory's globalConfig above the default, as in Zimbra a server
- * entry stands above globalConfig. `before` are the settings in force until now: where the directory holds a value
- * that is not allowed, the old one stays and the problem is told.
+ * The settings in force, each from the strongest source that has it: postern.toml, the server's entry, globalConfig,
+ * an imported localconfig.xml, the default. Where the strongest value is not allowed, the one that was in force
+ * (`before`) stays and the problem is told; at a first start without any before, the next source decides.
  */
-export function resolveSettings(
-  overrides: Overrides,
-  directory: ReadonlyMap<string, readonly string[]>,
-  before: Settings = defaultSettings(),
-): Resolved {
+export function resolveSettings(sources: Sources, before?: Settings, holds: Holds = {}): Resolved {
+  const candidates = new Map(SETTING_LIST.map(([key, setting]) => [key, candidatesOf(key, setting, sources)]))
+  const lookup = lookupIn(candidates)
   const problems: SettingProblem[] = []
+  const ended: SettingKey[] = []
   const values: Partial<Record<SettingKey, SettingValue>> = {}
-  for (const [attribute, texts] of directory) {
-    const key = BY_ZIMBRA.get(attribute.toLowerCase())
-    if (key === undefined || texts.length === 0) continue
-    const setting: Setting = SETTINGS[key]
-    // The right spelling wins over a deprecated alias, in whichever order they come.
-    if (values[key] !== undefined && attribute.toLowerCase() !== setting.zimbra.toLowerCase()) continue
-    const parsed = parseSetting(setting, texts)
-    if (parsed.kind === 'wrong') problems.push({ attribute, value: texts.join(', '), reason: parsed.reason })
-    values[key] = parsed.kind === 'value' ? parsed.value : before[key]
+  const origins: Partial<Record<SettingKey, Origin>> = {}
+  for (const [key, setting] of SETTING_LIST) {
+    const stand = candidates.get(key) ?? []
+    const hold = holds[key]
+    const decided = decide({ setting, stand, lookup, before: before?.[key] })
+    // A value that is held is not mended: the alarm stays.
+    problems.push(...decided.problems)
+    const isHeld = hold !== undefined && hold.fingerprint === fingerprintOf(stand)
+    if (hold !== undefined && !isHeld) ended.push(key)
+    values[key] = isHeld ? hold.value : decided.value
+    origins[key] = isHeld ? { source: 'rollback', name: '', kept: false } : decided.origin
   }
-  // oxlint-disable-next-line no-unsafe-type-assertion -- each value was read by its own entry of the table
-  const settings = { ...defaultSettings(), ...values, ...overrides } as Settings
-  return { settings, problems }
+  return {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- each value was read by its own entry of the table
+    settings: values as Settings,
+    // oxlint-disable-next-line no-unsafe-type-assertion -- one for each entry of the table
+    origins: origins as Record<SettingKey, Origin>,
+    problems: [...problems, ...otherProblems(sources, lookup)],
+    notes: notesOf(sources),
+    ended,
+  }
+}
+
+/** What all sources say of a setting, as a text to be compared: a rollback holds until it changes. */
+export function fingerprint(key: SettingKey, sources: Sources): string {
+  const setting = SETTING_LIST.find(([one]) => one === key)?.[1]
+  return setting === undefined ? '' : fingerprintOf(candidatesOf(key, setting, sources))
+}
+
+/** The texts that stand for a setting in the directory or localconfig.xml, as written there; undefined elsewhere. */
+export function writtenTexts(key: SettingKey, sources: Sources): readonly string[] | undefined {
+  const setting = SETTING_LIST.find(([one]) => one === key)?.[1]
+  const first = setting === undefined ? undefined : candidatesOf(key, setting, sources)[0]
+  return first?.kind === 'texts' ? first.texts : undefined
+}
+
+function fingerprintOf(stand: readonly Candidate[]): string {
+  return JSON.stringify(
+    stand.map((one) => (one.kind === 'value' ? [one.source, one.value] : [one.source, one.name, one.texts])),
+  )
+}
+
+/** One place that has a setting; postern.toml was read before. */
+type Candidate =
+  | {
+      readonly kind: 'value'
+      readonly source: SourceName
+      readonly name: string
+      readonly value: SettingValue
+    }
+  | {
+      readonly kind: 'texts'
+      readonly source: SourceName
+      readonly name: string
+      readonly texts: readonly string[]
+    }
+
+/** The strongest first. */
+function candidatesOf(key: SettingKey, setting: Setting, sources: Sources): readonly Candidate[] {
+  const found: Candidate[] = []
+  const override = sources.overrides[key]
+  if (override !== undefined) {
+    const name = setting.postfix === '' ? setting.zimbra : setting.postfix
+    found.push({ kind: 'value', source: 'postern.toml', name, value: override })
+  }
+  for (const source of ENTRIES) {
+    const entry = sources[source]
+    const stands = entry === undefined ? undefined : inEntry(setting, entry)
+    if (stands !== undefined && mayStandIn(stands[0], source))
+      found.push({ kind: 'texts', source, name: stands[0], texts: stands[1] })
+  }
+  const local = localconfigTexts(setting, sources.localconfig)
+  if (local !== undefined) found.push({ kind: 'texts', source: 'localconfig.xml', ...local })
+  return found
+}
+
+/** The right spelling wins over a deprecated alias, in whichever order they come. */
+function inEntry(setting: Setting, entry: Attributes): readonly [string, readonly string[]] | undefined {
+  const names = [setting.zimbra, ...(setting.zimbraAliases ?? [])].filter((name) => name !== '')
+  if (names.length === 0) return undefined
+  for (const wanted of names) {
+    const exact = entry.get(wanted)
+    if (exact !== undefined && exact.length > 0) return [wanted, exact]
+    const folded = wanted.toLowerCase()
+    for (const [name, texts] of entry) {
+      if (texts.length > 0 && name.toLowerCase() === folded) return [name, texts]
+    }
+  }
+  return undefined
+}
+
+function mayStandIn(name: string, source: (typeof ENTRIES)[number]): boolean {
+  const scope = findAttribute(name)?.scope
+  return scope === undefined || scope.includes(source)
+}
+
+/** What `$name` means: the text of the parameter's own setting, whichever source it is from. */
+function lookupIn(candidates: ReadonlyMap<SettingKey, readonly Candidate[]>): ParameterLookup {
+  return (name) => {
+    const key = BY_POSTFIX.get(name)
+    if (key === undefined) return undefined
+    const [first] = candidates.get(key) ?? []
+    if (first?.kind === 'texts') return first.texts.join(', ')
+    const setting = SETTING_LIST.find(([one]) => one === key)?.[1]
+    if (setting === undefined) return undefined
+    const value = first?.value ?? setting.default
+    // Durations of postern.toml are in milliseconds by now.
+    if (typeof value === 'number' && setting.type === 'duration') return `${value / 1000}s`
+    return typeof value === 'object' ? value.join(', ') : String(value)
+  }
+}
+
+interface Question {
+  readonly setting: Setting
+  readonly stand: readonly Candidate[]
+  readonly lookup: ParameterLookup
+  readonly before: SettingValue | undefined
+}
+
+interface Decision {
+  readonly value: SettingValue
+  readonly origin: Origin
+  readonly problems: readonly SettingProblem[]
+}
+
+function decide({ setting, stand, lookup, before }: Question): Decision {
+  const problems: SettingProblem[] = []
+  for (const one of stand) {
+    const origin: Origin = { source: one.source, name: one.name, kept: problems.length > 0 }
+    if (one.kind === 'value') return { value: one.value, origin, problems }
+    const reason = problemOf(setting, one, lookup)
+    if (reason.kind === 'value') return { value: reason.value, origin, problems }
+    problems.push({
+      attribute: one.name,
+      source: one.source,
+      value: one.texts.join(', '),
+      reason: reason.reason,
+    })
+    if (before !== undefined) return { value: before, origin: { ...origin, kept: true }, problems }
+  }
+  return {
+    value: defaultOf(setting),
+    origin: { source: 'default', name: '', kept: problems.length > 0 },
+    problems,
+  }
+}
+
+function problemOf(setting: Setting, one: Candidate & { kind: 'texts' }, lookup: ParameterLookup) {
+  // Zimbra's own schema is checked for what stands in the directory; localconfig.xml writes yes where it writes TRUE.
+  const attribute = one.source === 'localconfig.xml' ? undefined : findAttribute(one.name)
+  const schema = attribute === undefined ? '' : valuesProblem(attribute, one.texts, lookup)
+  if (schema !== '') return { kind: 'wrong', reason: schema } as const
+  const texts = expandTexts(setting, translated(setting, one.name, one.texts), lookup)
+  return texts.kind === 'wrong' ? texts : parseSetting(setting, texts.values)
+}
+
+/** Values that no setting reads, yet are not what the schema allows; and values in an entry where they do not count. */
+function otherProblems(sources: Sources, lookup: ParameterLookup): SettingProblem[] {
+  return ENTRIES.flatMap((source) =>
+    [...(sources[source] ?? [])].flatMap(([name, values]) => {
+      const attribute = findAttribute(name)
+      if (attribute === undefined || values.length === 0) return []
+      const problem = { attribute: name, source, value: values.join(', ') }
+      if (!attribute.scope.includes(source)) {
+        return [
+          {
+            ...problem,
+            reason: `does not count in ${source === 'server' ? 'the entry of a server' : source}`,
+          },
+        ]
+      }
+      if (attribute.use.kind === 'setting') return []
+      const reason = valuesProblem(attribute, values, lookup)
+      return reason === '' ? [] : [{ ...problem, reason }]
+    }),
+  )
 }

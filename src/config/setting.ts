@@ -8,6 +8,10 @@ interface Common {
   readonly zimbra: string
   /** Other spellings of the attribute that are still met in directories. */
   readonly zimbraAliases?: readonly string[]
+  /** Words that an attribute has for values of the setting: `{ zimbraIPMode: { both: 'all' } }`. */
+  readonly words?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Keys of `zmlocalconfig` that stand for it, where no attribute does. */
+  readonly localconfig?: readonly string[]
   readonly takesHold: TakesHold
   readonly text: string
 }

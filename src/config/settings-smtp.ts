@@ -17,6 +17,17 @@ export const SMTP_SETTINGS = {
     takesHold: 'next connection',
     text: 'The name that Postern gives itself: greeting, Received, bounces, certificate. Empty means the name of the machine.',
   },
+  defaultDomain: {
+    postfix: '',
+    zimbra: 'zimbraDefaultDomainName',
+    type: 'text',
+    default: '',
+    pattern:
+      /^$|^(?=.{1,255}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*$/,
+    means: 'a domain such as example.com',
+    takesHold: 'next connection',
+    text: 'The domain of addresses that are given without one: postmaster, above all. Empty means the domain that the embedded directory was created with.',
+  },
   smtpdBanner: {
     postfix: 'smtpd_banner',
     zimbra: 'zimbraMtaSmtpdBanner',

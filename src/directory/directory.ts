@@ -112,10 +112,22 @@ export class Directory implements Disposable {
    * that are absent are absent.
    */
   globalConfig(): ReadonlyMap<string, readonly string[]> | undefined {
+    return this.#entry('cn=config,cn=zimbra')
+  }
+
+  /**
+   * The attributes of the entry of a server, likewise; none where there is no such entry. `name` as a host name is
+   * written, in lower case: nothing in it has a meaning in a distinguished name.
+   */
+  serverConfig(name: string): ReadonlyMap<string, readonly string[]> | undefined {
+    return this.#entry(`cn=${name},cn=servers,cn=zimbra`)
+  }
+
+  #entry(dnKey: string): ReadonlyMap<string, readonly string[]> | undefined {
     try {
-      const { global } = this.#fresh()
+      const { entry } = this.#fresh()
       const found = new Map<string, string[]>()
-      for (const row of global.all()) {
+      for (const row of entry.all(dnKey)) {
         const values = found.get(row.name)
         if (values === undefined) found.set(row.name, [row.value])
         else values.push(row.value)
@@ -178,7 +190,7 @@ interface Queries {
   /** The first value of one attribute of an entry. */
   readonly attribute: Statement<[number, string], string>
   readonly attributes: Statement<[number], Row>
-  readonly global: Statement<[], { name: string; value: string }>
+  readonly entry: Statement<[string], { name: string; value: string }>
 }
 
 function prepare(store: Store): Queries {
@@ -197,8 +209,8 @@ function prepare(store: Store): Queries {
     attributes: store.prepare<[number], Row>(
       'SELECT entry, name_key, value FROM attribute WHERE entry = ? ORDER BY n',
     ),
-    global: store.prepare<[], { name: string; value: string }>(
-      "SELECT a.name, a.value FROM attribute a JOIN entry e ON e.id = a.entry WHERE e.dn_key = 'cn=config,cn=zimbra' ORDER BY a.n",
+    entry: store.prepare<[string], { name: string; value: string }>(
+      'SELECT a.name, a.value FROM attribute a JOIN entry e ON e.id = a.entry WHERE e.dn_key = ? ORDER BY a.n',
     ),
   }
 }

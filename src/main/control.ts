@@ -8,13 +8,14 @@ import { errorText } from '#src/base/fault.ts'
  *
  *     {"command":"status"}   {"ok":true, …}            what runs
  *     {"command":"reload"}   {"ok":true, "notes":[…]}  settings and signatures are read anew
+ *     {"command":"rollback","words":["3"]}             the settings of generation 3 again; "release" ends that
  *     {"command":"stop"}     {"ok":true}               then the socket closes when everything has stopped
  *
  * An answer to what cannot be done is {"ok":false,"error":"…"}. Who may open the socket may do all of it: its
  * mode is 0600.
  */
 export type ControlAnswer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
-export type ControlHandler = (command: string) => Promise<ControlAnswer>
+export type ControlHandler = (command: string, words: readonly string[]) => Promise<ControlAnswer>
 
 const REQUEST_CHARS_MAX = 65_536
 const CONNECTIONS_MAX = 32
@@ -71,8 +72,13 @@ async function answer(line: string, handler: ControlHandler): Promise<ControlAns
     ) {
       return { ok: false, error: 'a request is {"command":"…"}' }
     }
-    return await handler(request.command)
+    return await handler(request.command, wordsOf(request))
   } catch (error) {
     return { ok: false, error: errorText(error) }
   }
+}
+
+function wordsOf(request: object): readonly string[] {
+  const words: unknown = 'words' in request ? request.words : []
+  return Array.isArray(words) ? words.filter((word) => typeof word === 'string') : []
 }

@@ -1,11 +1,22 @@
 import { hostname } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '#src/base/clock.ts'
+import { errorText } from '#src/base/fault.ts'
+import type { Log } from '#src/base/log.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig } from '#src/config/config.ts'
+import type { GenerationStore, SettingChange } from '#src/config/generations.ts'
+import { changesBetween, settingName } from '#src/config/generations.ts'
+import type { SettingNote } from '#src/config/notes.ts'
 import { problemText } from '#src/config/reader.ts'
-import type { SettingProblem } from '#src/config/resolve.ts'
-import { resolveSettings } from '#src/config/resolve.ts'
-import type { Settings } from '#src/config/settings.ts'
-import type { Directory } from '#src/directory/directory.ts'
+import type { Hold, Holds, Origin, Resolved } from '#src/config/resolve.ts'
+import { fingerprint, resolveSettings } from '#src/config/resolve.ts'
+import type { SettingKey, Settings } from '#src/config/settings.ts'
+import { SETTINGS } from '#src/config/settings.ts'
+import { readSources } from '#src/config/sources.ts'
+import type { SettingEntries, Sources } from '#src/config/sources.ts'
+import type { Alarm } from './alarms.ts'
+import { Alarms } from './alarms.ts'
 
 /** Settings of one moment, numbered: what every process works by until the next. */
 export interface Generation {
@@ -13,19 +24,30 @@ export interface Generation {
   readonly config: Config
   /** `myHostname` is filled in. */
   readonly settings: Settings
+  readonly origins: Readonly<Record<SettingKey, Origin>>
   /** The domain that addresses without one belong to: zimbraDefaultDomainName, or the first domain. */
   readonly defaultDomain: string
-  /** Values of the directory that are not allowed; the old ones stayed. */
-  readonly problems: readonly SettingProblem[]
+  /** What is set and does nothing, or less than it says. */
+  readonly notes: readonly SettingNote[]
 }
 
 export type Reloaded =
   | { readonly kind: 'generation'; readonly generation: Generation; readonly notes: readonly string[] }
   | { readonly kind: 'refused'; readonly reason: string }
 
-/** The first generation, at start. */
-export function firstGeneration(config: Config, directory: Directory): Generation {
-  return generationOf(config, directory, undefined)
+export type RolledBack =
+  | {
+      readonly kind: 'generation'
+      readonly generation: Generation
+      readonly changes: readonly SettingChange[]
+    }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+export interface GenerationDeps {
+  readonly store: GenerationStore
+  readonly directory: SettingEntries & { readonly trouble: string; readonly epoch: number }
+  readonly clock: Clock
+  readonly log: Log
 }
 
 /** What cannot change while it runs, with the name it has in postern.toml. */
@@ -38,38 +60,224 @@ const FIXED = [
   ['log', (config: Config) => JSON.stringify(config.log)],
 ] as const
 
-/** Reads file and directory anew. A file with mistakes changes nothing. */
-export function nextGeneration(before: Generation, directory: Directory): Reloaded {
-  const { file, dataFolder } = before.config
-  if (file === '')
-    return { kind: 'generation', generation: generationOf(before.config, directory, before), notes: [] }
-  const loaded = loadConfig(file, dataFolder)
-  if (loaded.kind === 'invalid')
-    return { kind: 'refused', reason: loaded.problems.map(problemText).join('\n') }
-  const notes: string[] = []
-  for (const [name, value] of FIXED) {
-    if (value(loaded.config) !== value(before.config))
-      notes.push(`${name} has changed; that takes hold at the next start`)
+/** Nothing is known of what is set, because it cannot be read. */
+const NO_SOURCES: Sources = { overrides: {}, globalConfig: new Map() }
+
+/**
+ * Makes generations of settings out of postern.toml, the directory and localconfig.xml, and keeps their history. A
+ * change that differs is a new generation with the next number, on the disk before anybody works by it; a value that
+ * is not allowed leaves the old one in force and raises an alarm, and all others count.
+ */
+export class Generations {
+  readonly #deps: GenerationDeps
+  readonly #alarms: Alarms
+  readonly #noted = new Set<string>()
+  #config: Config
+  #sources: Sources = NO_SOURCES
+  #holds: Holds
+  /** As it was resolved: an empty `myHostname` is still empty. */
+  #resolved: Resolved | undefined
+  #current: Generation | undefined
+  #epoch = -1
+  /** What cannot be read, or written, at the moment. */
+  #troubles: readonly Alarm[] = []
+
+  constructor(config: Config, deps: GenerationDeps) {
+    this.#config = config
+    this.#deps = deps
+    this.#alarms = new Alarms(deps.log)
+    this.#holds = deps.store.holds
+    this.#make('start')
   }
-  const { listeners, mailbox, lmtpServer, workers, log } = before.config
-  const config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log }
-  return { kind: 'generation', generation: generationOf(config, directory, before), notes }
+
+  get current(): Generation {
+    return this.#current ?? this.#make('start')
+  }
+
+  get alarms(): readonly Alarm[] {
+    return this.#alarms.list
+  }
+
+  /** The names of what a rollback holds. */
+  get held(): readonly string[] {
+    return keysOf(this.#holds).map((key) => settingName(SETTINGS[key]))
+  }
+
+  /** Reads everything anew. A postern.toml with mistakes changes nothing. */
+  reload(): Reloaded {
+    const before = this.#config
+    const notes: string[] = []
+    if (before.file !== '') {
+      const loaded = loadConfig(before.file, before.dataFolder)
+      if (loaded.kind === 'invalid')
+        return { kind: 'refused', reason: loaded.problems.map(problemText).join('\n') }
+      for (const [name, value] of FIXED) {
+        if (value(loaded.config) !== value(before))
+          notes.push(`${name} has changed; that takes hold at the next start`)
+      }
+      const { dataFolder, listeners, mailbox, lmtpServer, workers, log } = before
+      this.#config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log }
+    }
+    return { kind: 'generation', generation: this.#make('reload'), notes }
+  }
+
+  /** Looks at the directory again; undefined where nothing has changed that anybody would work by. */
+  look(): Generation | undefined {
+    if (this.#deps.directory.epoch === this.#epoch && this.#troubles.length === 0) return undefined
+    const before = this.#current
+    const now = this.#make('directory')
+    return now.number === before?.number ? undefined : now
+  }
+
+  /**
+   * Brings back the settings of a generation that is kept. What that changes is held until its own source says
+   * something else, or until `release`.
+   */
+  rollback(number: number): RolledBack {
+    const stored = this.#deps.store.get(number)
+    if (stored === undefined) {
+      return {
+        kind: 'refused',
+        reason: `There is no generation ${number}; "postern generations" lists them.`,
+      }
+    }
+    const before = this.#resolved?.settings ?? stored.settings
+    const changes = changesBetween(before, stored.settings)
+    const holds: Partial<Record<SettingKey, Hold>> = { ...this.#holds }
+    for (const { key } of changes)
+      holds[key] = { value: stored.settings[key], fingerprint: fingerprint(key, this.#sources) }
+    this.#hold(holds)
+    return { kind: 'generation', generation: this.#make(`rollback to ${number}`), changes }
+  }
+
+  /** Ends what a rollback holds. */
+  release(): RolledBack {
+    const before = this.#resolved?.settings
+    this.#hold({})
+    const generation = this.#make('release')
+    const changes =
+      before === undefined || this.#resolved === undefined
+        ? []
+        : changesBetween(before, this.#resolved.settings)
+    return { kind: 'generation', generation, changes }
+  }
+
+  #hold(holds: Holds): void {
+    this.#holds = holds
+    this.#deps.store.holds = holds
+  }
+
+  #make(reason: string): Generation {
+    const { directory, store } = this.#deps
+    this.#epoch = directory.epoch
+    const troubles: Alarm[] = []
+    const read = readSources(this.#config, directory)
+    if (read.kind === 'sources') this.#sources = read.sources
+    else {
+      troubles.push(troubleAlarm(read.what, read.reason))
+      this.#sources = { ...this.#sources, overrides: this.#config.overrides }
+    }
+    const newest = store.newest
+    const resolved = this.#resolve(read.kind === 'sources', newest?.settings)
+    this.#endHolds(resolved.ended)
+    let number = this.#current?.number ?? newest?.number ?? 0
+    const base = this.#resolved?.settings ?? newest?.settings
+    if (base === undefined || !isDeepStrictEqual(base, resolved.settings)) {
+      number += 1
+      const atMs = this.#deps.clock.nowMs()
+      try {
+        store.add({ number, atMs, reason, settings: resolved.settings, origins: resolved.origins })
+      } catch (error) {
+        // Mail does not wait for the history: the settings count, and whoever looks is told what it lacks.
+        troubles.push(troubleAlarm('generations.db', errorText(error)))
+      }
+      this.#tellChanges(number, reason, base, resolved.settings)
+    }
+    this.#resolved = resolved
+    this.#current = this.#generation(number, resolved)
+    this.#troubles = troubles
+    this.#tell(this.#current, resolved)
+    return this.#current
+  }
+
+  /** Where nothing can be read at the first look, what was in force last counts, and what postern.toml says. */
+  #resolve(isRead: boolean, last: Settings | undefined): Resolved {
+    const before = this.#resolved?.settings ?? last
+    const resolved = resolveSettings(this.#sources, before, this.#holds)
+    if (isRead || this.#resolved !== undefined || last === undefined) return resolved
+    return { ...resolved, settings: { ...last, ...this.#config.overrides } as Settings }
+  }
+
+  #endHolds(ended: readonly SettingKey[]): void {
+    if (ended.length === 0) return
+    const holds: Partial<Record<SettingKey, Hold>> = { ...this.#holds }
+    for (const key of ended) delete holds[key]
+    this.#hold(holds)
+  }
+
+  #generation(number: number, { settings, origins, notes }: Resolved): Generation {
+    const config = this.#config
+    const name = settings.myHostname === '' ? hostname() : settings.myHostname
+    const domain = settings.defaultDomain === '' ? config.directory.firstDomain : settings.defaultDomain
+    return {
+      number,
+      config,
+      settings: { ...settings, myHostname: name },
+      origins,
+      defaultDomain: domain,
+      notes,
+    }
+  }
+
+  #tellChanges(generation: number, reason: string, before: Settings | undefined, after: Settings): void {
+    const changes = before === undefined ? [] : changesBetween(before, after)
+    this.#deps.log.write('info', 'settings.generation', {
+      generation,
+      reason,
+      changed: changes.map(
+        ({ name, before: old, after: now }) => `${name}: ${shortened(old)} -> ${shortened(now)}`,
+      ),
+    })
+  }
+
+  /** Alarms once, and again when they are over; notes once. */
+  #tell(generation: Generation, { problems, notes }: Resolved): void {
+    const wrong = problems.map(({ attribute, source, value, reason }) => ({
+      key: `${source} ${attribute}`,
+      attribute,
+      source,
+      reason: `${reason}; its value ${JSON.stringify(value)} is not used`,
+    }))
+    const refused = notes
+      .filter(({ kind }) => kind === 'refused')
+      .map(({ attribute, source, text }) => ({
+        key: `${source} ${attribute}`,
+        attribute,
+        source,
+        reason: text,
+      }))
+    this.#alarms.set([...this.#troubles, ...wrong, ...refused], generation.number)
+    for (const { attribute, source, kind, text } of notes) {
+      const key = `${source} ${attribute} ${text}`
+      if (kind === 'refused' || this.#noted.has(key)) continue
+      this.#noted.add(key)
+      this.#deps.log.write('warn', 'settings.note', { attribute, source, kind, reason: text })
+    }
+  }
 }
 
-/** The same file, the directory as it is now; undefined where that changes nothing. */
-export function directoryGeneration(before: Generation, directory: Directory): Generation | undefined {
-  const next = generationOf(before.config, directory, before)
-  const same = (one: Generation) => JSON.stringify([one.settings, one.defaultDomain, one.problems])
-  return same(next) === same(before) ? undefined : next
+/** A list of networks may have thousands of words; the whole of it is in the history. */
+const LOGGED_CHARS_MAX = 200
+
+function shortened(text: string): string {
+  return text.length > LOGGED_CHARS_MAX ? `${text.slice(0, LOGGED_CHARS_MAX)}…` : text
 }
 
-function generationOf(config: Config, directory: Directory, before: Generation | undefined): Generation {
-  // A directory that cannot be read keeps what is in force; without anything in force, the defaults serve.
-  const attributes = directory.globalConfig()
-  const number = (before?.number ?? 0) + 1
-  if (attributes === undefined && before !== undefined) return { ...before, number, config }
-  const { settings, problems } = resolveSettings(config.overrides, attributes ?? new Map(), before?.settings)
-  const [defaultDomain = config.directory.firstDomain] = attributes?.get('zimbraDefaultDomainName') ?? []
-  const named = settings.myHostname === '' ? { ...settings, myHostname: hostname() } : settings
-  return { number, config, settings: named, defaultDomain, problems }
+function troubleAlarm(what: string, reason: string): Alarm {
+  return { key: what, attribute: what, source: what, reason }
+}
+
+function keysOf(holds: Holds): readonly SettingKey[] {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- Object.keys forgets which keys a record has
+  return Object.keys(holds) as SettingKey[]
 }

@@ -6,7 +6,6 @@ import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
-import type { Directory } from '#src/directory/directory.ts'
 import { AnvilCounts } from './anvil.ts'
 import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
@@ -15,8 +14,8 @@ import { directoryBoot } from './directory-boot.ts'
 import type { ChildDeps, ChildKind } from './child.ts'
 import type { ControlAnswer } from './control.ts'
 import { openControl } from './control.ts'
-import type { Generation } from './generation.ts'
-import { directoryGeneration, nextGeneration } from './generation.ts'
+import type { Generation, Generations } from './generation.ts'
+import { alarmText, notesLine, settingsAnswer } from './settings-answer.ts'
 import type { FromChild } from './ipc.ts'
 import { rememberProcesses } from './leftovers.ts'
 import type { Paths } from '#src/config/paths.ts'
@@ -24,8 +23,7 @@ import { StartRefused } from './refusal.ts'
 
 export interface MasterOptions {
   readonly paths: Paths
-  readonly generation: Generation
-  readonly directory: Directory
+  readonly generations: Generations
   readonly clock: Clock
   readonly log: Log
   /** smtpd processes. */
@@ -38,7 +36,10 @@ export interface MasterOptions {
   readonly onStop: () => void
 }
 
-/** How often the directory is looked at for changed settings (Zimbra's own poll is a minute, `zmconfigd_interval`). */
+/**
+ * How often the file that lookups read is looked at for changed settings, which costs a question to SQLite. How often
+ * that file is compared with LDAP is another matter (`zmconfigd_interval`).
+ */
 const DIRECTORY_POLL_MS = 2000
 /** How long each kind of process may take to finish: sessions under way, deliveries under way, one Maildir write. */
 const GRACE_MS: Readonly<Record<ChildKind, number>> = {
@@ -58,7 +59,6 @@ export class Master {
   readonly #anvil = new AnvilCounts()
   readonly #children: readonly Child[]
   readonly #startedMs: number
-  #generation: Generation
   /** The pair of processes that was told last. */
   #flushed = ''
   #control: Server | undefined
@@ -67,7 +67,6 @@ export class Master {
 
   constructor(options: MasterOptions) {
     this.#options = options
-    this.#generation = options.generation
     this.#startedMs = options.clock.monotonicMs()
     this.#children = this.#specs()
   }
@@ -116,6 +115,10 @@ export class Master {
     qmgr.send({ kind: 'flush' })
   }
 
+  get #generation(): Generation {
+    return this.#options.generations.current
+  }
+
   #context(): BootContext {
     return {
       generation: this.#generation,
@@ -128,7 +131,7 @@ export class Master {
   /** Starts everything; throws StartRefused with what a process says it lacks, and then nothing is left running. */
   async start(): Promise<void> {
     const { paths, clock, log, workers } = this.#options
-    this.#control = await openControl(paths.controlSocket, (command) => this.#command(command))
+    this.#control = await openControl(paths.controlSocket, (command, words) => this.#command(command, words))
     const patience = new AbortController()
     const tooLate = elapsed(clock, START_MS, patience.signal).then((isLate) =>
       isLate
@@ -153,7 +156,6 @@ export class Master {
     this.#poll = setInterval(() => {
       this.#lookAtDirectory()
     }, DIRECTORY_POLL_MS)
-    this.#tellProblems()
     log.write('info', 'master.start', {
       version: VERSION,
       dataFolder: paths.data,
@@ -207,7 +209,7 @@ export class Master {
 
   /** Reads file, directory, certificate and signatures anew. */
   reload(): ControlAnswer {
-    const next = nextGeneration(this.#generation, this.#options.directory)
+    const next = this.#options.generations.reload()
     if (next.kind === 'refused') {
       this.#options.log.write('error', 'master.settings', {
         generation: this.#generation.number,
@@ -215,38 +217,22 @@ export class Master {
       })
       return { ok: false, error: `${next.reason}\nNothing was changed.` }
     }
-    this.#publish(next.generation)
-    return {
-      ok: true,
-      generation: next.generation.number,
-      notes: [...next.notes, ...next.generation.problems.map(problemNote)],
-    }
+    this.#publish()
+    const notes = [...next.notes, ...this.#options.generations.alarms.map(alarmText)]
+    return { ok: true, generation: next.generation.number, notes }
   }
 
   #lookAtDirectory(): void {
-    const next = directoryGeneration(this.#generation, this.#options.directory)
-    if (next !== undefined) this.#publish(next)
+    if (this.#options.generations.look() !== undefined) this.#publish()
   }
 
-  #publish(generation: Generation): void {
-    this.#generation = generation
+  /** Hands the generation in force to every process, which takes it over between two sessions or attempts. */
+  #publish(): void {
     for (const child of this.#children) child.update()
-    this.#options.log.write('info', 'master.settings', { generation: generation.number })
-    this.#tellProblems()
+    this.#options.log.write('info', 'master.settings', { generation: this.#generation.number })
   }
 
-  #tellProblems(): void {
-    for (const { attribute, value, reason } of this.#generation.problems) {
-      this.#options.log.write('error', 'master.settings', {
-        generation: this.#generation.number,
-        attribute,
-        value,
-        refused: reason,
-      })
-    }
-  }
-
-  async #command(command: string): Promise<ControlAnswer> {
+  async #command(command: string, words: readonly string[]): Promise<ControlAnswer> {
     switch (command) {
       case 'status':
         return this.#status()
@@ -255,6 +241,12 @@ export class Master {
       case 'stop':
         this.#options.onStop()
         return { ok: true }
+      case 'rollback':
+      case 'release': {
+        const answer = settingsAnswer(this.#options.generations, command, words)
+        if (answer.ok) this.#publish()
+        return answer
+      }
       default:
         return { ok: false, error: `the command ${JSON.stringify(command)} is not known` }
     }
@@ -262,7 +254,8 @@ export class Master {
 
   #status(): ControlAnswer {
     const { clock, paths, workers } = this.#options
-    const { config, number, settings, problems } = this.#generation
+    const { generations } = this.#options
+    const { config, number, settings, notes } = generations.current
     const nowMs = clock.monotonicMs()
     return {
       ok: true,
@@ -273,7 +266,8 @@ export class Master {
       dataFolder: paths.data,
       configFile: config.file,
       generation: number,
-      problems: problems.map(problemNote),
+      problems: [...generations.alarms.map(alarmText), ...notesLine(notes)],
+      held: generations.held,
       listeners: config.listeners,
       lmtpServer: config.lmtpServer ?? null,
       mailbox: config.lmtpServer === undefined ? config.mailbox : null,
@@ -290,14 +284,6 @@ export class Master {
       })),
     }
   }
-}
-
-function problemNote(problem: {
-  readonly attribute: string
-  readonly value: string
-  readonly reason: string
-}): string {
-  return `${problem.attribute}: ${problem.reason}; its value ${JSON.stringify(problem.value)} is not used`
 }
 
 /** Never resolves for what is ready: in a race only a failure may win early. */

@@ -8,9 +8,10 @@ import type { OpenLog } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig, sourceOf } from '#src/config/config.ts'
+import { GenerationStore } from '#src/config/generations.ts'
 import { problemText } from '#src/config/reader.ts'
 import { Directory } from '#src/directory/directory.ts'
-import { firstGeneration } from './generation.ts'
+import { Generations } from './generation.ts'
 import { awaitLeftovers } from './leftovers.ts'
 import { Master } from './master-server.ts'
 import { logTargets } from './open-log.ts'
@@ -119,13 +120,13 @@ async function serve(
   { config, paths, log }: { config: Config; paths: Paths; log: OpenLog },
 ): Promise<void> {
   using directory = openDirectory(paths)
-  const generation = firstGeneration(config, directory)
-  await ensureCertificate(config.tls, generation.settings.myHostname, systemClock.nowMs())
+  using store = GenerationStore.open(paths.generations)
+  const generations = new Generations(config, { store, directory, clock: systemClock, log })
+  await ensureCertificate(config.tls, generations.current.settings.myHostname, systemClock.nowMs())
   const workers = config.workers === 0 ? smtpdCount(await readMachine()) : config.workers
   const master = new Master({
     paths,
-    generation,
-    directory,
+    generations,
     clock: systemClock,
     log,
     workers,

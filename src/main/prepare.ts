@@ -36,6 +36,7 @@ export function prepareFolders(paths: Paths, config: Config): void {
     paths.mailboxes,
     dirname(paths.directory),
     paths.compileCache,
+    dirname(paths.generations),
     paths.signatureCache,
     ...logs,
   ]

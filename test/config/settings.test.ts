@@ -72,7 +72,10 @@ test('postern.toml stands above the directory, the directory above the default',
     ['zimbraMtaMaxMessageSize', ['2000']],
     ['cn', ['config']],
   ])
-  const { settings, problems } = resolveSettings({ messageSizeLimitBytes: 1000 }, directory)
+  const { settings, problems } = resolveSettings({
+    overrides: { messageSizeLimitBytes: 1000 },
+    globalConfig: directory,
+  })
   t.deepEqual(problems, [])
   t.is(settings.messageSizeLimitBytes, 1000)
   t.is(settings.hopcountLimit, 7)
@@ -81,27 +84,36 @@ test('postern.toml stands above the directory, the directory above the default',
 
 test('a value of the directory that is not allowed is told, and what was in force stays', (t) => {
   const before = { ...defaultSettings(), hopcountLimit: 33 }
-  const { settings, problems } = resolveSettings({}, new Map([['zimbramtahopcountlimit', ['many']]]), before)
+  const { settings, problems } = resolveSettings(
+    { overrides: {}, globalConfig: new Map([['zimbramtahopcountlimit', ['many']]]) },
+    before,
+  )
   t.is(settings.hopcountLimit, 33)
   t.deepEqual(problems, [
-    { attribute: 'zimbramtahopcountlimit', value: 'many', reason: 'must be a whole number' },
+    {
+      attribute: 'zimbramtahopcountlimit',
+      source: 'globalConfig',
+      value: 'many',
+      reason: 'must be a whole number of at most 2147483647',
+    },
   ])
 })
 
 test('the misspelt attribute of Zimbra counts where the right one is absent, and only there', (t) => {
   const wrong: [string, string[]] = ['zimbraMtaStpdSoftErrorLimit', ['3']]
   const right: [string, string[]] = ['zimbraMtaSmtpdSoftErrorLimit', ['4']]
-  t.is(resolveSettings({}, new Map([wrong])).settings.softErrorLimit, 3)
-  t.is(resolveSettings({}, new Map([wrong, right])).settings.softErrorLimit, 4)
-  t.is(resolveSettings({}, new Map([right, wrong])).settings.softErrorLimit, 4)
+  t.is(resolveSettings({ overrides: {}, globalConfig: new Map([wrong]) }).settings.softErrorLimit, 3)
+  t.is(resolveSettings({ overrides: {}, globalConfig: new Map([wrong, right]) }).settings.softErrorLimit, 4)
+  t.is(resolveSettings({ overrides: {}, globalConfig: new Map([right, wrong]) }).settings.softErrorLimit, 4)
 })
 
 test('a list may be one value of several words or several values', (t) => {
   for (const texts of [['10.0.0.0/8 192.0.2.1'], ['10.0.0.0/8,', '192.0.2.1']]) {
-    t.deepEqual(resolveSettings({}, new Map([['zimbraMtaMyNetworks', texts]])).settings.myNetworks, [
-      '10.0.0.0/8',
-      '192.0.2.1',
-    ])
+    t.deepEqual(
+      resolveSettings({ overrides: {}, globalConfig: new Map([['zimbraMtaMyNetworks', texts]]) }).settings
+        .myNetworks,
+      ['10.0.0.0/8', '192.0.2.1'],
+    )
   }
 })
 

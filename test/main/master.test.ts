@@ -160,7 +160,7 @@ test('what is imported into the directory holds at once: recipients, settings, a
     const { problems } = await status(postern)
     return problems.length > 0 && problems
   })
-  t.regex(told[0] ?? '', /^zimbraMtaMaxMessageSize: must be a number of bytes/)
+  t.regex(told[0] ?? '', /^zimbraMtaMaxMessageSize: must be a whole number/)
   t.is(await sizeOffered(postern), 'SIZE 7000')
 
   writeFileSync(file, 'dn: uid=x\nzimbraMailDeliveryAddress: none\n')

@@ -1,0 +1,195 @@
+import type { AttributeTable } from '#src/config/attribute.ts'
+import { GLOBAL, GLOBAL_SERVER, fixed, later } from '#src/config/attribute.ts'
+import { YES_NO } from './words.ts'
+
+const SHARE_NOTICES = fixed(
+  'Read by the mailbox servers when they send share notices; the mail itself is taken like any other.',
+)
+const OF_THE_STORE = fixed('A setting of the mailbox server, which reads it itself.')
+
+/** Spam, viruses, disclaimers, and the notices of shares. */
+export const CONTENT_ATTRIBUTES: AttributeTable = {
+  zimbraAmavisDomainDisclaimerHTML: { type: 'string', scope: ['domain'], use: later('disclaimer') },
+  zimbraAmavisDomainDisclaimerText: { type: 'string', scope: ['domain'], use: later('disclaimer') },
+  zimbraAmavisDSPAMEnabled: { type: 'boolean', scope: GLOBAL_SERVER, default: 'FALSE', use: later('spam') },
+  zimbraAmavisEnableDKIMVerification: {
+    type: 'boolean',
+    scope: GLOBAL_SERVER,
+    default: 'TRUE',
+    use: later('dkim'),
+  },
+  zimbraAmavisFinalSpamDestiny: {
+    type: 'enum',
+    values: ['D_PASS', 'D_BOUNCE', 'D_REJECT', 'D_DISCARD'],
+    scope: GLOBAL_SERVER,
+    default: 'D_DISCARD',
+    use: later('spam'),
+  },
+  zimbraAmavisLogLevel: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '1',
+    use: fixed('There is one log for all of the appliance; its level is [log] level in postern.toml.'),
+  },
+  zimbraAmavisMaxServers: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '10',
+    use: fixed(
+      'The scanner runs inside the processes that take mail; how many there are is `workers` in postern.toml.',
+    ),
+  },
+  zimbraAmavisOriginatingBypassSA: {
+    type: 'boolean',
+    scope: GLOBAL_SERVER,
+    default: 'FALSE',
+    use: later('spam'),
+  },
+  zimbraAmavisOutboundDisclaimersOnly: {
+    type: 'boolean',
+    scope: GLOBAL,
+    default: 'FALSE',
+    use: later('disclaimer'),
+  },
+  zimbraAmavisQuarantineAccount: { type: 'email', scope: GLOBAL, use: later('virus') },
+  zimbraAmavisSALogLevel: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '0',
+    use: fixed('There is one log for all of the appliance; its level is [log] level in postern.toml.'),
+  },
+  zimbraAntispamExtractionBatchDelay: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '100',
+    use: later('training'),
+  },
+  zimbraAntispamExtractionBatchSize: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '25',
+    use: later('training'),
+  },
+  zimbraClamAVBindAddress: {
+    type: 'string',
+    scope: GLOBAL_SERVER,
+    default: 'localhost',
+    use: fixed('The scanner is no network service and has no port.'),
+  },
+  zimbraClamAVDatabaseMirror: {
+    type: 'string',
+    scope: GLOBAL_SERVER,
+    default: 'db.us.clamav.net',
+    use: later('virus'),
+  },
+  zimbraClamAVListenPort: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '3310',
+    use: fixed('The scanner is no network service and has no port.'),
+  },
+  zimbraClamAVMaxThreads: {
+    type: 'integer',
+    scope: GLOBAL_SERVER,
+    default: '10',
+    use: fixed(
+      'The scanner runs inside the processes that take mail; how many there are is `workers` in postern.toml.',
+    ),
+  },
+  zimbraClamAVSafeBrowsing: {
+    type: 'enum',
+    values: YES_NO,
+    scope: GLOBAL_SERVER,
+    default: 'no',
+    use: later('virus'),
+  },
+  zimbraShareNotificationMtaAuthAccount: { type: 'string', scope: GLOBAL_SERVER, use: SHARE_NOTICES },
+  zimbraShareNotificationMtaAuthPassword: { type: 'string', scope: GLOBAL_SERVER, use: SHARE_NOTICES },
+  zimbraShareNotificationMtaAuthRequired: {
+    type: 'boolean',
+    scope: GLOBAL_SERVER,
+    default: 'FALSE',
+    use: SHARE_NOTICES,
+  },
+  zimbraShareNotificationMtaConnectionType: {
+    type: 'enum',
+    values: ['CLEARTEXT', 'SSL', 'STARTTLS'],
+    scope: GLOBAL_SERVER,
+    default: 'CLEARTEXT',
+    use: SHARE_NOTICES,
+  },
+  zimbraShareNotificationMtaEnabled: {
+    type: 'boolean',
+    scope: GLOBAL_SERVER,
+    default: 'FALSE',
+    use: SHARE_NOTICES,
+  },
+  zimbraShareNotificationMtaHostname: { type: 'string', scope: GLOBAL_SERVER, use: SHARE_NOTICES },
+  zimbraShareNotificationMtaPort: { type: 'integer', scope: GLOBAL_SERVER, use: SHARE_NOTICES },
+  zimbraSpamApplyUserFilters: {
+    type: 'boolean',
+    scope: ['account', 'cos'],
+    default: 'FALSE',
+    use: OF_THE_STORE,
+  },
+  zimbraSpamCheckEnabled: {
+    type: 'boolean',
+    scope: GLOBAL,
+    default: 'FALSE',
+    deprecatedSince: '4.5',
+    use: later('spam'),
+  },
+  zimbraSpamHeader: { type: 'string', scope: GLOBAL, default: 'X-Spam-Flag', use: later('spam') },
+  zimbraSpamHeaderValue: { type: 'string', scope: GLOBAL, default: 'YES', use: later('spam') },
+  zimbraSpamIsNotSpamAccount: { type: 'email', scope: GLOBAL, use: later('training') },
+  zimbraSpamIsSpamAccount: { type: 'email', scope: GLOBAL, use: later('training') },
+  zimbraSpamKillPercent: { type: 'integer', scope: GLOBAL, default: '75', use: later('spam') },
+  zimbraSpamReportEnvelopeFrom: { type: 'string', scope: GLOBAL, default: '<>', use: later('training') },
+  zimbraSpamReportSenderHeader: {
+    type: 'string',
+    scope: GLOBAL,
+    default: 'X-Zimbra-Spam-Report-Sender',
+    use: later('training'),
+  },
+  zimbraSpamReportTypeHam: { type: 'string', scope: GLOBAL, default: 'ham', use: later('training') },
+  zimbraSpamReportTypeHeader: {
+    type: 'string',
+    scope: GLOBAL,
+    default: 'X-Zimbra-Spam-Report-Type',
+    use: later('training'),
+  },
+  zimbraSpamReportTypeSpam: { type: 'string', scope: GLOBAL, default: 'spam', use: later('training') },
+  zimbraSpamSubjectTag: { type: 'astring', scope: GLOBAL, use: later('spam') },
+  zimbraSpamTagPercent: { type: 'integer', scope: GLOBAL, default: '33', use: later('spam') },
+  zimbraSpamTrainingSubjectPrefix: {
+    type: 'astring',
+    scope: GLOBAL,
+    default: 'zimbra-spam-report:',
+    use: later('training'),
+  },
+  zimbraSpamTrashAlias: {
+    type: 'string',
+    multi: true,
+    scope: ['globalConfig', 'domain'],
+    default: ['/Deleted Messages', '/Deleted Items'],
+    use: OF_THE_STORE,
+  },
+  zimbraSpamWhitelistHeader: { type: 'string', scope: GLOBAL, use: later('spam') },
+  zimbraSpamWhitelistHeaderValue: { type: 'string', scope: GLOBAL, use: later('spam') },
+  zimbraVirusBlockEncryptedArchive: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: later('virus') },
+  zimbraVirusCheckEnabled: {
+    type: 'boolean',
+    scope: GLOBAL,
+    default: 'FALSE',
+    deprecatedSince: '4.5',
+    use: later('virus'),
+  },
+  zimbraVirusDefinitionsUpdateFrequency: {
+    type: 'duration',
+    scope: GLOBAL_SERVER,
+    default: '2h',
+    use: later('virus'),
+  },
+  zimbraVirusWarnAdmin: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: later('notices') },
+  zimbraVirusWarnRecipient: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: later('notices') },
+}

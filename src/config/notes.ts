@@ -1,0 +1,84 @@
+import type { Attribute } from './attribute.ts'
+import { useText } from './attribute.ts'
+import { findAttribute, suggestAttribute } from './catalogue.ts'
+import { LOCALCONFIG_KEYS } from './localconfig-keys.ts'
+import type { SourceName, Sources } from './sources.ts'
+import { ENTRIES, isDefault } from './sources.ts'
+import { BY_ZIMBRA, SETTINGS } from './settings.ts'
+import type { Setting } from './setting.ts'
+
+/**
+ * Something that is set and does not do what it says. `refused` is an alarm: whoever relies on it is mistaken. A value
+ * that is Zimbra's own default asks for nothing, and a Zimbra has them all in its globalConfig: it is no note.
+ */
+export interface SettingNote {
+  readonly attribute: string
+  readonly source: SourceName
+  readonly kind: 'fixed' | 'refused' | 'later' | 'unknown' | 'overridden'
+  readonly text: string
+}
+
+/** Families of attributes that are about mail on its way; the rest of Zimbra's schema is for other servers. */
+const OURS =
+  /^(?:zimbra(?:Mta|Amavis|Spam|Virus|ClamAV|CBPolicyd|Milter|Lmtp|ShareNotificationMta|DNS)|amavis)/i
+
+/** Everything that is set and has no effect, or not the one that it seems to have. */
+export function notesOf(sources: Sources): SettingNote[] {
+  const notes: SettingNote[] = []
+  for (const source of ENTRIES) {
+    const entry = sources[source] ?? new Map<string, readonly string[]>()
+    const names = new Set([...entry.keys()].map((name) => name.toLowerCase()))
+    for (const [name, values] of entry) {
+      if (values.length === 0) continue
+      const note = noteOn(name, values, names)
+      if (note !== undefined) notes.push({ attribute: name, source, ...note })
+    }
+  }
+  for (const [key, value] of sources.localconfig ?? []) {
+    const note = noteOnKey(key, value)
+    if (note !== undefined) notes.push({ attribute: key, source: 'localconfig.xml', ...note })
+  }
+  return notes
+}
+
+type Remark = Pick<SettingNote, 'kind' | 'text'>
+
+/** `names`: all attributes of the entry, in lower case. */
+function noteOn(name: string, values: readonly string[], names: ReadonlySet<string>): Remark | undefined {
+  const attribute = findAttribute(name)
+  if (attribute === undefined) {
+    // Attributes that a setting reads and Zimbra's schema does not have would be none of these families.
+    if (!OURS.test(name) || BY_ZIMBRA.has(name.toLowerCase())) return undefined
+    const meant = suggestAttribute(name)
+    return { kind: 'unknown', text: `Is not known.${meant === undefined ? '' : ` Did you mean ${meant}?`}` }
+  }
+  if (isDefault(attribute, values)) return undefined
+  return attribute.use.kind === 'setting' ? overridden(attribute, names) : remark(attribute)
+}
+
+/** A deprecated attribute beside the one that has replaced it: the new one decides. */
+function overridden(attribute: Attribute, names: ReadonlySet<string>): Remark | undefined {
+  const key = BY_ZIMBRA.get(attribute.name.toLowerCase())
+  if (key === undefined) return undefined
+  const { zimbra }: Setting = SETTINGS[key]
+  if (zimbra.toLowerCase() === attribute.name.toLowerCase() || !names.has(zimbra.toLowerCase()))
+    return undefined
+  return { kind: 'overridden', text: `Is deprecated, and ${zimbra} beside it decides.` }
+}
+
+function remark(attribute: Attribute): Remark | undefined {
+  const { kind } = attribute.use
+  if (kind === 'setting' || kind === 'read') return undefined
+  return { kind, text: useText(attribute) }
+}
+
+function noteOnKey(key: string, value: string): Remark | undefined {
+  const known = Object.hasOwn(LOCALCONFIG_KEYS, key) ? LOCALCONFIG_KEYS[key] : undefined
+  // localconfig.xml holds what all of Zimbra's servers want to know; only the keys of the MTA are ours.
+  if (known === undefined || value === '' || value === known.default) return undefined
+  const attribute = known.attribute === undefined ? undefined : findAttribute(known.attribute)
+  if (attribute !== undefined) return remark(attribute)
+  if (known.use === undefined) return undefined
+  const { kind } = known.use
+  return kind === 'setting' || kind === 'read' ? undefined : { kind, text: useText({ use: known.use }) }
+}

@@ -1,0 +1,33 @@
+import type { SettingNote } from '#src/config/notes.ts'
+import type { Alarm } from './alarms.ts'
+import type { ControlAnswer } from './control.ts'
+import type { Generations } from './generation.ts'
+
+/** Answers `rollback N` and `release` of the control socket. */
+export function settingsAnswer(
+  generations: Generations,
+  command: 'rollback' | 'release',
+  words: readonly string[],
+): ControlAnswer {
+  const number = Number(words[0])
+  if (command === 'rollback' && !Number.isSafeInteger(number))
+    return { ok: false, error: 'say to which generation: {"command":"rollback","words":["3"]}' }
+  const done = command === 'rollback' ? generations.rollback(number) : generations.release()
+  if (done.kind === 'refused') return { ok: false, error: done.reason }
+  const { generation, changes } = done
+  return { ok: true, generation: generation.number, changes, held: generations.held }
+}
+
+/** An alarm as `postern status` and `postern reload` show it. */
+export function alarmText({ attribute, source, reason }: Alarm): string {
+  const where = source === attribute || source === 'globalConfig' ? '' : ` (${source})`
+  return `${attribute}${where}: ${reason}`
+}
+
+/** One line on attributes that do nothing; `postconf` and `zmprov` say which. */
+export function notesLine(notes: readonly SettingNote[]): readonly string[] {
+  const idle = notes.filter(({ kind }) => kind !== 'refused')
+  if (idle.length === 0) return []
+  const names = idle.map(({ attribute }) => attribute).join(', ')
+  return [`set and without effect (postern settings --notes says why): ${names}`]
+}
