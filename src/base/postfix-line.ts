@@ -16,7 +16,7 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
   [
     'smtpd.queued',
     (f: Facts) => [
-      `${word(f['id'])}: client=${peer(f)}`,
+      `${word(f['id'])}: client=${peer(f)}${login(f)}`,
       `${word(f['id'])}: message-id=${word(f['messageId'])}`,
       `${word(f['id'])}: from=<${word(f['from'])}>, size=${word(f['size'])}, nrcpt=${word(f['nrcpt'])} (queue active)`,
     ],
@@ -37,6 +37,13 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
     'delivery.recipient',
     (f: Facts) => [
       `${word(f['id'])}: to=<${word(f['to'])}>,${f['origTo'] === undefined ? '' : ` orig_to=<${word(f['origTo'])}>,`} relay=${word(f['relay'])}, delay=${word(f['delay'])}, delays=${word(f['delays'])}, dsn=${word(f['dsn'])}, status=${word(f['status'])} (${word(f['reply'])})`,
+    ],
+  ],
+  // What fail2ban's filter for Postfix's SASL looks for.
+  [
+    'smtpd.auth_failed',
+    (f: Facts) => [
+      `warning: ${peer(f)}: SASL ${word(f['mechanism'])} authentication failed: ${word(f['why'])}, sasl_username=${word(f['user'])}`,
     ],
   ],
   ['qmgr.removed', (f: Facts) => [`${word(f['id'])}: removed`]],
@@ -79,6 +86,11 @@ const REPORTS: ReadonlyMap<Fact, string> = new Map([
 
 function peer(facts: Facts): string {
   return `${word(facts['name'] ?? 'unknown')}[${word(facts['client'])}]`
+}
+
+function login(facts: Facts): string {
+  if (facts['user'] === undefined) return ''
+  return `, sasl_method=${word(facts['saslMethod'])}, sasl_username=${word(facts['user'])}`
 }
 
 function envelope(facts: Facts): string {

@@ -62,8 +62,9 @@ async function speakSmtp(config: Config): Promise<number> {
 }
 
 function listenerOf(config: Config) {
-  const [listener] = config.listeners
-  if (listener === undefined) throw new ToolError('the appliance listens nowhere', EX.unavailable)
+  // The others take nothing from somebody without a password.
+  const listener = config.listeners.find(({ service }) => service === 'smtp')
+  if (listener === undefined) throw new ToolError('no listener has the service smtp', EX.unavailable)
   return listener
 }
 

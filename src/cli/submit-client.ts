@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import type { Listener } from '#src/config/config.ts'
+import type { Address } from '#src/config/listeners.ts'
 
 /** RFC 5321 section 4.5.3.2: how long a reply is waited for; ten minutes for the one to the end of the data. */
 const REPLY_MS = 600_000
@@ -30,13 +30,13 @@ export interface Submitted {
 }
 
 /** Where the SMTP server of this box is reached from this box. */
-export function ownAddress({ address, port }: Listener): { readonly host: string; readonly port: number } {
+export function ownAddress({ address, port }: Address): { readonly host: string; readonly port: number } {
   const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address
   return { host, port }
 }
 
 /** Hands a message over by SMTP. Rejects with a system error where nobody answers. */
-export async function submit(listener: Listener, submission: Submission): Promise<Submitted> {
+export async function submit(listener: Address, submission: Submission): Promise<Submitted> {
   const socket = connect(ownAddress(listener))
   try {
     return await dialogue(socket, submission)

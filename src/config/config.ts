@@ -5,16 +5,13 @@ import { parse, TomlError } from 'smol-toml'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { DirectoryConfig } from './directory-source.ts'
 import { readDirectory } from './directory-source.ts'
+import { readAddress, readListeners } from './listeners.ts'
+import type { Address, Listener } from './listeners.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
 import type { ConfigProblem } from './reader.ts'
 import { Problems, Table } from './reader.ts'
 import type { Overrides } from './resolve.ts'
 import { keyLines } from './toml-lines.ts'
-
-export interface Listener {
-  readonly address: string
-  readonly port: number
-}
 
 export interface HostPort {
   readonly host: string
@@ -32,7 +29,7 @@ export interface Config {
   /** Where the embedded mailbox store listens, if it is used. */
   /** Zimbra's localconfig.xml, whose values stand below the directory's; it need not be there. */
   readonly localconfigFile: string
-  readonly mailbox: Listener
+  readonly mailbox: Address
   /** Where domains, accounts and settings come from. */
   readonly directory: DirectoryConfig
   /** smtpd processes; 0 means as many as the machine carries. */
@@ -63,8 +60,6 @@ export type LoadedConfig =
 
 /** A larger file is no configuration. */
 const FILE_BYTES_MAX = 1_048_576
-/** Listeners of one box: each costs a socket in every smtpd process. */
-const LISTENERS_MAX = 64
 /** More smtpd processes than this help no machine that Postern runs on. */
 export const WORKERS_MAX = 256
 
@@ -144,7 +139,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     dataFolder,
     listeners: readListeners(top),
     lmtpServer: readLmtp(top.table('lmtp')),
-    mailbox: readListener(mailbox, 2424),
+    mailbox: readAddress(mailbox, 2424),
     directory: readDirectory(top.table('directory'), folder),
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
@@ -154,28 +149,6 @@ function readDocument(top: Table, file: string, folder: string): Config {
     log: readLog(top.table('log'), folder, dataFolder),
     overrides: { ...limits, ...readZimbraSettings(top.table('settings'), limits) },
   }
-}
-
-function readListeners(top: Table): readonly Listener[] {
-  const tables = top.tables('listener')
-  if (tables === undefined) return [{ address: '127.0.0.1', port: 2525 }]
-  if (tables.length > LISTENERS_MAX) top.wrong('listener', `may stand ${LISTENERS_MAX} times at most`)
-  if (tables.length === 0) top.wrong('listener', 'must name one listener at least')
-  const seen = new Set<string>()
-  return tables.map((table) => {
-    table.only(['address', 'port'])
-    const listener = readListener(table, 2525)
-    const name = `${listener.address} ${listener.port}`
-    if (seen.has(name)) table.wrong('port', 'is the same listener as one above')
-    seen.add(name)
-    return listener
-  })
-}
-
-function readListener(table: Table, port: number): Listener {
-  const address = table.text('address', '127.0.0.1')
-  if (isIP(address) === 0) table.wrong('address', 'must be an IP address, such as 127.0.0.1, 0.0.0.0 or ::')
-  return { address, port: table.integer('port', port, { least: 1, most: 65_535 }) }
 }
 
 /** LMTP's port in a Zimbra mailbox server. */

@@ -42,11 +42,17 @@ export type Setting =
       readonly pattern?: RegExp
       readonly means?: string
     })
-  | (Common & { readonly type: 'list'; readonly default: readonly string[]; readonly items: ListItems })
+  | (Common & {
+      readonly type: 'list'
+      readonly default: readonly string[]
+      readonly items: ListItems
+      /** Every word that it may hold; any if not given. */
+      readonly allowed?: readonly string[]
+    })
   | (Common & { readonly type: 'enum'; readonly default: string; readonly values: readonly string[] })
 
 /** What the words of a list are, which decides how each is checked. */
-export type ListItems = 'networks' | 'extensions' | 'lookups' | 'classes' | 'words'
+export type ListItems = 'networks' | 'extensions' | 'lookups' | 'classes' | 'words' | 'ciphers'
 
 /** What notify_classes may hold (postconf(5)). */
 export const NOTIFY_CLASSES: readonly string[] = [

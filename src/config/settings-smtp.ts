@@ -180,15 +180,6 @@ export const SMTP_SETTINGS = {
     takesHold: 'next connection',
     text: 'Whether MAIL before HELO or EHLO is answered 503 5.5.1.',
   },
-  tlsSecurityLevel: {
-    postfix: 'smtpd_tls_security_level',
-    zimbra: 'zimbraMtaTlsSecurityLevel',
-    type: 'enum',
-    values: ['may', 'none'],
-    default: 'may',
-    takesHold: 'next connection',
-    text: '`may` offers STARTTLS (TLS 1.2 and newer), `none` does not.',
-  },
   hopcountLimit: {
     postfix: 'hopcount_limit',
     zimbra: 'zimbraMtaHopcountLimit',

@@ -97,6 +97,8 @@ function parseList(setting: Setting & { type: 'list' }, texts: readonly string[]
 }
 
 function wrongWord(setting: Setting & { type: 'list' }, word: string): string | undefined {
+  if (setting.allowed !== undefined && !setting.allowed.includes(word))
+    return `is not one of ${setting.allowed.join(', ')}`
   switch (setting.items) {
     case 'networks':
       return parseNetwork(word) === undefined
@@ -108,6 +110,8 @@ function wrongWord(setting: Setting & { type: 'list' }, word: string): string | 
       return word === 'dns' || word === 'native' ? undefined : 'must be dns or native'
     case 'classes':
       return NOTIFY_CLASSES.includes(word) ? undefined : `must be one of ${NOTIFY_CLASSES.join(', ')}`
+    case 'ciphers':
+      return /^[A-Za-z0-9_+-]{1,64}$/.test(word) ? undefined : 'is no name of a cipher such as RC4 or 3DES'
     case 'words':
       return undefined
   }

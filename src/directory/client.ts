@@ -5,7 +5,7 @@ import { elapsed } from '#src/base/clock.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import { unavailable } from './server.ts'
 import type { DirectoryAnswers, DirectoryRequest } from './service.ts'
-import { CLIENT_WAIT_MS, FRAME_BYTES_MAX, POLL_WAIT_MS, REQUESTS_MAX } from './service.ts'
+import { answerMs, CLIENT_EXTRA_MS, FRAME_BYTES_MAX, REQUESTS_MAX } from './service.ts'
 
 interface Asked {
   readonly settle: (answer: unknown) => void
@@ -54,7 +54,7 @@ export class DirectoryClient implements Disposable {
       return Promise.resolve(unavailable(kind, 'the directory process is not there'))
     const n = this.#next++
     const { promise, resolve } = Promise.withResolvers<DirectoryAnswers[R['kind']]>()
-    const ms = kind === 'poll' || kind === 'accept' ? POLL_WAIT_MS + 1000 : CLIENT_WAIT_MS
+    const ms = answerMs(kind) + CLIENT_EXTRA_MS
     const timer = setTimeout(() => this.#settle(n, undefined), ms)
     this.#asked.set(n, {
       timer,

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { errorText } from '#src/base/fault.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import type { DirectoryAnswers, DirectoryHandlers, DirectoryRequest } from './service.ts'
-import { ANSWER_MS, FRAME_BYTES_MAX, isRequest, POLL_WAIT_MS, REQUESTS_MAX } from './service.ts'
+import { answerMs, FRAME_BYTES_MAX, isRequest, REQUESTS_MAX } from './service.ts'
 
 /** smtpd processes, master and tools. */
 const CONNECTIONS_MAX = 512
@@ -76,7 +76,7 @@ export class DirectoryServer {
   }
 
   async #answer(request: DirectoryRequest, gone: AbortSignal): Promise<unknown> {
-    const ms = request.kind === 'poll' || request.kind === 'accept' ? POLL_WAIT_MS : ANSWER_MS
+    const ms = answerMs(request.kind)
     const over = AbortSignal.timeout(ms)
     const signal = AbortSignal.any([over, gone, this.#stop.signal])
     const late = new Promise<never>((_, reject) => {

@@ -24,7 +24,7 @@ export type DirectoryRequest =
 export interface AuthenticateRequest {
   readonly kind: 'authenticate'
   readonly user: string
-  /** Never logged. */
+  /** Its octets in base64: they need not be UTF-8. Never logged. */
   readonly password: string
   readonly clientAddress: string
   readonly service: 'smtp' | 'submission' | 'submissions'
@@ -34,8 +34,12 @@ export interface AuthenticateRequest {
 export type AuthenticateAnswer =
   /** `addresses`: those that the user may send as. */
   | { readonly kind: 'ok'; readonly user: string; readonly addresses: readonly string[] }
-  | { readonly kind: 'refused' }
-  | { readonly kind: 'locked' }
+  /** `reason` is for the log alone: whoever asks to be let in is not told whether there is such an account. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** More attempts of this client within a minute than smtpd_client_auth_rate_limit allows. */
+  | { readonly kind: 'too-fast' }
+  /** Too many failures of this client. */
+  | { readonly kind: 'blocked' }
   | { readonly kind: 'unavailable'; readonly reason: string }
 
 /** `facts` for `postern status`. */
@@ -62,15 +66,32 @@ export type DirectoryHandlers = {
 }
 
 /** The process gives up on a request after this and answers 'unavailable'. */
-export const ANSWER_MS = 5000
+const ANSWER_MS = 5000
+/** A password may be checked by a slow server far away; the client that waits for it has five minutes. */
+const AUTHENTICATE_MS = 30_000
 /** Who asks gives up a little later: then the process hangs or is gone. */
-export const CLIENT_WAIT_MS = ANSWER_MS + 1000
+export const CLIENT_EXTRA_MS = 1000
 /** To read a whole directory takes a minute; who asks for that waits as long. */
-export const POLL_WAIT_MS = 120_000
+const POLL_WAIT_MS = 120_000
 /** An address has 256 bytes, a password a few hundred; a list of members is the largest answer (expansion_limit). */
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024
 /** Requests of one client that are under way: an smtpd has no more sessions than that. */
 export const REQUESTS_MAX = 10_000
+
+/** How long the process may take to answer. */
+export function answerMs(kind: DirectoryRequest['kind']): number {
+  switch (kind) {
+    case 'poll':
+    case 'accept':
+      return POLL_WAIT_MS
+    case 'authenticate':
+      return AUTHENTICATE_MS
+    case 'recipient':
+    case 'domain':
+    case 'status':
+      return ANSWER_MS
+  }
+}
 
 const TEXT_FIELDS: Readonly<Record<DirectoryRequest['kind'], readonly string[]>> = {
   recipient: ['address'],

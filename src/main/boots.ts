@@ -98,6 +98,7 @@ export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {
     queueSocket: paths.queueSocket,
     spoolFolder: paths.spool,
     directoryFile: paths.directory,
+    directorySocket: paths.directorySocket,
     log: logOf(context),
   }
 }

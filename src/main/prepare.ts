@@ -3,7 +3,8 @@ import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { systemClock } from '#src/base/clock.ts'
 import { errorCode, errorText, Fault } from '#src/base/fault.ts'
-import type { Config, Listener } from '#src/config/config.ts'
+import type { Config } from '#src/config/config.ts'
+import type { Address } from '#src/config/listeners.ts'
 import { openEntries } from '#src/directory/entries.ts'
 import { openMirror } from '#src/directory/ldap/mirror.ts'
 import { parseLdif } from '#src/directory/ldif.ts'
@@ -92,7 +93,7 @@ export function prepareDirectory(paths: Paths, config: Config): void {
  * would those of another Postern of the same user, in silence.
  */
 export async function checkPorts(
-  listeners: readonly { readonly listener: Listener; readonly setting: string }[],
+  listeners: readonly { readonly listener: Address; readonly setting: string }[],
 ): Promise<void> {
   for (const { listener, setting } of listeners) {
     const code = await tryListen(listener)
@@ -100,7 +101,7 @@ export async function checkPorts(
   }
 }
 
-function portRefusal(code: string, { address, port }: Listener, setting: string): string {
+function portRefusal(code: string, { address, port }: Address, setting: string): string {
   switch (code) {
     case 'EADDRINUSE':
       return `Port ${port} on ${address} is taken by another program.\nStop that program, or choose another port: ${setting} in postern.toml.`
@@ -114,7 +115,7 @@ function portRefusal(code: string, { address, port }: Listener, setting: string)
 }
 
 /** '' if a socket can listen there, else the system's error code. */
-function tryListen({ address, port }: Listener): Promise<string> {
+function tryListen({ address, port }: Address): Promise<string> {
   return new Promise((resolve) => {
     const probe = createServer()
     probe.once('error', (error) => {

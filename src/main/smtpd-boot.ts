@@ -1,10 +1,11 @@
+import type { Listener } from '#src/config/listeners.ts'
 import type { Settings } from '#src/config/settings.ts'
 import type { LogBoot } from './ipc.ts'
 
 /**
  * What master tells an smtpd process at its start and at each new generation; plain data, so that it can travel
- * over IPC. At a new generation all but `slot`, `listeners`, `queueSocket`, `spoolFolder`, `directoryFile` and `log`
- * is taken over for sessions that begin from then on.
+ * over IPC. At a new generation all but `slot`, `listeners`, `queueSocket`, `spoolFolder`, `directoryFile`,
+ * `directorySocket` and `log` is taken over for sessions that begin from then on.
  */
 export interface SmtpdBoot {
   /** Which of the smtpd processes this is, counted from 1. */
@@ -12,7 +13,7 @@ export interface SmtpdBoot {
   /** Number of the generation. */
   readonly generation: number
   /** Opened by each smtpd with SO_REUSEPORT. */
-  readonly listeners: readonly { readonly address: string; readonly port: number }[]
+  readonly listeners: readonly Listener[]
   /** `myHostname` is filled in. */
   readonly settings: Settings
   /** Where mail to `<postmaster>` goes: an address of ours, `postmaster@` and the default domain. */
@@ -26,5 +27,7 @@ export interface SmtpdBoot {
   readonly queueSocket: string
   readonly spoolFolder: string
   readonly directoryFile: string
+  /** The socket of the `directory` process. */
+  readonly directorySocket: string
   readonly log: LogBoot
 }

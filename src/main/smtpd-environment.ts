@@ -4,6 +4,7 @@ import { createSecureContext } from 'node:tls'
 import { systemClock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { DirectoryClient } from '#src/directory/client.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { PeerNames } from '#src/dns/peer-names.ts'
 import { ScannerPool } from '#src/match/scanner-pool.ts'
@@ -17,6 +18,7 @@ import { ScanJudge } from '#src/scan/judge.ts'
 import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
 import type { Certificate } from '#src/smtp/server.ts'
+import { DirectoryAuthenticator } from './smtpd-authenticator.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { smtpSettings } from './smtpd-settings.ts'
 
@@ -44,6 +46,7 @@ export class EnvironmentMaker implements Disposable {
   readonly #queue: QueueClient
   readonly #newQueueId = createQueueIds(process.pid)
   readonly #directoryFile: string
+  readonly #directoryProcess: DirectoryClient
   #directory: { readonly key: string; readonly value: Directory } | undefined
   #signatures: { readonly key: string; readonly value: SignatureSet } | undefined
   #scanners: ScannerPool | undefined
@@ -60,6 +63,8 @@ export class EnvironmentMaker implements Disposable {
       log,
     })
     this.#queue.start()
+    this.#directoryProcess = new DirectoryClient(boot.directorySocket, systemClock)
+    this.#directoryProcess.start()
   }
 
   /**
@@ -83,7 +88,10 @@ export class EnvironmentMaker implements Disposable {
         myNetworks: settings.myNetworks,
         connectionCountLimit: settings.clientConnectionCountLimit,
         postmaster: boot.postmaster,
+        senderRestrictions: settings.senderRestrictions,
+        recipientDelimiter: settings.recipientDelimiter,
       }),
+      authenticator: new DirectoryAuthenticator(this.#directoryProcess),
       judge: new ScanJudge(settings.blockedExtensions),
       queue: this.#queue,
       scanners: this.#scannersOf(boot),
@@ -120,6 +128,7 @@ export class EnvironmentMaker implements Disposable {
 
   [Symbol.dispose](): void {
     this.#queue.close()
+    this.#directoryProcess[Symbol.dispose]()
     this.#names[Symbol.dispose]()
     this.#scanners?.retire()
     this.#signatures?.value.close()

@@ -1,3 +1,4 @@
+import { MECHANISMS } from '#src/smtp/sasl.ts'
 import { DEFAULT_SETTINGS } from '#src/smtp/settings.ts'
 import type { SmtpSettings } from '#src/smtp/settings.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
@@ -26,6 +27,16 @@ export function smtpSettings({ settings, postmaster, generation }: SmtpdBoot): S
     addMissingHeaders: settings.alwaysAddMissingHeaders,
     tlsReceivedHeader: settings.tlsReceivedHeader,
     forbidUnauthPipelining: settings.forbidUnauthPipelining,
+    authEnabled: settings.saslAuthEnable,
+    mechanisms: MECHANISMS.filter((mechanism) => settings.saslMechanisms.includes(mechanism)),
+    tlsAuthOnly: settings.tlsAuthOnly,
+    brokenSaslAuthClients: settings.brokenSaslAuthClients,
+    saslOptions: settings.saslSecurityOptions,
+    saslTlsOptions: settings.saslTlsSecurityOptions.flatMap((option) =>
+      option === '$smtpd_sasl_security_options' ? settings.saslSecurityOptions : [option],
+    ),
+    authenticatedHeader: settings.saslAuthenticatedHeader,
+    tlsRequired: settings.tlsSecurityLevel === 'encrypt',
     forbiddenCommands: settings.forbiddenCommands.map((word) => word.toUpperCase()),
     generation,
   }

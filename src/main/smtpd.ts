@@ -61,7 +61,7 @@ async function start(boot: SmtpdBoot): Promise<void> {
     const maker = new EnvironmentMaker(boot, anvil, log)
     const environment = maker.make(boot)
     const certificate = maker.certificate(boot)
-    const servers = boot.listeners.map(() => new Server({ environment, service: 'smtp', certificate }))
+    const servers = boot.listeners.map(({ service }) => new Server({ environment, service, certificate }))
     running = { log, maker, servers }
     await maker.queueHeard()
     const listeners: string[] = []
@@ -81,9 +81,10 @@ async function start(boot: SmtpdBoot): Promise<void> {
 
 /** Resolves with the address and the port that it has become. */
 async function listen(server: Server, listener: SmtpdBoot['listeners'][number] | undefined): Promise<string> {
-  const { address, port } = listener ?? { address: '', port: 0 }
+  const { address, port, service } = listener ?? { address: '', port: 0, service: 'smtp' }
   try {
-    return `${address}:${await server.start({ host: address, port, reusePort: true })}`
+    const open = await server.start({ host: address, port, reusePort: true })
+    return `${address}:${open}${service === 'smtp' ? '' : ` ${service}`}`
   } catch (error) {
     throw new ListenFailed(listenFailure(`${address}:${port}`, error), { cause: error })
   }

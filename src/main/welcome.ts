@@ -1,4 +1,5 @@
-import type { Config, Listener } from '#src/config/config.ts'
+import type { Config } from '#src/config/config.ts'
+import type { Address, Service } from '#src/config/listeners.ts'
 import type { Paths } from '#src/config/paths.ts'
 
 export interface WelcomeFacts {
@@ -13,9 +14,13 @@ export interface WelcomeFacts {
 /** What is printed once everything runs: where it listens, where mail goes, and how to send the first one. */
 export function welcomeText(facts: WelcomeFacts): string {
   const { config, paths } = facts
-  const [first] = config.listeners
+  const first = config.listeners.find((one) => one.service === 'smtp') ?? config.listeners[0]
   const lmtp = config.lmtpServer
-  const where = config.listeners.map((one) => shown(one.address, one.port)).join(', ')
+  const at = (service: Service) =>
+    config.listeners
+      .filter((one) => one.service === service)
+      .map((one) => shown(one.address, one.port))
+      .join(', ')
   const goes =
     lmtp === undefined
       ? `to the embedded mailbox store (LMTP on ${shown(config.mailbox.address, config.mailbox.port)}), since no LMTP server is set`
@@ -24,7 +29,7 @@ export function welcomeText(facts: WelcomeFacts): string {
   const to = `alice@${config.directory.firstDomain}`
   return `
 Postern ${facts.version} runs.
-  SMTP       ${where}  (${facts.workers} ${facts.workers === 1 ? 'process' : 'processes'})
+${listening(at)}  Processes  ${facts.workers} for these
   Mail goes  ${goes}
   Data       ${paths.data}
   Settings   ${config.file === '' ? 'all defaults: there is no postern.toml here' : config.file}
@@ -40,12 +45,23 @@ ${facts.foreground ? 'Ctrl-C stops it.' : 'bin/postern stop ends it.'}
 `
 }
 
+const TITLES = { smtp: 'SMTP', submission: 'Submission', submissions: 'with TLS' } as const
+
+/** A line for each service that is listened for. */
+function listening(at: (service: Service) => string): string {
+  const services: readonly Service[] = ['smtp', 'submission', 'submissions']
+  return services
+    .filter((service) => at(service) !== '')
+    .map((service) => `  ${TITLES[service].padEnd(10)} ${at(service)}\n`)
+    .join('')
+}
+
 function shown(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** An address to connect to: "all addresses" is none. */
-function reachable(listener: Listener | undefined): string {
+function reachable(listener: Address | undefined): string {
   if (listener === undefined || listener.address === '0.0.0.0') return '127.0.0.1'
   return listener.address === '::' ? '::1' : listener.address
 }

@@ -3,6 +3,8 @@ import { reply } from '#src/base/reply.ts'
 import type { DomainKind, RecipientLookup } from '#src/directory/directory.ts'
 import { parseAddress } from '#src/mail/address.ts'
 import { NetworkList } from '#src/net/addresses.ts'
+import { senderRefusal } from './senders.ts'
+import type { SendingClient } from './senders.ts'
 
 /** The lookups that policy wants of the directory. */
 export interface Recipients {
@@ -25,10 +27,13 @@ export interface PolicySettings {
   readonly connectionCountLimit: number
   /** Where mail for postmaster goes where the directory knows no better: an address of ours. */
   readonly postmaster: string
+  /** smtpd_sender_restrictions. */
+  readonly senderRestrictions: readonly string[]
+  readonly recipientDelimiter: string
 }
 
 /** As much of a client as policy looks at. */
-export interface PolicyClient {
+export interface PolicyClient extends SendingClient {
   readonly address: string
   readonly port: number
 }
@@ -78,9 +83,38 @@ export class SmtpPolicy {
     if (this.#counted.delete(keyOf(client))) this.#anvil.leave(client.address)
   }
 
-  /** Any sender may write to us: what it may write is for the content and the recipients to decide. */
-  mail(_client: PolicyClient, _sender: string): undefined {
-    return undefined
+  /** Anybody may write to us, but not as somebody else of ours: smtpd_sender_restrictions. */
+  mail(client: PolicyClient, sender: string): Reply | undefined {
+    const { senderRestrictions, recipientDelimiter } = this.#settings
+    if (senderRestrictions.length === 0 || sender === '') return undefined
+    return senderRefusal(client, sender, {
+      restrictions: senderRestrictions,
+      recipientDelimiter,
+      trusted: this.#myNetworks.has(client.address),
+      isOwned: (address) => this.#isOwned(address),
+    })
+  }
+
+  #isOwned(address: string): 'owned' | 'free' | 'unavailable' {
+    const domain = parseAddress(address)?.domain ?? ''
+    switch (domain === '' ? 'foreign' : this.#recipients.domain(domain)) {
+      case 'unavailable':
+        return 'unavailable'
+      case 'foreign':
+        return 'free'
+      case 'local':
+      case 'alias':
+        break
+    }
+    switch (this.#recipients.recipient(address).kind) {
+      case 'found':
+      case 'unusable':
+        return 'owned'
+      case 'unknown':
+        return 'free'
+      case 'unavailable':
+        return 'unavailable'
+    }
   }
 
   recipient(client: PolicyClient, _sender: string, address: string): RecipientDecision {
@@ -126,9 +160,10 @@ export class SmtpPolicy {
     }
   }
 
-  /** permit_mynetworks, reject_unauth_destination: who is trusted may send to anybody, and nobody else. */
+  /** permit_sasl_authenticated, permit_mynetworks, reject_unauth_destination: only who is trusted may send to anybody. */
   #foreign(client: PolicyClient, address: string, text: string): RecipientDecision {
-    if (this.#myNetworks.has(client.address)) return { kind: 'accept', deliverTo: [text] }
+    if (client.user !== '' || this.#myNetworks.has(client.address))
+      return { kind: 'accept', deliverTo: [text] }
     return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
   }
 

@@ -5,7 +5,10 @@ export class Client implements ClientInfo {
   readonly address: string
   readonly port: number
   readonly service: ClientInfo['service']
-  readonly user = ''
+  user = ''
+  sendsAs: readonly string[] = []
+  /** How it has authenticated, for the log; '' if it has not. */
+  mechanism = ''
   helo = ''
   tls: boolean
   readonly #name: PeerName
@@ -21,5 +24,13 @@ export class Client implements ClientInfo {
 
   get name(): string {
     return this.#name.name
+  }
+
+  /** Who the client was before TLS, and what it said, holds no more (RFC 3207 section 4.2). */
+  forget(): void {
+    this.helo = ''
+    this.user = ''
+    this.sendsAs = []
+    this.mechanism = ''
   }
 }

@@ -3,7 +3,10 @@ import type { Address } from '#src/mail/address.ts'
 import type { Reply } from '#src/base/reply.ts'
 import { parseMailParameters, parseRcptParameters } from './parameters.ts'
 import type { MailParameters, RcptParameters } from './parameters.ts'
-import { discarded, notFullyQualified, REPLY } from './replies.ts'
+import type { AccessRules } from './auth-rules.ts'
+import { discarded, notFullyQualified, REPLY, unsupportedOption } from './replies.ts'
+import { MECHANISMS } from './sasl.ts'
+import type { Mechanism } from './sasl.ts'
 import { START, greetingOf, withoutTransaction } from './session.ts'
 import type { Envelope, Session } from './session.ts'
 import type { SmtpSettings } from './settings.ts'
@@ -14,6 +17,9 @@ export interface Circumstances {
   readonly tls: boolean
   /** Whether there is a certificate. */
   readonly tlsOffered: boolean
+  readonly rules: AccessRules
+  /** Whether the client has authenticated. */
+  readonly authenticated: boolean
 }
 
 /**
@@ -38,6 +44,7 @@ export type Step =
   /** Octets that follow belong to a BDAT that is refused: read them, throw them away, then answer. */
   | { readonly kind: 'skip'; readonly octets: number; readonly reply: Reply; readonly next: Session }
   | { readonly kind: 'startTls' }
+  | { readonly kind: 'auth'; readonly mechanism: Mechanism; readonly initial: string | undefined }
 
 export interface Command {
   /** As in the log line at the end of a session. */
@@ -46,26 +53,28 @@ export interface Command {
   readonly endsGroup: boolean
   /** Counts against `smtpd_junk_command_limit`. */
   readonly junk: boolean
+  /** May be said before TLS where TLS is required (RFC 3207 section 4). */
+  readonly beforeTls?: boolean
   readonly run: (session: Session, args: string, about: Circumstances) => Step
 }
 
 /** The words that we know. Nothing is ever looked up under a name that a client has chosen but here. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ['EHLO', { name: 'ehlo', endsGroup: true, junk: true, run: ehlo }],
-  ['HELO', { name: 'helo', endsGroup: true, junk: true, run: helo }],
-  ['STARTTLS', { name: 'starttls', endsGroup: false, junk: false, run: startTls }],
+  ['EHLO', { name: 'ehlo', endsGroup: true, junk: true, beforeTls: true, run: ehlo }],
+  ['HELO', { name: 'helo', endsGroup: true, junk: true, beforeTls: true, run: helo }],
+  ['STARTTLS', { name: 'starttls', endsGroup: false, junk: false, beforeTls: true, run: startTls }],
   ['AUTH', { name: 'auth', endsGroup: true, junk: false, run: auth }],
   ['MAIL', { name: 'mail', endsGroup: false, junk: false, run: mail }],
   ['RCPT', { name: 'rcpt', endsGroup: false, junk: false, run: rcpt }],
   ['DATA', { name: 'data', endsGroup: true, junk: false, run: data }],
   ['BDAT', { name: 'bdat', endsGroup: false, junk: false, run: bdat }],
   ['RSET', { name: 'rset', endsGroup: false, junk: true, run: rset }],
-  ['NOOP', { name: 'noop', endsGroup: false, junk: true, run: noop }],
+  ['NOOP', { name: 'noop', endsGroup: false, junk: true, beforeTls: true, run: noop }],
   ['VRFY', { name: 'vrfy', endsGroup: false, junk: true, run: vrfy }],
   ['EXPN', { name: 'expn', endsGroup: false, junk: true, run: notImplemented }],
   ['ETRN', { name: 'etrn', endsGroup: false, junk: true, run: notImplemented }],
   ['HELP', { name: 'help', endsGroup: false, junk: true, run: help }],
-  ['QUIT', { name: 'quit', endsGroup: false, junk: false, run: quit }],
+  ['QUIT', { name: 'quit', endsGroup: false, junk: false, beforeTls: true, run: quit }],
 ])
 
 /** For the counts of what we do not know. */
@@ -105,12 +114,15 @@ function heloName(args: string): string | undefined {
 }
 
 /** RFC 5321 section 4.1.1.1. A size of 0 says that there is no limit (RFC 1870 section 4). */
-function ehloReply({ settings, tls, tlsOffered }: Circumstances): Reply {
+function ehloReply({ settings, tls, tlsOffered, rules }: Circumstances): Reply {
+  const mechanisms = rules.mechanisms.join(' ')
   const text = [
     settings.hostname,
     'PIPELINING',
     `SIZE ${settings.messageBytesMax}`,
     ...(tlsOffered && !tls ? ['STARTTLS'] : []),
+    ...(mechanisms === '' ? [] : [`AUTH ${mechanisms}`]),
+    ...(mechanisms !== '' && settings.brokenSaslAuthClients ? [`AUTH=${mechanisms}`] : []),
     'ENHANCEDSTATUSCODES',
     '8BITMIME',
     'DSN',
@@ -127,21 +139,38 @@ function startTls(session: Session, args: string, about: Circumstances): Step {
   return about.tlsOffered ? { kind: 'startTls' } : answer(REPLY.notImplemented, session)
 }
 
-/** RFC 4954 section 4: known, but not offered here. */
-function auth(session: Session): Step {
-  return answer(session.at === 'start' ? REPLY.heloFirst : REPLY.authNotEnabled, session)
+/** RFC 4954 section 4: behind EHLO, outside of a transaction, once. */
+function auth(session: Session, args: string, about: Circumstances): Step {
+  const { rules, settings, authenticated } = about
+  if (session.at === 'start') return answer(REPLY.heloFirst, session)
+  if (!settings.authEnabled) return answer(REPLY.authNotEnabled, session)
+  if (session.at !== 'greeted') return answer(REPLY.authInTransaction, session)
+  if (rules.hiddenByTls) {
+    return answer(about.tlsOffered ? REPLY.authNeedsTls : REPLY.authNotEnabled, session)
+  }
+  if (authenticated) return answer(REPLY.authTwice, session)
+  const [name = '', initial, ...more] = args.split(/[ \t]+/)
+  if (name === '' || more.length > 0) return answer(REPLY.authSyntax, session)
+  const mechanism = MECHANISMS.find((one) => one === name.toUpperCase())
+  if (mechanism === undefined || !rules.mechanisms.includes(mechanism)) {
+    return answer(REPLY.authUnknownMechanism, session)
+  }
+  return { kind: 'auth', mechanism, initial }
 }
 
 function mail(session: Session, args: string, about: Circumstances): Step {
   switch (session.at) {
     case 'start':
-      return about.settings.heloRequired ? answer(REPLY.heloFirst, session) : mailFrom(session, args, about)
+      if (about.settings.heloRequired) return answer(REPLY.heloFirst, session)
+      if (about.rules.authFirst && !about.authenticated) return answer(REPLY.authRequired, session)
+      return mailFrom(session, args, about)
     case 'mail':
       return answer(REPLY.nestedMail, session)
     case 'bdat':
     case 'discard':
       return answer(REPLY.mailAfterBdat, session)
     case 'greeted':
+      if (about.rules.authFirst && !about.authenticated) return answer(REPLY.authRequired, session)
       return mailFrom(session, args, about)
   }
 }
@@ -155,7 +184,8 @@ function mailFrom(session: Session, args: string, about: Circumstances): Step {
   if (rest === undefined) return answer(REPLY.badSender, session)
   const parameters = parseMailParameters(rest)
   if (!parameters.ok) return answer(parameters.reply, session)
-  const { sizeBytes, smtpUtf8 } = parameters.value
+  const { sizeBytes, smtpUtf8, auth: said } = parameters.value
+  if (said !== '' && about.rules.mechanisms.length === 0) return answer(unsupportedOption(said), session)
   // The parameter stands behind the address that it allows (RFC 6531 section 3.4).
   if (!smtpUtf8 && !isAscii(args.slice(start, path.end))) return answer(REPLY.needUtf8, session)
   const max = about.settings.messageBytesMax

@@ -134,7 +134,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   // What the stream wants of us.
 
   get lineBytesMax(): number {
-    return this.#environment.settings.lineBytesMax
+    return this.#dialogue.lineBytesMax
   }
 
   received(octets: number): boolean {

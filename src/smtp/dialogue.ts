@@ -4,8 +4,12 @@ import type { Facts } from '#src/base/fault.ts'
 import type { EventName } from '#src/base/events.ts'
 import { formatReply, replyText } from '#src/base/reply.ts'
 import type { Reply } from '#src/base/reply.ts'
+import { Authentication } from './authentication.ts'
+import type { AuthStep } from './authentication.ts'
+import { accessRules } from './auth-rules.ts'
+import type { AccessRules } from './auth-rules.ts'
 import { COMMANDS, UNKNOWN_COMMAND } from './commands.ts'
-import type { Step } from './commands.ts'
+import type { Circumstances, Command, Step } from './commands.ts'
 import { ContentIntake } from './intake.ts'
 import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { SmtpEnvironment } from './environment.ts'
@@ -14,6 +18,7 @@ import { readCommandLine } from './line.ts'
 import type { Eventually, RecipientVerdict } from './ports.ts'
 import type { Received } from './reception.ts'
 import { REPLY, shuttingDown, timeoutExceeded, tooManyErrors } from './replies.ts'
+import { AUTH_LINE_MAX } from './sasl.ts'
 import { addRecipient, greetingOf, inTransaction, newEnvelope, START, withoutTransaction } from './session.ts'
 import type { Greeting, Session } from './session.ts'
 import { Tally } from './tally.ts'
@@ -37,6 +42,8 @@ export class Dialogue {
   readonly #client: DialogueParts['client']
   readonly #wire: Wire
   readonly #intake: ContentIntake
+  readonly #authentication: Authentication
+  #rules: AccessRules
   readonly #tally = new Tally()
   #session: Session = START
   #errors = 0
@@ -55,6 +62,8 @@ export class Dialogue {
     this.#client = parts.client
     this.#wire = parts.wire
     this.#intake = new ContentIntake(parts)
+    this.#authentication = new Authentication(parts)
+    this.#rules = this.#access()
   }
 
   /** Whether the client waits for us and not we for it: its idle time does not count. */
@@ -66,10 +75,20 @@ export class Dialogue {
     return this.#tally.toString()
   }
 
+  /** The longest line that is taken now; where AUTH is offered it may come with a long response (RFC 4954 section 4). */
+  get lineBytesMax(): number {
+    const { lineBytesMax } = this.#environment.settings
+    return this.#rules.mechanisms.length === 0 ? lineBytesMax : Math.max(lineBytesMax, AUTH_LINE_MAX)
+  }
+
   /** A command line, without its CRLF. */
   line(bytes: Buffer, start: number, end: number): void {
     this.#sender = undefined
     this.#recipient = undefined
+    if (this.#authentication.underWay) {
+      this.#authLine(bytes, start, end)
+      return
+    }
     const line = readCommandLine(bytes, start, end)
     if (line.kind === 'bad') {
       this.#command = UNKNOWN_COMMAND
@@ -77,30 +96,72 @@ export class Dialogue {
       return
     }
     const command = COMMANDS.get(line.verb)
+    if (end - start > this.#environment.settings.lineBytesMax && command?.name !== 'auth') {
+      this.badLine('too-long')
+      return
+    }
     if (command === undefined) {
       this.#unknown(line.verb, line.text)
       return
     }
     this.#command = command.name
-    if (this.#outOfStep(command.endsGroup)) {
+    const refusal = this.#outOfPlace(command)
+    if (refusal !== undefined) {
+      this.#answer(refusal)
+      return
+    }
+    if (command.junk) {
+      this.#junk += 1
+      if (this.#junk > this.#environment.settings.junkCommandLimit) this.#errors += 1
+    }
+    this.#perform(command.run(this.#session, line.args, this.#circumstances()))
+  }
+
+  /** Why a command may not be said here and now, whatever it says. */
+  #outOfPlace(command: Command): Reply | undefined {
+    if (this.#outOfStep(command.endsGroup)) return REPLY.outOfStep
+    return this.#rules.tlsFirst && command.beforeTls !== true ? REPLY.tlsFirst : undefined
+  }
+
+  #circumstances(): Circumstances {
+    return {
+      settings: this.#environment.settings,
+      tls: this.#client.tls,
+      tlsOffered: this.#wire.tlsOffered,
+      rules: this.#rules,
+      authenticated: this.#client.user !== '',
+    }
+  }
+
+  #access(): AccessRules {
+    return accessRules(this.#environment.settings, this.#client.service, this.#client.tls)
+  }
+
+  /** A line of an exchange: nothing may stand behind it that was sent before the answer (RFC 4954 section 4). */
+  #authLine(bytes: Buffer, start: number, end: number): void {
+    this.#command = 'auth'
+    if (this.#outOfStep(true)) {
+      this.#authentication.abandon()
       this.#answer(REPLY.outOfStep)
       return
     }
-    const { settings } = this.#environment
-    if (command.junk) {
-      this.#junk += 1
-      if (this.#junk > settings.junkCommandLimit) this.#errors += 1
-    }
-    const about = { settings, tls: this.#client.tls, tlsOffered: this.#wire.tlsOffered }
-    this.#perform(command.run(this.#session, line.args, about))
+    this.#authStep(this.#authentication.line(bytes, start, end))
+  }
+
+  #authStep(step: AuthStep): void {
+    if (step.kind === 'answer') this.#answer(step.reply)
+    else this.#after(step.reply, (reply) => this.#answer(reply), REPLY.authUnavailable)
   }
 
   /** A line that is none. */
   badLine(why: 'too-long' | 'endless' | 'bare-newline'): void {
-    this.#command = UNKNOWN_COMMAND
+    const { underWay } = this.#authentication
+    this.#command = underWay ? 'auth' : UNKNOWN_COMMAND
+    if (underWay && why !== 'too-long') this.#authentication.abandon()
     switch (why) {
       case 'too-long':
-        this.#answer(REPLY.lineTooLong)
+        if (underWay) this.#authStep(this.#authentication.tooLong())
+        else this.#answer(REPLY.lineTooLong)
         break
       case 'endless':
         this.#answer({ ...REPLY.lineTooLong, close: true })
@@ -138,8 +199,9 @@ export class Dialogue {
   /** TLS is up: nothing of before holds (RFC 3207 section 4.2). */
   tlsStarted(): void {
     this.#move(START)
-    this.#client.helo = ''
+    this.#client.forget()
     this.#client.tls = true
+    this.#rules = this.#access()
     this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher })
   }
 
@@ -207,6 +269,9 @@ export class Dialogue {
         // Never late: the handshake begins right behind it.
         this.#wire.say(formatReply(REPLY.startTls), 0, false)
         this.#wire.startTls()
+        break
+      case 'auth':
+        this.#authStep(this.#authentication.begin(step.mechanism, step.initial))
         break
     }
   }
@@ -387,7 +452,8 @@ export class Dialogue {
   /** RFC 3848 and RFC 6531 section 4.3. HELO has no form for TLS. */
   #protocol(smtpUtf8: boolean): string {
     if (greetingOf(this.#session)?.esmtp !== true) return 'SMTP'
-    return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${this.#client.tls ? 'S' : ''}`
+    const { tls, user } = this.#client
+    return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls ? 'S' : ''}${user === '' ? '' : 'A'}`
   }
 
   #logReceived(received: Received): void {
@@ -396,7 +462,10 @@ export class Dialogue {
     const nrcpt = envelope.recipients.length
     if (received.kind === 'queued') {
       const { prefix, messageId } = received.message
-      this.#log('info', 'smtpd.queued', { ...base, size: prefix.length + received.bytes, nrcpt, messageId })
+      const { user, mechanism } = this.#client
+      const login = user === '' ? {} : { saslMethod: mechanism, user }
+      const size = prefix.length + received.bytes
+      this.#log('info', 'smtpd.queued', { ...base, ...login, size, nrcpt, messageId })
       return
     }
     const to = envelope.recipients[0]?.original

@@ -1,7 +1,7 @@
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { QueueSubmitter } from '#src/queue/types.ts'
-import type { ContentJudge, PeerNames, Policy, ScannerPool } from './ports.ts'
+import type { Authenticator, ContentJudge, PeerNames, Policy, ScannerPool } from './ports.ts'
 import type { SmtpSettings } from './settings.ts'
 
 /**
@@ -11,6 +11,7 @@ import type { SmtpSettings } from './settings.ts'
 export interface SmtpEnvironment {
   readonly settings: SmtpSettings
   readonly policy: Policy
+  readonly authenticator: Authenticator
   readonly judge: ContentJudge
   readonly queue: QueueSubmitter
   readonly scanners: ScannerPool

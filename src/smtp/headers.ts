@@ -10,6 +10,8 @@ export interface HeaderFacts {
   readonly origin: Origin
   /** As `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384`; '' where there is none or it is not to be shown. */
   readonly tls: string
+  /** The authenticated user, where `smtpd_sasl_authenticated_header` shows it; otherwise ''. */
+  readonly user: string
   /** As RCPT gave it, where there was one accepted RCPT; otherwise ''. */
   readonly onlyRecipient: string
   readonly sender: string
@@ -23,9 +25,10 @@ export interface HeaderFacts {
 export function receivedHeader(facts: HeaderFacts): string {
   const { origin } = facts
   const tls = facts.tls === '' ? '' : `\r\n\t(using ${facts.tls})`
+  const user = facts.user === '' ? '' : `\r\n\t(Authenticated sender: ${comment(facts.user)})`
   const recipient = facts.onlyRecipient === '' ? '' : `\r\n\tfor <${oneLine(facts.onlyRecipient)}>`
   return (
-    `Received: from ${word(origin.helo)} (${word(origin.clientName)} [${literal(origin.clientAddress)}])${tls}\r\n` +
+    `Received: from ${word(origin.helo)} (${word(origin.clientName)} [${literal(origin.clientAddress)}])${tls}${user}\r\n` +
     `\tby ${word(facts.hostname)} (Postern) with ${origin.protocol} id ${facts.id}${recipient};` +
     `${recipient === '' ? '\r\n\t' : ' '}${mailDate(facts.arrivedMs)}\r\n`
   )
@@ -85,6 +88,11 @@ function fromField({ sender, hostname }: HeaderFacts): string {
 /** A name that is sure to be one word without brackets: those would begin a comment or a route. */
 function word(name: string): string {
   return name.replaceAll(/[^!#-'*-:=?A-Z[\]^-~]/g, '?')
+}
+
+/** Text within brackets that cannot end them (RFC 5322 section 3.2.2). */
+function comment(text: string): string {
+  return oneLine(text).replaceAll(/[()\\]/g, '?')
 }
 
 /** RFC 5321 section 4.1.3. */

@@ -24,6 +24,11 @@ export interface MailParameters {
   readonly ret: '' | 'FULL' | 'HDRS'
   /** RFC 3461 section 4.4, in xtext. */
   readonly envid: string
+  /**
+   * RFC 4954 section 5: the whole option, where the client said AUTH=; otherwise ''. Whom it names is checked for its
+   * form and believed by nobody, which is what `AUTH=<>` means; it is not passed on.
+   */
+  readonly auth: string
 }
 
 export interface RcptParameters {
@@ -40,7 +45,7 @@ export type Parsed<T> =
 
 const NO_MAIL_PARAMETERS: Parsed<MailParameters> = {
   ok: true,
-  value: { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '' },
+  value: { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '', auth: '' },
 }
 const NO_RCPT_PARAMETERS: Parsed<RcptParameters> = { ok: true, value: { notify: [], orcpt: '' } }
 
@@ -54,6 +59,7 @@ const MAIL_READERS: ReadonlyMap<string, Reader<Draft<MailParameters>>> = new Map
   ['SMTPUTF8', readSmtpUtf8],
   ['RET', readRet],
   ['ENVID', readEnvid],
+  ['AUTH', readAuth],
 ])
 const RCPT_READERS: ReadonlyMap<string, Reader<Draft<RcptParameters>>> = new Map([
   ['NOTIFY', readNotify],
@@ -63,7 +69,14 @@ const RCPT_READERS: ReadonlyMap<string, Reader<Draft<RcptParameters>>> = new Map
 /** Parameters of MAIL, `text` being everything behind the address. */
 export function parseMailParameters(text: string): Parsed<MailParameters> {
   if (text === '') return NO_MAIL_PARAMETERS
-  const draft: Draft<MailParameters> = { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '' }
+  const draft: Draft<MailParameters> = {
+    sizeBytes: 0,
+    eightBit: false,
+    smtpUtf8: false,
+    ret: '',
+    envid: '',
+    auth: '',
+  }
   const wrong = readAll(text, MAIL_READERS, draft)
   return wrong === undefined ? { ok: true, value: draft } : { ok: false, reply: wrong }
 }
@@ -138,6 +151,18 @@ function readEnvid(draft: Draft<MailParameters>, value: string | undefined): Rep
   const text = decodeXtext(value)
   if (text === undefined) return REPLY.badEnvid
   draft.envid = encodeXtext(text)
+  return undefined
+}
+
+/** `<>` or the xtext of an address. */
+function readAuth(
+  draft: Draft<MailParameters>,
+  value: string | undefined,
+  option: string,
+): Reply | undefined {
+  if (value === undefined || value === '' || value.length > ORCPT_MAX) return REPLY.badAuthParameter
+  if (decodeXtext(value) === undefined) return REPLY.badAuthParameter
+  draft.auth = option
   return undefined
 }
 

@@ -9,8 +9,10 @@ export interface ClientInfo {
   readonly name: string
   readonly helo: string
   readonly tls: boolean
-  /** Authenticated user, '' if none. */
+  /** The account that the client has authenticated as, by its address; '' if it has not. */
   readonly user: string
+  /** Addresses that this account may send as, as the directory compares them; `@domain` is all of a domain. */
+  readonly sendsAs: readonly string[]
   /** Which listener: 'smtp' (25), 'submission' (587), 'submissions' (465). */
   readonly service: 'smtp' | 'submission' | 'submissions'
 }
@@ -31,6 +33,32 @@ export interface Policy {
   mail(client: ClientInfo, sender: string): Eventually<Reply | undefined>
   /** `address`: local part as given (unquoted where quotes are not needed), domain in lower-case A-labels. */
   recipient(client: ClientInfo, sender: string, address: string): Eventually<RecipientVerdict>
+}
+
+/** What came of somebody's wish to be let in. */
+export type AuthVerdict =
+  | { readonly kind: 'ok'; readonly user: string; readonly sendsAs: readonly string[] }
+  /** Wrong password, no such account, an account that is closed: nobody is told which. `why` is for the log. */
+  | { readonly kind: 'refused'; readonly why: string }
+  /** Nobody can tell now. */
+  | { readonly kind: 'unavailable'; readonly why: string }
+  /** `smtpd_client_auth_rate_limit`. */
+  | { readonly kind: 'too-fast' }
+  /** Too many failures from this address. */
+  | { readonly kind: 'blocked' }
+
+export interface AuthAttempt {
+  readonly user: string
+  /** Wiped by whoever made it, once the answer is there. */
+  readonly password: Uint8Array
+  readonly mechanism: string
+  readonly clientAddress: string
+  readonly service: ClientInfo['service']
+}
+
+/** Checks passwords: main/ hands it in. */
+export interface Authenticator {
+  authenticate(attempt: AuthAttempt): Promise<AuthVerdict>
 }
 
 /** What scan/ makes of the native report. */

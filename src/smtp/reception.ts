@@ -188,6 +188,7 @@ export class Reception {
       arrivedMs,
       origin,
       tls: this.facts.tls,
+      user: settings.authenticatedHeader ? client.user : '',
       onlyRecipient: envelope.accepted === 1 ? (envelope.recipients[0]?.original ?? '') : '',
       sender: envelope.sender.text,
     }

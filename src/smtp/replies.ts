@@ -43,7 +43,25 @@ export const REPLY = {
   dataAfterBdat: reply(503, '5.5.1', 'Error: DATA after BDAT'),
   nullBdat: reply(551, '5.7.1', 'Null BDAT request'),
   tlsActive: reply(554, '5.5.1', 'Error: TLS already active'),
+  tlsFirst: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
+
   authNotEnabled: reply(503, '5.5.1', 'Error: authentication not enabled'),
+  authSyntax: reply(501, '5.5.4', 'Syntax: AUTH mechanism'),
+  authTwice: reply(503, '5.5.1', 'Error: already authenticated'),
+  authInTransaction: reply(503, '5.5.1', 'Error: MAIL transaction in progress'),
+  /** RFC 4954 section 6. */
+  authNeedsTls: reply(538, '5.7.11', 'Encryption required for requested authentication mechanism'),
+  authUnknownMechanism: reply(504, '5.5.4', 'Error: unrecognized authentication type'),
+  authAborted: reply(501, '5.7.0', 'Authentication aborted'),
+  authBadBase64: reply(501, '5.5.2', 'Error: invalid base64 in authentication exchange'),
+  authMalformed: reply(501, '5.5.2', 'Error: malformed authentication response'),
+  authLineTooLong: reply(500, '5.5.6', 'Authentication exchange line is too long'),
+  authRequired: reply(530, '5.7.0', 'Authentication required'),
+  authOk: reply(235, '2.7.0', 'Authentication successful'),
+  /** The same for a wrong password, a locked account and one that is not there. */
+  authFailed: reply(535, '5.7.8', 'Error: authentication failed'),
+  authUnavailable: reply(454, '4.7.0', 'Temporary authentication failure'),
+  badAuthParameter: reply(501, '5.5.4', 'Bad AUTH parameter syntax'),
 
   badSender: reply(501, '5.1.7', 'Bad sender address syntax'),
   badRecipient: reply(501, '5.1.3', 'Bad recipient address syntax'),
@@ -79,7 +97,16 @@ function closing(code: number, dsn: string, text: string): Reply {
   return { code, dsn, text, close: true }
 }
 
+/** `smtpd_client_auth_rate_limit`. */
+export function tooManyAuths(address: string): Reply {
+  return reply(450, '4.7.1', `Error: too many AUTH commands from ${address}`)
+}
+
 /** Replies of 421 begin with our name, as all of Postfix's do. */
+export function tooManyAuthFailures(hostname: string, address: string): Reply {
+  return closing(421, '4.7.0', `${hostname} Error: too many authentication failures from ${address}`)
+}
+
 export function timeoutExceeded(hostname: string): Reply {
   return closing(421, '4.4.2', `${hostname} Error: timeout exceeded`)
 }

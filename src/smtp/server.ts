@@ -146,6 +146,11 @@ export class Server extends SMTPServer implements ConnectionHost {
     callback()
   }
 
+  /** Passwords are checked by way of `environment`; nobody comes in by the package's own AUTH or XCLIENT. */
+  override onAuth(...[, , callback]: Parameters<SMTPServer['onAuth']>): void {
+    callback(new Error('not taken here'))
+  }
+
   /** Of the listening socket after it has listened, or of a TLS handshake. Neither may end the process. */
   override _onError(error: Error): void {
     this.#environment.log.write('warn', 'smtpd.error', { error: errorText(error) })

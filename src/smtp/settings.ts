@@ -1,4 +1,5 @@
 import type { BareNewline } from '#src/match/types.ts'
+import type { Mechanism } from './sasl.ts'
 
 /** What a session is run by. A session keeps the settings that it began with. */
 export interface SmtpSettings {
@@ -52,6 +53,22 @@ export interface SmtpSettings {
   readonly forbidUnauthPipelining: boolean
   /** `smtpd_forbidden_commands`, upper case: words of other protocols; whoever says one is cut. */
   readonly forbiddenCommands: readonly string[]
+  /** `smtpd_sasl_auth_enable`, `zimbraMtaSaslAuthEnable`: whether there is AUTH at all. */
+  readonly authEnabled: boolean
+  /** `zimbraMtaSaslSmtpdMechList`. */
+  readonly mechanisms: readonly Mechanism[]
+  /** `smtpd_tls_auth_only`, `zimbraMtaTlsAuthOnly`: AUTH only within TLS. */
+  readonly tlsAuthOnly: boolean
+  /** `broken_sasl_auth_clients`: EHLO also shows `AUTH=…`, for clients of before RFC 2554. */
+  readonly brokenSaslAuthClients: boolean
+  /** `smtpd_sasl_security_options`: what a mechanism must not do, or has to do, outside TLS. */
+  readonly saslOptions: readonly string[]
+  /** `smtpd_sasl_tls_security_options`: the same within TLS. */
+  readonly saslTlsOptions: readonly string[]
+  /** `smtpd_sasl_authenticated_header`: the comment on the user in Received. */
+  readonly authenticatedHeader: boolean
+  /** `smtpd_tls_security_level = encrypt`: nothing but EHLO, NOOP, STARTTLS and QUIT before TLS, on every listener. */
+  readonly tlsRequired: boolean
   /** How long sessions in a transaction may go on after a stop. */
   readonly stopGraceMs: number
   /** Generation of the settings, for the trace of a message. */
@@ -82,6 +99,14 @@ export const DEFAULT_SETTINGS: SmtpSettings = {
   tlsReceivedHeader: true,
   forbidUnauthPipelining: true,
   forbiddenCommands: ['CONNECT', 'GET', 'POST'],
+  authEnabled: true,
+  mechanisms: ['PLAIN', 'LOGIN'],
+  tlsAuthOnly: true,
+  brokenSaslAuthClients: true,
+  saslOptions: ['noanonymous'],
+  saslTlsOptions: ['noanonymous'],
+  authenticatedHeader: false,
+  tlsRequired: false,
   stopGraceMs: 10_000,
   generation: 0,
 }

@@ -24,7 +24,11 @@ test('without a file every value is the default, and the data lies in var of the
   if (loaded.kind !== 'config') return
   t.is(loaded.config.file, '')
   t.is(loaded.config.dataFolder, join(folder.path, 'var'))
-  t.deepEqual(loaded.config.listeners, [{ address: '127.0.0.1', port: 2525 }])
+  t.deepEqual(loaded.config.listeners, [
+    { address: '127.0.0.1', port: 2525, service: 'smtp' },
+    { address: '127.0.0.1', port: 2587, service: 'submission' },
+    { address: '127.0.0.1', port: 2465, service: 'submissions' },
+  ])
   t.is(loaded.config.lmtpServer, undefined)
   t.deepEqual(loaded.config.overrides, {})
 })
@@ -47,6 +51,21 @@ test('relative paths start at the folder of the file, wherever it is named from'
   t.is(loaded.config.dataFolder, join(folder.path, 'data'))
   t.is(loaded.config.signatureFolder, join(folder.path, 'sigs'))
   t.is(loaded.config.tls.keyFile, join(folder.path, 'data', 'tls', 'key.pem'))
+})
+
+test('a listener’s service is that of its port, unless it names another', (t) => {
+  const listener = (port: number, service = '') => `[[listener]]\nport = ${port}\n${service}\n`
+  const { listeners } = config(
+    listener(25) +
+      listener(465) +
+      listener(587) +
+      listener(10_025) +
+      listener(10_587, 'service = "submission"'),
+  )
+  t.deepEqual(
+    listeners.map(({ service }) => service),
+    ['smtp', 'submissions', 'submission', 'smtp', 'submission'],
+  )
 })
 
 test('every key is taken', (t) => {
@@ -82,8 +101,8 @@ test('every key is taken', (t) => {
     zimbramtasmtpdhelorequired = false
   `)
   t.deepEqual(read.listeners, [
-    { address: '0.0.0.0', port: 25 },
-    { address: '::', port: 25 },
+    { address: '0.0.0.0', port: 25, service: 'smtp' },
+    { address: '::', port: 25, service: 'smtp' },
   ])
   t.deepEqual(read.lmtpServer, { host: 'store.example.com', port: 7025 })
   t.is(read.mailbox.port, 2003)

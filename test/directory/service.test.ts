@@ -15,7 +15,7 @@ const HANDLERS: DirectoryHandlers = {
   recipient: ({ address }) => ({ kind: 'found', deliverTo: [address] }),
   domain: ({ name }) => (name === 'ours.test' ? 'local' : 'foreign'),
   authenticate: ({ user, password }) => {
-    if (password !== 'secret') return { kind: 'refused' }
+    if (password !== 'secret') return { kind: 'refused', reason: 'wrong password' }
     return { kind: 'ok', user, addresses: [user] }
   },
   poll: () => {

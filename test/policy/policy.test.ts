@@ -4,14 +4,18 @@ import type { Policy } from '#src/smtp/ports.ts'
 import { SmtpPolicy } from '#src/policy/policy.ts'
 import type { Recipients } from '#src/policy/policy.ts'
 
-const STRANGER = { address: '192.0.2.1', port: 4000 }
-const FRIEND = { address: '127.0.0.1', port: 4000 }
+const NOBODY = { user: '', sendsAs: [] }
+const STRANGER = { address: '192.0.2.1', port: 4000, ...NOBODY }
+const FRIEND = { address: '127.0.0.1', port: 4000, ...NOBODY }
+const ALICE = { ...STRANGER, user: 'alice@example.test', sendsAs: ['alice@example.test'] }
 
 const SETTINGS = {
   hostname: 'mx.example.test',
   myNetworks: ['127.0.0.0/8', '!10.9.0.0/16', '10.0.0.0/8'],
   connectionCountLimit: 2,
   postmaster: 'postmaster@example.test',
+  senderRestrictions: ['reject_authenticated_sender_login_mismatch'],
+  recipientDelimiter: '+',
 }
 
 const KNOWN: ReadonlyMap<string, RecipientLookup> = new Map([
@@ -43,7 +47,7 @@ function counting() {
   }
 }
 
-const stranger = (port: number) => ({ address: '192.0.2.1', port })
+const stranger = (port: number) => ({ ...STRANGER, port })
 
 function policy(recipients: Recipients = directory): SmtpPolicy {
   return new SmtpPolicy(recipients, counting(), SETTINGS)
@@ -99,6 +103,20 @@ test('a trusted client may send to any domain, and to the address that was meant
   t.is(policy().recipient(FRIEND, '', 'x%elsewhere.test@example.test').kind, 'refuse')
 })
 
+test('whoever has authenticated may send to any domain, and no route in disguise through one of ours', (t) => {
+  t.deepEqual(policy().recipient(ALICE, '', 'x@elsewhere.test'), {
+    kind: 'accept',
+    deliverTo: ['x@elsewhere.test'],
+  })
+  t.is(policy().recipient(ALICE, '', 'x%elsewhere.test@example.test').kind, 'refuse')
+})
+
+test('whoever has authenticated sends as itself; anybody else may write to us as whoever it says', (t) => {
+  t.is(policy().mail(ALICE, 'alice@example.test'), undefined)
+  t.like(policy().mail(ALICE, 'bob@example.test'), { code: 553, dsn: '5.7.1' })
+  t.is(policy().mail(STRANGER, 'alice@example.test'), undefined)
+})
+
 for (const address of ['postmaster', 'PostMaster', 'Postmaster@example.test', 'postmaster@down.test']) {
   test(`<${address}> is always taken`, (t) => {
     t.deepEqual(policy().recipient(STRANGER, '', address), {
@@ -143,12 +161,12 @@ test('clients of mynetworks are not counted, those excepted from it are', async 
   const anvil = counting()
   const asked = new SmtpPolicy(directory, anvil, SETTINGS)
   for (const address of ['127.0.0.1', '10.1.2.3', '::ffff:10.1.2.3']) {
-    const client = { address, port: 1 }
+    const client = { ...STRANGER, address }
     t.is(await asked.connect(client), undefined)
     t.deepEqual(anvil.held, [], address)
     asked.disconnect(client)
   }
-  await asked.connect({ address: '10.9.1.1', port: 1 })
+  await asked.connect({ ...STRANGER, address: '10.9.1.1' })
   t.deepEqual(anvil.held, ['10.9.1.1'])
 })
 

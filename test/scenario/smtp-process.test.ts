@@ -79,7 +79,7 @@ async function prepare(port = 0): Promise<{ readonly boot: SmtpdBoot; readonly f
   const boot: SmtpdBoot = {
     slot: 1,
     generation: 1,
-    listeners: [{ address: '127.0.0.1', port }],
+    listeners: [{ address: '127.0.0.1', port, service: 'smtp' }],
     settings,
     postmaster: 'postmaster@example.test',
     certificate,
@@ -88,6 +88,7 @@ async function prepare(port = 0): Promise<{ readonly boot: SmtpdBoot; readonly f
     queueSocket: join(folder, 'qmgr.sock'),
     spoolFolder: folder,
     directoryFile,
+    directorySocket: join(folder, 'directory.sock'),
     log: { level: 'info', jsonFile: join(folder, 'log.json'), textFile: '', stdout: false },
   }
   return { boot, folder }

@@ -58,6 +58,7 @@ const MEMBERS: readonly (readonly [string, object, readonly (readonly [string, n
       ['_expectsProxyHeader', 1],
       ['updateSecureContext', 1],
       ['onSecure', 3],
+      ['onAuth', 3],
       ['_onError', 1],
     ],
   ],

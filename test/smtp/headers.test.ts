@@ -16,6 +16,7 @@ const FACTS: HeaderFacts = {
     protocol: 'ESMTPS',
   },
   tls: 'TLSv1.3 with cipher TLS_AES_256_GCM_SHA384',
+  user: '',
   onlyRecipient: 'user@example.test',
   sender: 'a@client.example',
 }
@@ -48,6 +49,15 @@ test('Received is silent about recipients that could learn of each other', (t) =
   t.notRegex(text, /for </)
   t.notRegex(text, /using/)
   t.regex(text, /id 4Test1;\r\n\t\w{3}, /)
+})
+
+function receivedFrom(user: string): readonly string[] {
+  return receivedHeader({ ...FACTS, user }).split('\r\n')
+}
+
+test('the authenticated user stands in a comment that no name can end', (t) => {
+  t.is(receivedFrom('alice@example.test')[2], '\t(Authenticated sender: alice@example.test)')
+  t.is(receivedFrom('a) with SMTP (\\b\r\nX: y')[2], '\t(Authenticated sender: a? with SMTP ??b??X: y)')
 })
 
 test('an IPv6 address is an IPv6 literal', (t) => {

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { newCertificate } from './support/certificate.ts'
 import { serve } from './support/serve.ts'
 import { Talk } from './support/talk.ts'
 import { parseTranscript } from './support/transcript.ts'
 
+const CERTIFICATE = await newCertificate()
 const FOLDER = join(import.meta.dirname, '..', 'transcripts')
 
 for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.txt'))) {
@@ -13,13 +15,20 @@ for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.txt'))) 
     const settings = Object.fromEntries(
       lines.flatMap((line) => (line.kind === 'set' ? [[line.name, line.value]] : [])),
     )
-    await using serving = await serve(settings)
+    const service = lines.find((line) => line.kind === 'on')?.service
+    await using serving = await serve(settings, service === undefined ? undefined : CERTIFICATE, service)
     await using talk = await Talk.open(serving.port)
-    if (lines.find((line) => line.kind !== 'set')?.kind === 'client') await talk.reply()
+    if (service === 'submissions') await talk.startTls()
+    const first = lines.find((line) => line.kind !== 'set' && line.kind !== 'on')
+    if (first?.kind === 'client') await talk.reply()
     let reply = ''
     for (const line of lines) {
       switch (line.kind) {
         case 'set':
+        case 'on':
+          break
+        case 'tls':
+          await talk.startTls()
           break
         case 'client':
           talk.write(line.octets)

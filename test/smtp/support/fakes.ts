@@ -5,7 +5,14 @@ import { memoryLog } from '#src/base/log.ts'
 import { reply } from '#src/base/reply.ts'
 import type { NewMessage, QueueSubmitter, SpoolWriter, SubmitOutcome } from '#src/queue/types.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
-import type { ContentJudge, PeerNames, Policy } from '#src/smtp/ports.ts'
+import type {
+  AuthAttempt,
+  Authenticator,
+  AuthVerdict,
+  ContentJudge,
+  PeerNames,
+  Policy,
+} from '#src/smtp/ports.ts'
 import { DEFAULT_SETTINGS } from '#src/smtp/settings.ts'
 import type { SmtpSettings } from '#src/smtp/settings.ts'
 import { PlainScannerPool } from './plain-scanner.ts'
@@ -163,11 +170,40 @@ export const fakeJudge: ContentJudge = {
   },
 }
 
+/** `alice` may come in with `secret`; other names say what is to happen. */
+export class FakeAuthenticator implements Authenticator {
+  readonly asked: { readonly user: string; readonly password: string; readonly mechanism: string }[] = []
+  /** The octets of the passwords as they were handed in: to be looked at when it is over. */
+  readonly passwords: Uint8Array[] = []
+
+  async authenticate(attempt: AuthAttempt): Promise<AuthVerdict> {
+    const { user, mechanism } = attempt
+    const password = Buffer.from(attempt.password).toString()
+    this.asked.push({ user, password, mechanism })
+    this.passwords.push(attempt.password)
+    await later(undefined)
+    switch (user) {
+      case 'down@example.test':
+        return { kind: 'unavailable', why: 'the directory is away' }
+      case 'broken@example.test':
+        throw new Error('the directory is on fire')
+      case 'fast@example.test':
+        return { kind: 'too-fast' }
+      case 'blocked@example.test':
+        return { kind: 'blocked' }
+      case 'alice@example.test':
+        if (password === 'secret') return { kind: 'ok', user, sendsAs: [user] }
+    }
+    return { kind: 'refused', why: 'wrong password' }
+  }
+}
+
 export const fakeNames: PeerNames = { lookup: () => ({ name: 'client.example' }) }
 
 export interface Fakes {
   readonly queue: MemoryQueue
   readonly policy: FakePolicy
+  readonly authenticator: FakeAuthenticator
   readonly scanners: PlainScannerPool
   readonly log: ReturnType<typeof memoryLog>
   readonly environment: SmtpEnvironment
@@ -177,6 +213,7 @@ export interface Fakes {
 export function fakes(settings: Partial<SmtpSettings> = {}): Fakes {
   const queue = new MemoryQueue()
   const policy = new FakePolicy()
+  const authenticator = new FakeAuthenticator()
   const scanners = new PlainScannerPool()
   const log = memoryLog()
   let ids = 0
@@ -189,6 +226,7 @@ export function fakes(settings: Partial<SmtpSettings> = {}): Fakes {
       ...settings,
     },
     policy,
+    authenticator,
     queue,
     scanners,
     judge: fakeJudge,
@@ -200,5 +238,5 @@ export function fakes(settings: Partial<SmtpSettings> = {}): Fakes {
       return `4Test${ids}`
     },
   }
-  return { queue, policy, scanners, log, environment }
+  return { queue, policy, authenticator, scanners, log, environment }
 }

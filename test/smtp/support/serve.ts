@@ -1,3 +1,4 @@
+import type { ClientInfo } from '#src/smtp/ports.ts'
 import { Server } from '#src/smtp/server.ts'
 import type { Certificate } from '#src/smtp/server.ts'
 import type { SmtpSettings } from '#src/smtp/settings.ts'
@@ -13,9 +14,10 @@ export interface Serving extends Fakes, AsyncDisposable {
 export async function serve(
   settings: Partial<SmtpSettings> = {},
   certificate?: Certificate,
+  service: ClientInfo['service'] = 'smtp',
 ): Promise<Serving> {
   const all = fakes({ stopGraceMs: 200, ...settings })
-  const server = new Server({ environment: all.environment, service: 'smtp', certificate })
+  const server = new Server({ environment: all.environment, service, certificate })
   const port = await server.start({ host: '127.0.0.1', port: 0, reusePort: false })
   return {
     ...all,

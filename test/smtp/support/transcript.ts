@@ -1,8 +1,14 @@
+import type { ClientInfo } from '#src/smtp/ports.ts'
+
+const SERVICES = ['smtp', 'submission', 'submissions'] as const
+
 /**
  * A dialogue that anyone can write:
  *
  *     # a comment; the last comment before the first line is what the dialogue shows
  *     set messageBytesMax 1000        a setting of SmtpSettings (JSON value)
+ *     on submission                   the service of the listener, and that it has a certificate
+ *     TLS                             the handshake, behind STARTTLS
  *     C: EHLO client.example          sent with CRLF; lines in a row are sent in one write
  *     C! no end of line\r             sent as it stands
  *     S: 250                          the next reply begins so
@@ -15,6 +21,8 @@
  */
 export type TranscriptLine =
   | { readonly kind: 'set'; readonly name: string; readonly value: unknown }
+  | { readonly kind: 'on'; readonly service: ClientInfo['service'] }
+  | { readonly kind: 'tls' }
   | { readonly kind: 'client'; readonly octets: Buffer }
   | { readonly kind: 'server'; readonly text: string }
   | { readonly kind: 'contains'; readonly text: string }
@@ -38,13 +46,19 @@ export function parseTranscript(text: string): readonly TranscriptLine[] {
 }
 
 function parseLine(line: string): TranscriptLine | undefined {
-  const [, mark, rest] = /^(set|C:|C!|S:|S\+|Q:) ?(.*)$/.exec(line) ?? []
+  const [, mark, rest] = /^(set|on|TLS|C:|C!|S:|S\+|Q:) ?(.*)$/.exec(line) ?? []
   if (mark === undefined || rest === undefined) return undefined
   switch (mark) {
     case 'set': {
       const [name = '', ...value] = rest.split(' ')
       return { kind: 'set', name, value: JSON.parse(value.join(' ')) }
     }
+    case 'on': {
+      const service = SERVICES.find((one) => one === rest)
+      return service === undefined ? undefined : { kind: 'on', service }
+    }
+    case 'TLS':
+      return { kind: 'tls' }
     case 'C:':
       return { kind: 'client', octets: unescape(`${rest}\\r\\n`) }
     case 'C!':

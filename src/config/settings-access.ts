@@ -1,0 +1,97 @@
+import type { Setting } from './setting.ts'
+
+/** What Cyrus SASL knows; PLAIN and LOGIN satisfy noanonymous alone. */
+const SASL_OPTIONS = ['noplaintext', 'noactive', 'nodictionary', 'noanonymous', 'mutual_auth'] as const
+
+/** Who may come in and how: AUTH, and who may send as whom. */
+export const ACCESS_SETTINGS = {
+  saslAuthEnable: {
+    postfix: 'smtpd_sasl_auth_enable',
+    zimbra: 'zimbraMtaSaslAuthEnable',
+    type: 'boolean',
+    default: true,
+    takesHold: 'next connection',
+    text: 'Whether clients may authenticate: on port 25 to be let relay, on submission listeners before anything. Without it submission listeners take no mail.',
+  },
+  saslMechanisms: {
+    postfix: '',
+    zimbra: 'zimbraMtaSaslSmtpdMechList',
+    type: 'list',
+    items: 'words',
+    allowed: ['PLAIN', 'LOGIN'],
+    default: ['PLAIN', 'LOGIN'],
+    takesHold: 'next connection',
+    text: 'The mechanisms that EHLO offers, PLAIN and LOGIN.',
+  },
+  tlsAuthOnly: {
+    postfix: 'smtpd_tls_auth_only',
+    zimbra: 'zimbraMtaTlsAuthOnly',
+    type: 'boolean',
+    default: true,
+    takesHold: 'next connection',
+    text: 'Whether AUTH is only offered within TLS; before it AUTH is answered 538 5.7.11.',
+  },
+  brokenSaslAuthClients: {
+    postfix: 'broken_sasl_auth_clients',
+    zimbra: 'zimbraMtaBrokenSaslAuthClients',
+    type: 'boolean',
+    default: true,
+    takesHold: 'next connection',
+    text: 'Whether EHLO also shows `AUTH=PLAIN LOGIN`, which clients of before RFC 2554 look for.',
+  },
+  saslSecurityOptions: {
+    postfix: 'smtpd_sasl_security_options',
+    zimbra: 'zimbraMtaSmtpdSaslSecurityOptions',
+    type: 'list',
+    items: 'words',
+    allowed: SASL_OPTIONS,
+    default: ['noanonymous'],
+    takesHold: 'next connection',
+    text: 'What a mechanism has to satisfy outside TLS. PLAIN and LOGIN satisfy `noanonymous` alone: any other word hides them.',
+  },
+  saslTlsSecurityOptions: {
+    postfix: 'smtpd_sasl_tls_security_options',
+    zimbra: 'zimbraMtaSmtpdSaslTlsSecurityOptions',
+    type: 'list',
+    items: 'words',
+    allowed: [...SASL_OPTIONS, '$smtpd_sasl_security_options'],
+    default: ['$smtpd_sasl_security_options'],
+    takesHold: 'next connection',
+    text: 'The same within TLS.',
+  },
+  saslAuthenticatedHeader: {
+    postfix: 'smtpd_sasl_authenticated_header',
+    zimbra: 'zimbraMtaSmtpdSaslAuthenticatedHeader',
+    type: 'boolean',
+    default: false,
+    takesHold: 'next connection',
+    text: 'Whether Received tells the name of the authenticated user.',
+  },
+  senderRestrictions: {
+    postfix: 'smtpd_sender_restrictions',
+    zimbra: 'zimbraMtaSmtpdSenderRestrictions',
+    type: 'list',
+    items: 'words',
+    allowed: [
+      'permit_mynetworks',
+      'permit_sasl_authenticated',
+      'reject_authenticated_sender_login_mismatch',
+      'reject_known_sender_login_mismatch',
+      'reject_sender_login_mismatch',
+      'reject_unauthenticated_sender_login_mismatch',
+      'reject_non_fqdn_sender',
+    ],
+    default: ['reject_authenticated_sender_login_mismatch'],
+    takesHold: 'next connection',
+    text: 'Who may send as whom, looked at in this order at MAIL. With the default an authenticated user sends as its own address, its aliases and its `zimbraAllowFromAddress`; another sender is answered 553 5.7.1. An empty list lets any user send as anybody.',
+  },
+  tlsSecurityLevel: {
+    postfix: 'smtpd_tls_security_level',
+    zimbra: 'zimbraMtaTlsSecurityLevel',
+    type: 'enum',
+    values: ['none', 'may', 'encrypt'],
+    default: 'may',
+    takesHold: 'next connection',
+    text: '`may` offers STARTTLS, `none` does not, `encrypt` takes nothing before it: not for a port 25 that the world sends to. Submission listeners always demand TLS.',
+  },
+} as const satisfies Readonly<Record<string, Setting>>
