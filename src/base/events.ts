@@ -27,6 +27,7 @@ export type EventName =
   | 'smtpd.queued'
   | 'smtpd.message_refused'
   | 'smtpd.lost'
+  | 'smtpd.untraced'
   | 'scan.signature_file'
   | 'scan.signatures'
   | 'scan.signature_line'

@@ -15,14 +15,17 @@ export async function mailq(args: readonly string[]): Promise<number> {
 }
 
 /** The whole listing, in pieces. */
-export async function* mailqText(queue: Pick<QueueAccess, 'list'>): AsyncGenerator<string> {
+export async function* mailqText(queue: Pick<QueueAccess, 'pages'>): AsyncGenerator<string> {
   let messages = 0
   let bytes = 0
-  for await (const message of queue.list()) {
-    if (messages === 0) yield `${MAILQ_HEADER}\n`
-    messages++
-    bytes += message.sizeBytes
-    yield mailqEntry(message)
+  for await (const page of queue.pages()) {
+    let text = messages === 0 && page.length > 0 ? `${MAILQ_HEADER}\n` : ''
+    for (const message of page) {
+      messages++
+      bytes += message.sizeBytes
+      text += mailqEntry(message)
+    }
+    yield text
   }
   yield mailqSummary(messages, bytes)
 }

@@ -1,5 +1,4 @@
 import type { QueueFilter } from '#src/queue/list-filter.ts'
-import type { ListedMessage } from '#src/queue/listing.ts'
 import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { mailqText } from './mailq.ts'
@@ -68,5 +67,5 @@ function siteFilter(site: string): QueueFilter {
 }
 
 async function* jsonText(queue: QueueAccess): AsyncGenerator<string> {
-  for await (const message of queue.list()) yield postqueueJson(message satisfies ListedMessage)
+  for await (const page of queue.pages()) yield page.map(postqueueJson).join('')
 }

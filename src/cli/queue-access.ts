@@ -8,9 +8,9 @@ import { memoryLog } from '#src/base/log.ts'
 import { isRecord } from '#src/net/frames.ts'
 import type { Action, ActionResult, ActionWhy } from '#src/queue/changes.ts'
 import { NO_WHY } from '#src/queue/changes.ts'
-import { answers } from '#src/queue/control-requests.ts'
+import { answers, listedPages } from '#src/queue/control-requests.ts'
 import type { QueueTools, Request } from '#src/queue/control-requests.ts'
-import { ACTION_IDS_MAX, PAGE_BYTES } from '#src/queue/limits.ts'
+import { ACTION_IDS_MAX, LIST_PAGE, PAGE_BYTES } from '#src/queue/limits.ts'
 import { isEmptyFilter } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
 import { NONE_ACTIVE } from '#src/queue/listing.ts'
@@ -31,7 +31,8 @@ import { openStore } from '#src/store/sqlite.ts'
 /** The queue as the tools reach it: through the daemon where one runs, in the file itself where none does. */
 export interface QueueAccess extends AsyncDisposable {
   readonly running: boolean
-  list(filter?: QueueFilter, limit?: number): AsyncIterable<ListedMessage>
+  /** A page at a time: a turn for each of a million messages would take as long as to read them. */
+  pages(filter?: QueueFilter, limit?: number): AsyncIterable<readonly ListedMessage[]>
   /** `null` is ALL, or all that the filter means. */
   act(action: Action, ids: readonly string[] | null, which?: Which): Promise<ActionResult>
   /** Any other request (control-requests.ts). Throws an Error with the words of the one who refuses it. */
@@ -102,7 +103,24 @@ function runningAccess(paths: QueuePaths, path: string): QueueAccess {
   }
   const ask = (request: Request) =>
     tools !== undefined && LOOKING.has(String(request['op'])) ? records(request, tools) : daemon(request)
-  return accessOver(true, ask, () => Promise.resolve(reader?.[Symbol.dispose]()))
+  return accessOver({
+    running: true,
+    ask,
+    pages:
+      tools === undefined
+        ? (request) => pagesOver(daemon, request)
+        : (request) => listedPages(request, tools),
+    close: () => Promise.resolve(reader?.[Symbol.dispose]()),
+  })
+}
+
+/** What a daemon tells line by line. */
+async function* pagesOver(ask: Ask, request: Request): AsyncGenerator<readonly ListedMessage[]> {
+  for await (const answer of ask(request)) {
+    if (answer['end'] === true) return
+    if (isListed(answer)) yield [answer]
+  }
+  throw new Error('the queue manager broke off in the middle of the list')
 }
 
 /** Requests that only look. */
@@ -129,18 +147,24 @@ function readerOf(paths: QueuePaths): QueueReader | undefined {
   return undefined
 }
 
-async function activeOf(daemon: (request: Request) => AsyncIterable<Record<string, unknown>>) {
+async function activeOf(daemon: Ask) {
   for await (const { active } of daemon({ op: 'active' }))
     if (Array.isArray(active)) return new Set(active.map(Number))
   return NONE_ACTIVE
 }
 
+type Ask = (request: Request) => AsyncIterable<Record<string, unknown>>
+
+/** Who answers. */
+interface Answering {
+  readonly running: boolean
+  readonly ask: Ask
+  readonly pages: (request: Request) => AsyncIterable<readonly ListedMessage[]>
+  readonly close: () => Promise<void>
+}
+
 /** What both ways have in common: only who answers differs. */
-function accessOver(
-  running: boolean,
-  ask: (request: Request) => AsyncIterable<Record<string, unknown>>,
-  close: () => Promise<void>,
-): QueueAccess {
+function accessOver({ running, ask, pages: read, close }: Answering): QueueAccess {
   const actOnce = async (request: Request): Promise<ActionResult> => {
     for await (const { count, missing } of ask(request)) {
       if (typeof count !== 'number' || !Array.isArray(missing)) break
@@ -148,19 +172,13 @@ function accessOver(
     }
     throw new Error('the queue manager gave no answer')
   }
-  async function* list(filter: QueueFilter = {}, limit?: number): AsyncGenerator<ListedMessage> {
-    for await (const answer of ask({ op: 'list', filter, limit })) {
-      if (answer['end'] === true) return
-      if (isListed(answer)) yield answer
-    }
-    throw new Error('the queue manager broke off in the middle of the list')
-  }
+  const pages = (filter: QueueFilter = {}, limit?: number) => read({ op: 'list', filter, limit })
   /** Whatever the filter means is looked for here, and asked for by its ids. */
   async function* found(filter: QueueFilter): AsyncGenerator<string[]> {
     let ids: string[] = []
-    for await (const { id } of list(filter)) {
-      ids.push(id)
-      if (ids.length < ACTION_IDS_MAX) continue
+    for await (const page of pages(filter)) {
+      for (const { id } of page) ids.push(id)
+      if (ids.length < ACTION_IDS_MAX - LIST_PAGE) continue
       yield ids
       ids = []
     }
@@ -169,7 +187,7 @@ function accessOver(
   return {
     running,
     ask,
-    list,
+    pages,
     async act(action, ids, { filter = {}, why = NO_WHY } = {}) {
       const request = { op: 'act', action, filter, ...why }
       if (ids === null && isEmptyFilter(filter)) return await actOnce({ ...request, ids })
@@ -257,17 +275,18 @@ async function openFile(paths: QueuePaths): Promise<QueueAccess> {
       return Promise.resolve(searchNow(index, filter, limit))
     },
   }
-  return accessOver(
-    false,
-    (request) => records(request, tools),
-    async () => {
+  return accessOver({
+    running: false,
+    ask: (request) => records(request, tools),
+    pages: (request) => listedPages(request, tools),
+    close: async () => {
       await spool.close()
       reader[Symbol.dispose]()
       db[Symbol.dispose]()
       lock[Symbol.dispose]()
       if (failure.error !== undefined) throw new Fault('QUEUE_WRITER_DIED', {}, failure.error)
     },
-  )
+  })
 }
 
 async function* records(request: Request, tools: QueueTools): AsyncGenerator<Record<string, unknown>> {
@@ -283,11 +302,12 @@ function nothingYet(paths: QueuePaths): QueueAccess {
     active: () => NONE_ACTIVE,
     act: (_, ids) => Promise.resolve({ count: 0, missing: ids ?? [] }),
     log: memoryLog(),
-    search: () => Promise.resolve({ ids: [], complete: true }),
+    search: () => Promise.resolve({ ids: [], refusals: {}, lost: 0, complete: true }),
   }
-  return accessOver(
-    false,
-    (request) => records(request, tools),
-    () => Promise.resolve(db[Symbol.dispose]()),
-  )
+  return accessOver({
+    running: false,
+    ask: (request) => records(request, tools),
+    pages: (request) => listedPages(request, tools),
+    close: () => Promise.resolve(db[Symbol.dispose]()),
+  })
 }

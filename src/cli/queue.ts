@@ -58,7 +58,7 @@ async function list(options: Options): Promise<number> {
   const filter = queueFilter(options.values, systemClock.nowMs())
   const limit = options.values.has('limit') ? limitOf(options.values.get('limit')) : undefined
   await using access = await openQueue(queuePathsOf(configOf(options)))
-  await print(formatted(access.list(filter, limit), format))
+  await print(formatted(access.pages(filter, limit), format))
   return 0
 }
 
@@ -78,10 +78,10 @@ async function domains(options: Options): Promise<number> {
 }
 
 async function* formatted(
-  messages: AsyncIterable<ListedMessage>,
+  pages: AsyncIterable<readonly ListedMessage[]>,
   format: (message: ListedMessage) => string,
 ): AsyncGenerator<string> {
-  for await (const message of messages) yield format(message)
+  for await (const page of pages) yield page.map(format).join('')
 }
 
 /** Ids as mailq prints them may have its mark behind them. */

@@ -8,8 +8,15 @@ export function lifeText(id: string, trace: unknown, message: unknown): string {
   const rows = (Array.isArray(trace) ? trace : []).filter(isRecord)
   const lines = [printable(id)]
   for (const row of rows) lines.push(...rowLines(row))
-  lines.push(isRecord(message) ? nowLine(message) : `  ${'now'.padEnd(WIDTH)} not in the queue any more`)
+  lines.push(isRecord(message) ? nowLine(message) : `  ${'now'.padEnd(WIDTH)} ${whereItIs(rows)}`)
   return `${lines.join('\n')}\n`
+}
+
+/** What is not in the queue: gone, or never there. */
+function whereItIs(rows: readonly Fields[]): string {
+  const refused = rows.some(({ event }) => event === 'rejected' || event === 'refused')
+  const queued = rows.some(({ event }) => event === 'queued')
+  return refused && !queued ? 'refused: it was never in the queue' : 'not in the queue any more'
 }
 
 /** Of a time with its event. */

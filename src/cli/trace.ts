@@ -24,10 +24,14 @@ export async function trace(args: readonly string[]): Promise<number> {
   const json = options.flags.has('json')
   await using queue = await openQueue(queuePathsOf(configOf(options)))
   const requests = ids.length > 0 ? ids.map((id) => ({ op: 'trace', id })) : [{ op: 'trace', filter, limit }]
-  const shown = { count: 0, partly: false }
+  const shown = { count: 0, lost: 0, partly: false }
   await print(lives(queue, requests, json, shown))
   if (shown.partly)
     process.stderr.write('postern: there may be more: not all of the trace was looked through\n')
+  if (shown.lost > 0)
+    process.stderr.write(
+      `postern: ${shown.lost} refusals of that time were too many to be kept; the log has them\n`,
+    )
   if (shown.count === 0) process.stderr.write('postern: no such message in the trace\n')
   return shown.count === 0 ? 1 : 0
 }
@@ -36,12 +40,13 @@ async function* lives(
   queue: QueueAccess,
   requests: readonly Readonly<Record<string, unknown>>[],
   json: boolean,
-  shown: { count: number; partly: boolean },
+  shown: { count: number; lost: number; partly: boolean },
 ): AsyncGenerator<string> {
   for (const request of requests) {
     for await (const answer of queue.ask(request)) {
       if (answer['end'] === true) {
         if (answer['complete'] === false) shown.partly = true
+        shown.lost += Number(answer['lost'] ?? 0)
         continue
       }
       const { id, trace: rows, message } = answer

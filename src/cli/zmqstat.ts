@@ -26,7 +26,7 @@ export async function* zmqstatText(
   queue: RecipientState | undefined,
 ): AsyncGenerator<string> {
   if (queue !== undefined) {
-    for await (const message of access.list({ queues: [queue] })) yield recordText(message)
+    for await (const page of access.pages({ queues: [queue] })) yield page.map(recordText).join('')
     return
   }
   for await (const counts of access.ask({ op: 'queues' })) {

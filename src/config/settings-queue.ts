@@ -80,6 +80,27 @@ export const QUEUE_SETTINGS = {
     takesHold: 'next start',
     text: 'Messages that are held in memory for delivery; the others wait on disk.',
   },
+  traceLifetimeMs: {
+    postfix: 'trace_lifetime',
+    zimbra: '',
+    type: 'duration',
+    default: '30d',
+    unit: 'd',
+    leastMs: 60_000,
+    mostMs: 10 * YEAR_MS,
+    takesHold: 'next start',
+    text: 'How long `postern trace` knows what became of a message, or that it was refused. Postfix has no such parameter.',
+  },
+  traceRowLimit: {
+    postfix: 'trace_row_limit',
+    zimbra: '',
+    type: 'integer',
+    default: 2_000_000,
+    least: 1000,
+    most: 1_000_000_000,
+    takesHold: 'next start',
+    text: 'Events that the trace keeps, and as many refusals beside them; the oldest go first. A million take about 400 MB with their index. Postfix has no such parameter.',
+  },
 } as const satisfies Readonly<Record<string, Setting>>
 
 function lmtpTimeout(postfix: string, seconds: number, text: string) {

@@ -53,6 +53,7 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
     // Postfix's own rule of thumb: room for the message, and half as much again for what the store needs.
     minFreeBytes: settings.queueMinfreeBytes === 0 ? Math.ceil(1.5 * message) : settings.queueMinfreeBytes,
     activeRecipientsMax: settings.activeLimit,
+    trace: { keepMs: settings.traceLifetimeMs, rowsMax: settings.traceRowLimit },
     times: {
       minimalBackoffMs: settings.minimalBackoffTimeMs,
       maximalBackoffMs: Math.max(settings.maximalBackoffTimeMs, settings.minimalBackoffTimeMs),

@@ -1,5 +1,6 @@
 import type { DeliverySettings } from '#src/delivery/settings.ts'
 import type { RetryTimes } from '#src/queue/schedule.ts'
+import type { TraceLimits } from '#src/queue/trace-index.ts'
 import type { LogBoot } from './ipc.ts'
 import type { NoticesBoot } from './notice-targets.ts'
 import type { RoutingBoot } from './qmgr-routing.ts'
@@ -16,6 +17,8 @@ export interface QmgrBoot {
   readonly minFreeBytes: number
   /** qmgr_message_active_limit: recipients in memory. */
   readonly activeRecipientsMax: number
+  /** trace_lifetime, trace_row_limit: how much of what became of messages is kept. */
+  readonly trace: TraceLimits
   /** Takes hold with the next attempt. */
   readonly times: RetryTimes
   /** bounce_size_limit. */

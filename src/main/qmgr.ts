@@ -9,7 +9,13 @@ import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { BodyEncoder } from '#src/match/encoder.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { ControlServer } from '#src/queue/control-server.ts'
-import { QUEUE_LOCK, controlSocketPath, databasePath, submitSocketPath } from '#src/queue/paths.ts'
+import {
+  QUEUE_LOCK,
+  controlSocketPath,
+  databasePath,
+  refusalSocketPath,
+  submitSocketPath,
+} from '#src/queue/paths.ts'
 import type { Deliverer } from '#src/queue/ports.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
@@ -113,6 +119,7 @@ async function start(settings: QmgrBoot): Promise<void> {
         socketPath: submitSocketPath(settings.runDir),
         minFreeBytes: settings.minFreeBytes,
         activeRecipientsMax: settings.activeRecipientsMax,
+        trace: settings.trace,
         log: targets,
       },
       die,
@@ -175,7 +182,14 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     log: opened,
     onStoreError: (error) => die(error, storeErrorKind(error) === 'damaged'),
   })
-  const trace = new TraceHandle(settings.queueDir, opened)
+  const trace = new TraceHandle(
+    {
+      queueDir: settings.queueDir,
+      socketPath: refusalSocketPath(settings.runDir),
+      limits: settings.trace,
+    },
+    opened,
+  )
   const control = new ControlServer({
     reader,
     search: (filter, limit) => trace.search(filter, limit),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { systemClock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
@@ -13,7 +14,9 @@ import type { ScanLimits } from '#src/match/types.ts'
 import { SmtpPolicy } from '#src/policy/policy.ts'
 import type { Anvil } from '#src/policy/policy.ts'
 import { QueueClient } from '#src/queue/client.ts'
+import { refusalSocketPath } from '#src/queue/paths.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
+import { RefusalSender, tracingLog } from '#src/queue/refusals.ts'
 import { ScanJudge } from '#src/scan/judge.ts'
 import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
@@ -44,6 +47,9 @@ export class EnvironmentMaker implements Disposable {
   readonly #anvil: Anvil
   readonly #names = new PeerNames(systemClock)
   readonly #queue: QueueClient
+  readonly #refusals: RefusalSender
+  /** What sessions write to: what they refuse is traced too. */
+  readonly #traced: Log
   readonly #newQueueId = createQueueIds(process.pid)
   readonly #directoryFile: string
   readonly #directoryProcess: DirectoryClient
@@ -65,6 +71,9 @@ export class EnvironmentMaker implements Disposable {
     this.#queue.start()
     this.#directoryProcess = new DirectoryClient(boot.directorySocket, systemClock)
     this.#directoryProcess.start()
+    const socketPath = refusalSocketPath(dirname(boot.queueSocket))
+    this.#refusals = new RefusalSender({ socketPath, clock: systemClock, log })
+    this.#traced = tracingLog(log, this.#refusals, systemClock)
   }
 
   /**
@@ -96,7 +105,7 @@ export class EnvironmentMaker implements Disposable {
       queue: this.#queue,
       scanners: this.#scannersOf(boot),
       names: this.#names,
-      log: this.#log,
+      log: this.#traced,
       clock: systemClock,
       newQueueId: this.#newQueueId,
     }
@@ -127,6 +136,7 @@ export class EnvironmentMaker implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#refusals[Symbol.dispose]()
     this.#queue.close()
     this.#directoryProcess[Symbol.dispose]()
     this.#names[Symbol.dispose]()

@@ -10,7 +10,7 @@ import { bodyBlocks, insideOf } from './list-inside.ts'
 import { idsLike } from './list-ids.ts'
 import { SHAPE_BUCKETS_MAX, countDomains, countQueues, shape } from './list-shape.ts'
 import { listOne, listPage, listSeqs } from './listing.ts'
-import type { ActiveSeqs } from './listing.ts'
+import type { ActiveSeqs, ListedMessage } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
 import { Damage, isCount, isText } from './rows.ts'
 import { readTraceFilter } from './trace-document.ts'
@@ -68,18 +68,24 @@ export async function* answers(request: Request, tools: QueueTools): AsyncGenera
   yield* handler(request, tools)
 }
 
-async function* list(request: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {
+async function* list(request: Request, tools: QueueTools): AsyncGenerator<Answer> {
+  for await (const page of listedPages(request, tools)) yield* page
+  yield { end: true }
+}
+
+/** The messages that a request "list" means, a page at a time; between two pages mail goes on. */
+export async function* listedPages(
+  request: Request,
+  { reader, active }: QueueTools,
+): AsyncGenerator<readonly ListedMessage[]> {
   const filter = readFilter(request['filter'])
   let left = request['limit'] === undefined ? Infinity : readCount(request['limit'], 'limit')
   for (const page of pagesOf(reader, filter, await active())) {
-    for (const message of page) {
-      if (left-- <= 0) break
-      yield message
-    }
-    if (left <= 0) break
+    yield page.slice(0, Math.min(page.length, left))
+    left -= page.length
+    if (left <= 0) return
     await turn()
   }
-  yield { end: true }
 }
 
 /** Without a filter the queue is read straight through. */
@@ -199,15 +205,15 @@ async function* traceAnswer(
   request: Request,
   { reader, active, search }: QueueTools,
 ): AsyncGenerator<Answer> {
-  const { ids, complete } = isText(request['id'])
-    ? { ids: [request['id']], complete: true }
+  const { ids, refusals, lost, complete } = isText(request['id'])
+    ? await search({ id: request['id'] }, 1)
     : await search(readTraceFilter(request['filter']), readCount(request['limit'], 'limit'))
   for (const id of ids) {
     const seq = reader.seqOf(id)
     const message = seq === undefined ? undefined : listOne(reader, seq, (await active()).has(seq))
-    yield { id, trace: reader.trace(id), message: message ?? null }
+    yield { id, trace: [...(refusals[id] ?? []), ...reader.trace(id)], message: message ?? null }
   }
-  yield { end: true, complete }
+  yield { end: true, complete, lost }
 }
 
 async function* shapeAnswer(request: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {

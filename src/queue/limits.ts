@@ -68,7 +68,7 @@ export const ACTION_IDS_MAX = 5000
 /** Messages read for a listing between two turns of the event loop. */
 export const LIST_PAGE = 100
 
-/** Trace rows kept: 30 days, and 2 million rows (about 400 MB). */
+/** Trace rows kept where nobody says otherwise: 30 days, and 2 million rows (about 400 MB). */
 export const TRACE_KEEP_MS = 30 * 86_400_000
 export const TRACE_ROWS_MAX = 2_000_000
 /** Rows pruned in one step, one step a second at most. */

@@ -1,7 +1,8 @@
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
-import { DUE_SLACK_MS, TRACE_KEEP_MS, TRACE_PRUNE_STEP, TRACE_ROWS_MAX } from './limits.ts'
+import { DUE_SLACK_MS, TRACE_PRUNE_STEP } from './limits.ts'
 import type { QueueDb } from './queue-db.ts'
+import type { TraceLimits } from './trace-index.ts'
 
 const STEP_MS = 1000
 const IDLE_STEPS = 60
@@ -14,6 +15,7 @@ const VACUUM_PAGES = 256
 
 export interface MaintenanceOptions {
   readonly db: QueueDb
+  readonly trace: TraceLimits
   readonly clock: Clock
   readonly log: Log
   /** While the disk is full every page that the file does not need is given back. */
@@ -24,6 +26,7 @@ export interface MaintenanceOptions {
 /** The slow chores of queue.db, each in steps of a few milliseconds, none with a flush of its own. */
 export class Maintenance {
   readonly #db: QueueDb
+  readonly #trace: TraceLimits
   readonly #clock: Clock
   readonly #log: Log
   readonly #spaceOpen: () => boolean
@@ -33,6 +36,7 @@ export class Maintenance {
 
   constructor(options: MaintenanceOptions) {
     this.#db = options.db
+    this.#trace = options.trace
     this.#clock = options.clock
     this.#log = options.log
     this.#spaceOpen = options.spaceOpen
@@ -60,7 +64,7 @@ export class Maintenance {
     const nowMs = this.#clock.nowMs()
     const keepPages = this.#spaceOpen() ? KEEP_FREE_PAGES : 0
     return this.#db.transact(false, () => {
-      const pruned = this.#db.pruneTrace(nowMs - TRACE_KEEP_MS, TRACE_ROWS_MAX, TRACE_PRUNE_STEP)
+      const pruned = this.#db.pruneTrace(nowMs - this.#trace.keepMs, this.#trace.rowsMax, TRACE_PRUNE_STEP)
       const pulled = this.#db.pullBackDue(nowMs + BACKOFF_MAX_MS + DUE_SLACK_MS, nowMs)
       if (pulled > 0) {
         this.#log.write('warn', 'qmgr.action', {

@@ -27,6 +27,11 @@ export function submitSocketPath(runDir: string): string {
   return join(runDir, 'qmgr.sock')
 }
 
+/** smtpd tells here what it refuses, for the trace. */
+export function refusalSocketPath(runDir: string): string {
+  return join(runDir, 'qmgr-trace.sock')
+}
+
 /** The tools speak to qmgr here. */
 export function controlSocketPath(runDir: string): string {
   return join(runDir, 'qmgr-control.sock')

@@ -1,4 +1,5 @@
 import type { Level } from '#src/base/log.ts'
+import type { TraceLimits } from './trace-index.ts'
 import type { Action, ActionResult, ActionWhy } from './changes.ts'
 
 /**
@@ -14,6 +15,7 @@ export interface WriterStart {
   readonly socketPath: string
   readonly minFreeBytes: number
   readonly activeRecipientsMax: number
+  readonly trace: TraceLimits
   readonly log: {
     readonly level: Level
     readonly jsonFd: number | undefined

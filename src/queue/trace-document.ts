@@ -13,6 +13,8 @@ export interface TraceRow {
  * next to each other, in this order and whole: `example.org` finds `a@example.org` and `b@mail.example.org`.
  */
 export interface TraceFilter {
+  /** This very message, or session of a client, and nothing else is asked. */
+  readonly id?: string
   /** '<>' is the null sender. */
   readonly sender?: string
   readonly recipient?: string
@@ -28,6 +30,8 @@ export interface TraceFilter {
 /** What is searched of one message. */
 export interface TraceDocument extends Readonly<Record<Word, string>> {
   readonly atMs: number
+  /** Whether it was ever in the queue. */
+  readonly queued: boolean
 }
 
 const WORDS = ['sender', 'recipient', 'client', 'subject', 'verdict', 'reply'] as const
@@ -43,7 +47,8 @@ export function readTraceFilter(value: unknown): TraceFilter {
   if (!isRecord(value)) throw new TypeError('a filter is an object')
   const filter: Record<string, unknown> = {}
   for (const [key, given] of Object.entries(value)) {
-    const word = WORDS.some((name) => name === key) && isText(given) && given.length <= TEXT_CHARS_MAX
+    const word =
+      (key === 'id' || WORDS.some((name) => name === key)) && isText(given) && given.length <= TEXT_CHARS_MAX
     const time = (key === 'sinceMs' || key === 'untilMs') && isCount(given)
     if (!word && !time) throw new TypeError(`the filter "${key}" is none, or has no such value`)
     filter[key] = given
@@ -88,10 +93,15 @@ export function documentOf(rows: readonly TraceRow[]): TraceDocument | undefined
     add('reply', facts['reply'])
     add('reply', facts['reason'])
     for (const to of Array.isArray(facts['to']) ? facts['to'] : [facts['to']]) add('recipient', to)
-    if (event === 'queued') addQueued(facts, add)
+    if (BEGINNINGS.has(event)) addQueued(facts, add)
   }
-  return { atMs: first.atMs, ...columns }
+  return { atMs: first.atMs, queued: rows.some(({ event }) => !REFUSED.has(event)), ...columns }
 }
+
+/** Events of what did not come into the queue (refusals.ts). */
+const REFUSED: ReadonlySet<string> = new Set(['rejected', 'refused'])
+/** Events that tell who, for whom and what. */
+const BEGINNINGS: ReadonlySet<string> = new Set(['queued', ...REFUSED])
 
 function addQueued(facts: TraceRow['facts'], add: (word: Word, value: unknown) => void): void {
   add('sender', facts['from'] === '' ? NULL_SENDER : facts['from'])
@@ -102,6 +112,8 @@ function addQueued(facts: TraceRow['facts'], add: (word: Word, value: unknown) =
   if (!isRecord(verdict)) return
   add('subject', verdict['subject'])
   add('verdict', verdict['verdict'])
-  const defects: readonly unknown[] = Array.isArray(verdict['defects']) ? verdict['defects'] : []
-  for (const defect of defects) add('verdict', defect)
+  for (const key of ['defects', 'signatures', 'limits', 'file', 'extension']) {
+    const found = verdict[key]
+    for (const each of Array.isArray(found) ? found : [found]) add('verdict', each)
+  }
 }

@@ -2,7 +2,15 @@ import { Worker } from 'node:worker_threads'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { TraceFilter } from './trace-document.ts'
-import type { Found } from './trace-index.ts'
+import type { Found, TraceLimits } from './trace-index.ts'
+
+export interface TraceStart {
+  /** Has a queue.db. */
+  readonly queueDir: string
+  /** Where smtpd tells what it refuses; '' for nowhere. */
+  readonly socketPath: string
+  readonly limits: TraceLimits
+}
 
 export type ToTrace =
   | { readonly t: 'search'; readonly n: number; readonly filter: TraceFilter; readonly limit: number }
@@ -30,11 +38,10 @@ export class TraceHandle {
   #next = 1
   #gone = ''
 
-  /** `queueDir` has a queue.db. */
-  constructor(queueDir: string, log: Log) {
+  constructor(start: TraceStart, log: Log) {
     this.#log = log
     this.#worker = new Worker(new URL('trace-thread.ts', import.meta.url), {
-      workerData: { queueDir },
+      workerData: start,
       name: 'trace',
     })
     this.#worker.on('message', (message: FromTrace) => this.#receive(message))

@@ -15,5 +15,5 @@ export function searchNow(index: TraceIndex, filter: TraceFilter, limit: number)
   let behind = true
   while (behind && performance.now() - beganMs < CATCH_UP_MS) behind = index.catchUp(TRACE_STEP_ROWS) > 0
   const found = index.search(filter, limit)
-  return { ids: found.ids, complete: found.complete && !behind }
+  return { ...found, complete: found.complete && !behind }
 }

@@ -1,10 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
+import { systemClock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import { storeErrorKind } from '#src/store/sqlite.ts'
 import { TraceIndex } from './trace-index.ts'
 import { TRACE_STEP_ROWS, searchNow } from './trace-search.ts'
-import type { FromTrace, ToTrace } from './trace-handle.ts'
+import type { FromTrace, ToTrace, TraceStart } from './trace-handle.ts'
+import { RefusalServer } from './refusal-server.ts'
+import type { Refusal } from './refusals.ts'
 
 /** Rests after a step for nine times as long as the step took: a tenth of a processor at most. */
 const REST_FACTOR = 9
@@ -17,16 +20,28 @@ const ERROR_MS = 60_000
 class TraceThread {
   readonly #index: TraceIndex
   readonly #port: MessagePort
+  readonly #server: RefusalServer
   #timer: NodeJS.Timeout | undefined
 
-  constructor(queueDir: string, port: MessagePort) {
-    this.#index = new TraceIndex(queueDir)
+  constructor({ queueDir, limits }: TraceStart, port: MessagePort) {
+    this.#index = new TraceIndex(queueDir, limits)
     this.#port = port
+    this.#server = new RefusalServer((refusals, lost) => this.#take(refusals, lost))
   }
 
-  run(): void {
+  async run(socketPath: string): Promise<void> {
     this.#timer = setTimeout(() => this.#step(), IDLE_MS)
     this.#port.on('message', (message: ToTrace) => this.#receive(message))
+    if (socketPath !== '') await this.#server.listen(socketPath)
+  }
+
+  #take(refusals: readonly Refusal[], lost: number): void {
+    try {
+      this.#index.takeRefusals(refusals, lost, systemClock.nowMs())
+    } catch (error) {
+      // They are in the log; the trace of mail goes on without them.
+      this.#mended(error)
+    }
   }
 
   #step(): void {
@@ -51,6 +66,7 @@ class TraceThread {
   #receive(message: ToTrace): void {
     if (message.t === 'close') {
       clearTimeout(this.#timer)
+      this.#server.close()
       this.#index[Symbol.dispose]()
       this.#port.close()
       return
@@ -70,6 +86,6 @@ class TraceThread {
 }
 
 if (parentPort !== null) {
-  const { queueDir }: { queueDir: string } = workerData
-  new TraceThread(queueDir, parentPort).run()
+  const start: TraceStart = workerData
+  await new TraceThread(start, parentPort).run(start.socketPath)
 }

@@ -84,6 +84,7 @@ class WriterThread {
     this.#server = new SubmitServer({ writer: this.#writer, spool: this.#spool, log, space: this.#space })
     this.#maintenance = new Maintenance({
       db: this.#db,
+      trace: start.trace,
       clock: systemClock,
       log,
       spaceOpen: () => this.#space.open,

@@ -35,7 +35,7 @@ export class ScanJudge {
     const [hit] = report.hits
     if (hit !== undefined) {
       const text = `Message refused: the signature "${printable(hit.signature)}" was found in it`
-      return refuse(reply(550, '5.7.1', text), {
+      return refuse(reply(550, '5.7.1', text), report, {
         verdict: 'infected',
         signatures: report.hits.slice(0, FACTS_MAX).map((one) => one.signature),
         part: hit.path,
@@ -46,7 +46,7 @@ export class ScanJudge {
       if (found === undefined) continue
       // Zimbra's own words (postfix_header_checks).
       const text = `Attachment type not allowed. File "${printable(found.name)}" has the unacceptable extension "${printable(found.extension)}"`
-      return refuse(reply(550, '5.7.1', text), {
+      return refuse(reply(550, '5.7.1', text), report, {
         verdict: 'blocked',
         file: found.name,
         extension: found.extension,
@@ -56,11 +56,11 @@ export class ScanJudge {
     // What was not looked at is not clean.
     const [limit] = report.limits
     if (report.limits.includes('error')) {
-      return refuse(SCANNER_FAILED, { verdict: 'error', limits: report.limits })
+      return refuse(SCANNER_FAILED, report, { verdict: 'error', limits: report.limits })
     }
     if (limit !== undefined) {
       const text = `Message refused: it cannot be examined, ${LIMITS.get(limit) ?? `it exceeds the limit "${printable(limit)}"`}`
-      return refuse(reply(554, '5.6.0', text), { verdict: 'limit', limits: report.limits })
+      return refuse(reply(554, '5.6.0', text), report, { verdict: 'limit', limits: report.limits })
     }
     return { kind: 'accept', facts: cleanFacts(report) }
   }
@@ -70,13 +70,17 @@ export class ScanJudge {
 const SCANNER_FAILED: Reply = reply(451, '4.3.0', 'Message could not be examined, try again later')
 
 function cleanFacts(report: ScanReport): Readonly<Record<string, unknown>> {
-  const subject = report.header.subject.slice(0, SUBJECT_CHARS_MAX)
-  const facts = { verdict: 'clean', parts: report.parts.length, ...(subject === '' ? {} : { subject }) }
+  const facts = { verdict: 'clean', parts: report.parts.length, ...subjectFact(report) }
   return report.defects.length === 0 ? facts : { ...facts, defects: report.defects.slice(0, FACTS_MAX) }
 }
 
-function refuse(value: Reply, facts: Readonly<Record<string, unknown>>): ScanVerdict {
-  return { kind: 'refuse', reply: value, facts }
+function subjectFact({ header }: ScanReport): { readonly subject?: string } {
+  const subject = header.subject.slice(0, SUBJECT_CHARS_MAX)
+  return subject === '' ? {} : { subject }
+}
+
+function refuse(value: Reply, report: ScanReport, facts: Readonly<Record<string, unknown>>): ScanVerdict {
+  return { kind: 'refuse', reply: value, facts: { ...facts, ...subjectFact(report) } }
 }
 
 /** Printable ASCII: a reply to a client that did not say SMTPUTF8 holds nothing else (RFC 6531 section 3.5). */

@@ -12,6 +12,7 @@ import { databasePath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { QueueDb } from '#src/queue/queue-db.ts'
 import { TraceHandle } from '#src/queue/trace-handle.ts'
+import { TRACE_LIMITS } from '#src/queue/trace-index.ts'
 import type { TraceFilter } from '#src/queue/trace-document.ts'
 import { openStore } from '#src/store/sqlite.ts'
 import { newMessage, recipient, startQueue, until } from '#test/queue/support.ts'
@@ -104,7 +105,7 @@ async function ask(
     active: () => queue.scheduler.active,
     act: (action, ids, why) => queue.writer.act(action, ids, why),
     log: memoryLog(),
-    search: () => Promise.resolve({ ids: [], complete: true }),
+    search: () => Promise.resolve({ ids: [], refusals: {}, lost: 0, complete: true }),
   }
   let count = 0
   let last = {}
@@ -164,7 +165,10 @@ async function work(queue: Queue): Promise<void> {
 }
 
 async function search(paths: QueuePaths): Promise<void> {
-  const trace = new TraceHandle(paths.queueDir, memoryLog())
+  const trace = new TraceHandle(
+    { queueDir: paths.queueDir, socketPath: '', limits: TRACE_LIMITS },
+    memoryLog(),
+  )
   let beganMs = performance.now()
   while (!(await trace.search({ sender: 's1@sender1.example' }, 1)).complete);
   sayMs('index of the trace made from nothing', beganMs)

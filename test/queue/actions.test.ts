@@ -32,7 +32,7 @@ async function startControl(paths: QueuePaths, queue: Queue): Promise<ControlSer
     reader,
     writer,
     spoolDir: paths.spoolDir,
-    search: () => Promise.resolve({ ids: [], complete: true }),
+    search: () => Promise.resolve({ ids: [], refusals: {}, lost: 0, complete: true }),
     active: () => scheduler.active,
     log,
   })
@@ -41,7 +41,7 @@ async function startControl(paths: QueuePaths, queue: Queue): Promise<ControlSer
 }
 
 async function all(queue: QueueAccess): Promise<ListedMessage[]> {
-  return await Array.fromAsync(queue.list())
+  return (await Array.fromAsync(queue.pages())).flat()
 }
 
 /** So many attempts were made and all of them are written. */
@@ -348,15 +348,17 @@ function listed(with_: Partial<ListedMessage> = {}): ListedMessage {
 
 test('mailq writes what postqueue of Postfix writes', async (t) => {
   const access = {
-    async *list() {
-      yield listed()
-      yield listed({
-        queue: 'hold',
-        id: '4jXQp03qfHzJfWb',
-        sizeBytes: 653,
-        sender: '',
-        recipients: [to('c@example.test', 'hold', '')],
-      })
+    async *pages() {
+      yield [listed()]
+      yield [
+        listed({
+          queue: 'hold',
+          id: '4jXQp03qfHzJfWb',
+          sizeBytes: 653,
+          sender: '',
+          recipients: [to('c@example.test', 'hold', '')],
+        }),
+      ]
     },
   }
   // Taken from Postfix 3.7.11 with enable_long_queue_ids.

@@ -26,6 +26,7 @@ import { Scheduler } from '#src/queue/scheduler.ts'
 import type { SchedulerOptions } from '#src/queue/scheduler.ts'
 import type { NewMessage, NewRecipient } from '#src/queue/types.ts'
 import { WriterHandle } from '#src/queue/writer-handle.ts'
+import { TRACE_LIMITS } from '#src/queue/trace-index.ts'
 import { openStore } from '#src/store/sqlite.ts'
 
 /** A folder that is gone when its scope ends. */
@@ -208,6 +209,7 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
       socketPath: submitSocketPath(paths.runDir),
       minFreeBytes: choice.minFreeBytes ?? 1,
       activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
+      trace: TRACE_LIMITS,
       log: { level: 'error', jsonFd: undefined, textFd: undefined },
       ...(choice.pagesMax === undefined ? {} : { pagesMax: choice.pagesMax }),
     },

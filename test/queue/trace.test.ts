@@ -3,7 +3,7 @@ import test from 'ava'
 import { documentOf, holds, matchText, readTraceFilter } from '#src/queue/trace-document.ts'
 import type { TraceFilter } from '#src/queue/trace-document.ts'
 import { TraceHandle } from '#src/queue/trace-handle.ts'
-import { TraceIndex, traceIndexPath } from '#src/queue/trace-index.ts'
+import { TRACE_LIMITS, TraceIndex, traceIndexPath } from '#src/queue/trace-index.ts'
 import { searchNow } from '#src/queue/trace-search.ts'
 import { PAGE_BYTES } from '#src/queue/limits.ts'
 import { databasePath } from '#src/queue/paths.ts'
@@ -80,7 +80,8 @@ test('a message is found by each thing that its trace says of it, the newest fir
   fill(paths.queueDir)
   using index = new TraceIndex(paths.queueDir)
   for (const [filter, ids] of SEARCHES) {
-    t.deepEqual(searchNow(index, filter, 10), { ids, complete: true }, JSON.stringify(filter))
+    const { ids: found, complete } = searchNow(index, filter, 10)
+    t.deepEqual([found, complete], [ids, true], JSON.stringify(filter))
   }
   t.deepEqual(index.search({ client: '192.0.2.1' }, 2).ids, ['AAAAAA3', 'AAAAAA2'])
 })
@@ -126,8 +127,11 @@ test('an index that is lost, damaged or of another queue is made anew', (t) => {
 test('the trace thread answers, and ends when it is told to', async (t) => {
   using paths = scratch()
   fill(paths.queueDir)
-  const trace = new TraceHandle(paths.queueDir, memoryLog())
-  t.deepEqual(await trace.search({ subject: 'lunch' }, 1), { ids: ['AAAAAA3'], complete: true })
+  const trace = new TraceHandle(
+    { queueDir: paths.queueDir, socketPath: '', limits: TRACE_LIMITS },
+    memoryLog(),
+  )
+  t.deepEqual((await trace.search({ subject: 'lunch' }, 1)).ids, ['AAAAAA3'])
   await trace.close()
   await t.throwsAsync(trace.search({ subject: 'lunch' }, 1), { message: /stops/ })
 })
