@@ -24,6 +24,10 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   trace ID…|--sender A --recipient A --client C --subject TEXT --verdict WORD --reply TEXT --since T --until T
                          the whole life of messages, those that are gone too [--limit N] [--json]
 
+  tlsrpt [--json] [--day 2026-11-22] [--domain D]
+                         sessions with other domains' hosts and what was wrong with TLS, by day (UTC); --json: as
+                         RFC 8460 reports, one a line
+
   directory import FILE|-   take entries from LDIF; all of them or none
   directory export          the whole directory as LDIF
   settings [--notes]        every setting with the value that is in force; --notes: what is set and has no effect

@@ -85,6 +85,7 @@ export class Approaches {
       this.#record(target, {
         source: decided.failed.source,
         failure: { type: decided.failed.type, reason: decided.reason },
+        sender: '',
       })
     if (wanted.kind === 'deferred') return passedOver(wanted.dsn, wanted.reason)
     const { policy, credentials, source, audit } = wanted
@@ -116,11 +117,12 @@ export class Approaches {
   #note(target: TlsTarget, rules: Rules, opened: Opened): void {
     const failure = failureOf(rules, opened)
     if (failure === 'not about TLS') return
-    this.#record(target, { source: rules.source, failure })
+    const { localAddress } = opened.kind === 'failed' ? opened.failure : opened.connection
+    this.#record(target, { source: rules.source, failure, sender: localAddress })
   }
 
   /** Only a domain's own hosts are that domain's business (RFC 8460 section 1). */
-  #record({ hop, candidate }: TlsTarget, outcome: Pick<TlsOutcome, 'source' | 'failure'>): void {
+  #record({ hop, candidate }: TlsTarget, outcome: Omit<TlsOutcome, 'mxHost' | 'address'>): void {
     if (hop.hop.role !== 'domain' || hop.hop.bracketed) return
     const { host, address } = candidate
     this.#context.recordTls(hop.hop.host, { ...outcome, mxHost: host, address })
@@ -182,5 +184,5 @@ function local(decided: Security, { candidate }: TlsTarget): Security {
 function passedOver(dsn: string, reason: string): Approached {
   // A status of class 5 is kept for the end of the walk: another host may do.
   const result = localResult('deferred', `4${dsn.slice(1)}`, reason)
-  return { kind: 'not', failure: { result, relay: 'none', verdict: 'other' } }
+  return { kind: 'not', failure: { result, relay: 'none', verdict: 'other', localAddress: '' } }
 }

@@ -111,8 +111,9 @@ export class Attempts {
         continue
       }
       const { approach } = approached
-      const opened = promised(await this.#context.connector.open(approach, signal), request)
-      approached.note(opened)
+      const made = await this.#context.connector.open(approach, signal)
+      approached.note(made)
+      const opened = promised(made, request)
       walk.setupMs = clock.monotonicMs() - beganMs
       if (opened.kind === 'failed') {
         walk.failed(ofOurMaking(opened.failure, found, candidate))
@@ -290,7 +291,7 @@ function promised(opened: Opened, { message, destination }: DeliveryRequest): Op
   connection.quit()
   const text = `REQUIRETLS was not offered by host ${connection.name}`
   const result = localResult('deferred', `4${REQUIRE_TLS_STATUS.slice(1)}`, text)
-  return { kind: 'failed', failure: { result, relay: connection.relay, verdict: 'other' } }
+  return { kind: 'failed', failure: { result, relay: connection.relay, verdict: 'other', localAddress: '' } }
 }
 
 /** Not where the message may have been taken, and not where it is we who cannot go on. */

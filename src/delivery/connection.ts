@@ -62,6 +62,7 @@ export class Connection {
   #uses = 0
   #needsReset = false
   #connected = false
+  #localAddress = ''
   #connectError = ''
   #dead = false
   readonly #openedMs: number
@@ -120,9 +121,9 @@ export class Connection {
     return socket instanceof TLSSocket ? certificateProblem(policy, socket) : undefined
   }
 
-  /** Our own address on it, while it is open. */
+  /** Our own address on it; '' before it is connected. */
   get localAddress(): string {
-    return this.#socket.localAddress ?? ''
+    return this.#localAddress
   }
 
   /** The system error that ended it before that, '' for a time-out. */
@@ -205,6 +206,7 @@ export class Connection {
   #listen(socket: Socket): void {
     socket.on('connect', () => {
       this.#connected = true
+      this.#localAddress = socket.localAddress ?? ''
       const dialogue = this.#dialogue
       if (dialogue === undefined) return
       if (dialogue instanceof Handshake && dialogue.stage === 'starttls') this.#startTls(dialogue)

@@ -21,6 +21,8 @@ export interface OpenFailure {
    * nothing about it.
    */
   readonly verdict: 'dead' | 'busy' | 'other'
+  /** Our own address; '' where nobody was reached. */
+  readonly localAddress: string
   /** Where it is TLS that was wrong. */
   readonly tls?: TlsFailure
 }
@@ -100,6 +102,7 @@ export class Connector {
         result: localResult('deferred', '4.4.1', text),
         relay: 'none',
         verdict: 'dead',
+        localAddress: '',
       }
       return { opened: { kind: 'failed', failure }, plainMayDo: false }
     }
@@ -109,6 +112,7 @@ export class Connector {
       result: failed,
       relay,
       verdict,
+      localAddress: connection.localAddress,
       ...(tlsFailure === undefined ? {} : { tls: tlsFailure }),
     }
     return { opened: { kind: 'failed', failure }, plainMayDo: handshake.plainMayDo }

@@ -24,7 +24,8 @@ export function stsFetch(options: StsFetchOptions): StsFetch {
     const found = await hostAddresses(name, options.sources, bound)
     const address = found.kind === 'found' ? found.addresses[0]?.address : undefined
     if (address === undefined) {
-      return { kind: 'failed', reason: found.kind === 'found' ? `${name} has no address` : found.text }
+      const reason = found.kind === 'found' ? `${name} has no address` : found.text
+      return { kind: 'failed', reason, type: 'sts-policy-fetch-error' }
     }
     try {
       return { kind: 'text', text: await get({ name, address }, options, bound) }

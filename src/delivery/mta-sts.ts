@@ -1,7 +1,9 @@
-import { errorText } from '#src/base/fault.ts'
+import { errorCode, errorText } from '#src/base/fault.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { NameLookup } from '#src/dns/records.ts'
+import type { PeerMemory } from './peer-memory.ts'
+import type { TlsFailure, TlsFailureType } from './tls-outcome.ts'
 
 /** RFC 8461 section 3.2. */
 export interface StsPolicy {
@@ -16,14 +18,22 @@ export type StsFetch = (
   domain: string,
   signal: AbortSignal,
 ) => Promise<
-  { readonly kind: 'text'; readonly text: string } | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'failed'; readonly reason: string; readonly type: StsFailureType }
 >
+
+/** RFC 8460 section 4.3.2.2. */
+export type StsFailureType = Extract<TlsFailureType, `sts-${string}`>
 
 export interface StsOptions {
   readonly dns: NameLookup
   readonly fetch: StsFetch
   readonly clock: Clock
   readonly log: Log
+  /** Where policies outlive this process. */
+  readonly memory: Pick<PeerMemory, 'policies' | 'keepPolicy'>
+  /** Told of each policy that could not be had (RFC 8460). */
+  readonly onFailure: (domain: string, failure: TlsFailure) => void
 }
 
 /** Section 3.2: "max_age" goes up to a year. */
@@ -32,6 +42,10 @@ const MAX_AGE_SECONDS = 31_557_600
 const PATTERNS_MAX = 100
 /** Section 3.3: a policy host that failed is left alone for five minutes. */
 const FAILED_MS = 300_000
+/** Section 3.3: a policy is asked for anew before it ends, when half of its time is left, but not earlier than that. */
+const RENEW_MS = 86_400_000
+/** As long as a fetch may take in all. */
+const LATER_MS = 10_000
 /** Domains whose policy is remembered, some 300 bytes each; the oldest goes. */
 const DOMAINS_MAX = 10_000
 
@@ -43,7 +57,7 @@ interface Kept {
 
 /**
  * What domains say of TLS to their MX hosts (MTA-STS, RFC 8461). A policy that was seen once holds for as long as it
- * said, whatever DNS or the policy host answer meanwhile: that is its whole worth. It is kept in memory.
+ * said, whatever DNS or the policy host answer meanwhile: that is its whole worth. So it outlives a restart.
  */
 export class StsPolicies {
   readonly #o: StsOptions
@@ -54,6 +68,15 @@ export class StsPolicies {
 
   constructor(options: StsOptions) {
     this.#o = options
+    const { memory, clock } = options
+    const nowMs = clock.nowMs()
+    for (const { domain, id, text, expiresMs } of memory.policies(nowMs)) {
+      const policy = parseStsPolicy(text)
+      if (policy === undefined) continue
+      // A wall clock that was set back must not make a policy last longer than it said.
+      const leftMs = Math.min(expiresMs - nowMs, policy.maxAgeSeconds * 1000)
+      remember(this.#kept, domain, { id, policy, expiresMs: clock.monotonicMs() + leftMs })
+    }
   }
 
   /** The policy in force for a domain (lower-case A-labels); undefined where it has none that is known. */
@@ -64,8 +87,20 @@ export class StsPolicies {
     const answer = await this.#o.dns.lookup(`_mta-sts.${domain}`, 'TXT', signal)
     // Section 3.1: without a record the domain has no new policy, which does not end the one before.
     const id = answer.kind === 'found' ? stsId(answer.records) : undefined
-    if (id === undefined || id === valid?.id) return valid?.policy
+    if (id === undefined) return valid?.policy
+    if (id === valid?.id) {
+      const lifeMs = valid.policy.maxAgeSeconds * 1000
+      // Nobody waits for it: what is known still holds.
+      if (valid.expiresMs - nowMs < Math.min(RENEW_MS, lifeMs / 2))
+        void this.#renew(domain, id, this.#later())
+      return valid.policy
+    }
     return (await this.#renew(domain, id, signal)) ?? valid?.policy
+  }
+
+  /** What bounds a fetch that no delivery waits for. */
+  #later(): AbortSignal {
+    return AbortSignal.timeout(LATER_MS)
   }
 
   /** Everybody who waits for the same policy waits for one fetch. */
@@ -85,8 +120,12 @@ export class StsPolicies {
     const policy = answer.kind === 'text' ? parseStsPolicy(answer.text) : undefined
     const nowMs = clock.monotonicMs()
     if (policy === undefined) {
-      const reason = answer.kind === 'failed' ? answer.reason : 'the policy cannot be read'
-      log.write('warn', 'delivery.mta_sts', { domain, reason })
+      const failure: TlsFailure =
+        answer.kind === 'failed'
+          ? answer
+          : { type: 'sts-policy-invalid', reason: 'the policy cannot be read' }
+      log.write('warn', 'delivery.mta_sts', { domain, reason: failure.reason })
+      this.#o.onFailure(domain, failure)
       remember(this.#failed, `${domain} ${id}`, nowMs + FAILED_MS)
       return undefined
     }
@@ -96,7 +135,10 @@ export class StsPolicies {
       policy: id,
       maxAge: policy.maxAgeSeconds,
     })
-    remember(this.#kept, domain, { id, policy, expiresMs: nowMs + policy.maxAgeSeconds * 1000 })
+    const lifeMs = policy.maxAgeSeconds * 1000
+    remember(this.#kept, domain, { id, policy, expiresMs: nowMs + lifeMs })
+    const text = stsLines(policy).join('\n')
+    this.#o.memory.keepPolicy({ domain, id, text, expiresMs: clock.nowMs() + lifeMs }, clock.nowMs())
     return policy
   }
 }
@@ -156,7 +198,17 @@ export function isStsHost(patterns: readonly string[], host: string): boolean {
   )
 }
 
-/** Why a fetch failed, for the log. */
-export function fetchFailure(error: unknown): { readonly kind: 'failed'; readonly reason: string } {
-  return { kind: 'failed', reason: errorText(error) }
+/** Why a fetch failed, for log and report. */
+export function fetchFailure(error: unknown): {
+  readonly kind: 'failed'
+  readonly reason: string
+  readonly type: StsFailureType
+} {
+  // OpenSSL's and Node's words for a certificate that is not that of the policy host.
+  const isPki = /CERT|ISSUER|SELF_SIGNED|VERIFY/.test(errorCode(error))
+  return {
+    kind: 'failed',
+    reason: errorText(error),
+    type: isPki ? 'sts-webpki-invalid' : 'sts-policy-fetch-error',
+  }
 }

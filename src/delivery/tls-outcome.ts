@@ -36,6 +36,8 @@ export interface TlsOutcome {
   readonly source: PolicySource
   readonly mxHost: string
   readonly address: string
+  /** Our own address; '' where no connection came about. */
+  readonly sender: string
   /** Undefined: TLS as it had to be. */
   readonly failure: TlsFailure | undefined
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { systemClock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
+import type { PeerMemory } from '#src/delivery/peer-memory.ts'
 import { StsPolicies } from '#src/delivery/mta-sts.ts'
 import { stsFetch } from '#src/delivery/mta-sts-fetch.ts'
 import type { Secure } from '#src/delivery/approach.ts'
@@ -8,6 +9,8 @@ import type { Planner } from '#src/delivery/attempt.ts'
 import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
 import type { Candidate, CandidateRules } from '#src/delivery/routing/candidates.ts'
 import type { RoutingSettings } from '#src/delivery/routing/route.ts'
+import { TlsTally } from '#src/delivery/tls-tally.ts'
+import type { TlsRecorder } from '#src/delivery/tls-outcome.ts'
 import type { Directory } from '#src/directory/directory.ts'
 import { systemNames } from '#src/dns/native.ts'
 import { parseResolvConf } from '#src/dns/resolv-conf.ts'
@@ -61,7 +64,9 @@ export class QmgrRouting {
   #asked: { readonly servers: string; readonly resolver: Resolver }
   #inForce: InForce
 
-  constructor(directory: Directory, boot: RoutingBoot, log: Log) {
+  readonly #tally: TlsTally
+
+  constructor(directory: Directory, boot: RoutingBoot, log: Log, memory: PeerMemory) {
     this.#directory = directory
     this.#log = log
     this.#asked = resolverOf(boot.dnsServers)
@@ -71,7 +76,18 @@ export class QmgrRouting {
       order: ['dns'],
       families: boot.candidates.families,
     } as const
-    this.#sts = new StsPolicies({ dns: this.#dns, fetch: stsFetch({ sources }), clock: systemClock, log })
+    this.#tally = new TlsTally(memory, systemClock)
+    this.#sts = new StsPolicies({
+      dns: this.#dns,
+      fetch: stsFetch({ sources }),
+      clock: systemClock,
+      log,
+      memory,
+      onFailure: (domain, failure) => {
+        const source = { type: 'sts', strings: [], mxHosts: [] } as const
+        this.#tally.record(domain, { source, mxHost: '', address: '', sender: '', failure })
+      },
+    })
     this.#inForce = this.#make(boot)
   }
 
@@ -99,6 +115,14 @@ export class QmgrRouting {
     }
     const secure = securityOf(boot.peers, this.#dns, this.#sts)
     return { router: createRouter(this.#directory, boot.settings), rules, secure }
+  }
+
+  /** Counts a session for the domain that it was with (RFC 8460). */
+  readonly recordTls: TlsRecorder = (domain, outcome) => this.#tally.record(domain, outcome)
+
+  /** Writes what has been counted. */
+  close(): void {
+    this.#tally.flush()
   }
 
   readonly route = (address: string): Route | Promise<Route> => this.#inForce.router(address)

@@ -6,6 +6,7 @@ import { openLog } from '#src/base/log.ts'
 import type { Log } from '#src/base/log.ts'
 import { createReportComposer } from '#src/delivery/bounce.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
+import { PeerMemory, peerMemoryPath } from '#src/delivery/peer-memory.ts'
 import { BodyEncoder } from '#src/match/encoder.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { ControlServer } from '#src/queue/control-server.ts'
@@ -51,6 +52,7 @@ interface Running {
   readonly lock: StoreLock
   readonly writer: WriterHandle
   readonly reader: QueueReader
+  readonly peers: PeerMemory
   readonly routing: QmgrRouting
   readonly deliverer: Deliverer
   readonly scheduler: Scheduler
@@ -150,12 +152,14 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     expansionLimit: POSTMASTERS_MAX,
     staleMs: 100,
   })
-  const routing = new QmgrRouting(directory, settings.routing, opened)
+  const peers = new PeerMemory(peerMemoryPath(settings.queueDir), opened)
+  const routing = new QmgrRouting(directory, settings.routing, opened, peers)
   const deliverer = createDeliverer({
     settings: () => (boot ?? settings).delivery,
     planner: routing.plan,
     ownNames: routing.ownNames,
     secure: routing.secure,
+    recordTls: routing.recordTls,
     log: opened,
     createEncoder: () => new BodyEncoder(),
   })
@@ -198,7 +202,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     active: () => scheduler.active,
     log: opened,
   })
-  return { lock, writer, reader, routing, deliverer, scheduler, control, trace }
+  return { lock, writer, reader, peers, routing, deliverer, scheduler, control, trace }
 }
 
 /** When which settings came into force, beside the messages that they were applied to. */
@@ -222,12 +226,14 @@ async function stop(): Promise<void> {
   stopping = true
   await starting
   if (running !== undefined) {
-    const { control, trace, writer, scheduler, deliverer, reader, lock } = running
+    const { control, trace, writer, scheduler, deliverer, routing, peers, reader, lock } = running
     control.close()
     await trace.close()
     writer.stop()
     await scheduler.stop(STOP_MS)
     await deliverer.close()
+    routing.close()
+    peers[Symbol.dispose]()
     await writer.close()
     reader[Symbol.dispose]()
     lock[Symbol.dispose]()

@@ -1,7 +1,10 @@
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createServer } from 'node:https'
 import test from 'ava'
 import { memoryLog } from '#src/base/log.ts'
+import { PeerMemory } from '#src/delivery/peer-memory.ts'
 import { StsPolicies, isStsHost, parseStsPolicy, stsId } from '#src/delivery/mta-sts.ts'
 import { stsFetch } from '#src/delivery/mta-sts-fetch.ts'
 import { asksSts, withSts } from '#src/delivery/tls-policy.ts'
@@ -9,6 +12,7 @@ import { fakeDns, fakeHosts } from '#test/support/fake-names.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { never } from './requests.ts'
 import { testPki } from './tls-peer.ts'
+import type { TlsFailure } from '#src/delivery/tls-outcome.ts'
 import type { StsFetch } from '#src/delivery/mta-sts.ts'
 import { NO_TLS } from '#src/delivery/tls.ts'
 import { NO_POLICY } from '#src/delivery/tls-outcome.ts'
@@ -59,22 +63,34 @@ test('a pattern fits one label, and no more', (t) => {
   t.false(isStsHost(patterns, 'evil.example'))
 })
 
-/** A domain whose record and policy host the test changes, with a clock that stands. */
-function world() {
+/** A domain whose record and policy host the test changes, with a clock that stands, and a memory that may be an older one's. */
+function world(path = ':memory:') {
   const records: Record<string, string> = { '_mta-sts.far.example TXT': 'v=STSv1; id=1' }
   const state = { text: POLICY as string | undefined, fetches: 0, at: 0, records }
   const fetch: StsFetch = () => {
     state.fetches += 1
     const { text } = state
-    return Promise.resolve(text === undefined ? { kind: 'failed', reason: 'down' } : { kind: 'text', text })
+    return Promise.resolve(
+      text === undefined
+        ? { kind: 'failed', reason: 'down', type: 'sts-policy-fetch-error' }
+        : { kind: 'text', text },
+    )
   }
-  const clock = { nowMs: () => 0, monotonicMs: () => state.at, sleep: () => Promise.resolve() }
+  const clock = { nowMs: () => state.at, monotonicMs: () => state.at, sleep: () => Promise.resolve() }
   const dns = fakeDns(records)
-  return { state, policies: new StsPolicies({ dns, fetch, clock, log: memoryLog() }) }
+  const log = memoryLog()
+  const memory = new PeerMemory(path, log)
+  const failures: string[] = []
+  const onFailure = (domain: string, { type }: TlsFailure): void => {
+    failures.push(`${domain} ${type}`)
+  }
+  const make = (): StsPolicies => new StsPolicies({ dns, fetch, clock, log, memory, onFailure })
+  return { state, policies: make(), make, failures, [Symbol.dispose]: () => memory[Symbol.dispose]() }
 }
 
 test('a policy is fetched once for an id, by however many deliveries, and holds although DNS and host go away', async (t) => {
-  const { state, policies } = world()
+  using given = world()
+  const { state, policies } = given
   const found = await Promise.all([1, 2, 3].map(async () => await policies.policyOf('far.example', never)))
   t.deepEqual(
     found.map((policy) => policy?.mode),
@@ -91,16 +107,58 @@ test('a policy is fetched once for an id, by however many deliveries, and holds 
 })
 
 test('a new id brings a new policy; a policy host that fails is left alone for five minutes', async (t) => {
-  const { state, policies } = world()
+  using given = world()
+  const { state, policies, failures } = given
   state.text = undefined
   for (let n = 0; n < 3; n += 1) t.is(await policies.policyOf('far.example', never), undefined)
   t.is(state.fetches, 1)
+  t.deepEqual(failures, ['far.example sts-policy-fetch-error'])
   state.at = 300_001
   state.text = POLICY
   t.is((await policies.policyOf('far.example', never))?.mode, 'enforce')
   state.records['_mta-sts.far.example TXT'] = 'v=STSv1; id=2'
   state.text = POLICY.replace('enforce', 'testing')
   t.is((await policies.policyOf('far.example', never))?.mode, 'testing')
+})
+
+test('a policy outlives a restart, as long as it said and no longer', async (t) => {
+  const path = join(folder.path, 'peers.db')
+  {
+    using first = world(path)
+    t.is((await first.policies.policyOf('far.example', never))?.mode, 'enforce')
+  }
+  using second = world(path)
+  second.state.at = 80_000_000
+  second.state.text = undefined
+  second.state.records['_mta-sts.far.example TXT'] = 'SERVFAIL'
+  t.deepEqual(await second.make().policyOf('far.example', never), parseStsPolicy(POLICY))
+  t.is(second.state.fetches, 0)
+  second.state.at = 86_400_001
+  t.is(await second.make().policyOf('far.example', never), undefined)
+})
+
+test('a policy is renewed before it ends, while it holds', async (t) => {
+  using given = world()
+  const { state, policies } = given
+  await policies.policyOf('far.example', never)
+  state.at = 43_000_000
+  await policies.policyOf('far.example', never)
+  t.is(state.fetches, 1, 'not before half of its time')
+  state.at = 50_000_000
+  await policies.policyOf('far.example', never)
+  t.is(state.fetches, 2)
+  state.at = 90_000_000
+  state.records['_mta-sts.far.example TXT'] = 'SERVFAIL'
+  t.is((await policies.policyOf('far.example', never))?.mode, 'enforce')
+})
+
+test('a memory that is damaged is made anew', async (t) => {
+  const path = join(folder.path, 'damaged.db')
+  writeFileSync(path, 'this is no database at all, '.repeat(100))
+  using given = world(path)
+  t.is((await given.policies.policyOf('far.example', never))?.mode, 'enforce')
+  given.state.text = undefined
+  t.is((await given.make().policyOf('far.example', never))?.mode, 'enforce', 'and is of use again')
 })
 
 test('a policy comes over HTTPS with a good certificate, as plain text, and no redirect is followed', async (t) => {

@@ -60,6 +60,14 @@ test('with dane, mail goes where the proven TLSA record says, and waits where it
     heard.filter((line) => line.startsWith('RCPT')),
     ['RCPT TO:<a@right.example>'],
   )
+  const results = ['"total-successful-session-count":1', '"validation-failure"', '"dnssec-invalid"']
+  await until('each session is in the report to its domain', async () => {
+    const { stdout } = await postern.tool('tlsrpt', '--json')
+    const lines = stdout.split('\n').filter((line) => line !== '')
+    return lines.length === 3 && results.every((each) => stdout.includes(each))
+  })
+  const { stdout } = await postern.tool('tlsrpt', '--domain', 'right.example')
+  t.is(stdout, '       1  right.example  tlsa  well\n')
 })
 
 test('a relay host gets our name and password inside TLS, and nothing of them is in the log', async (t) => {
