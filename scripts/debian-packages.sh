@@ -1,10 +1,13 @@
 #!/bin/sh
 # debian-packages.sh run|test|fuzz: installs the Debian packages that are needed and absent; nothing if there are none.
+# What conflicts with one of them is unpacked into build/debian/ instead.
 # A running service is left alone, none is started, and no question is asked.
 set -eu
 
 set_name=$1
 as_root=''
+# Programs that cannot be installed beside what is: they are unpacked here, and run from here.
+unpacked=$(dirname "$0")/../build/debian
 
 has() { command -v "$1" >/dev/null 2>&1; }
 has_package() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
@@ -31,6 +34,9 @@ missing_for_test() {
   want e2fsprogs
   want qemu-utils
   want qemu-system-common
+  # A mail-transport-agent conflicts with any other, Postfix among them. What it links to comes with unbound and with
+  # Debian itself.
+  [ -x "$unpacked/opensmtpd/usr/sbin/smtpd" ] || unpack=opensmtpd
   missing_for_fuzz
 }
 
@@ -75,6 +81,19 @@ answer_questions() {
   echo 'postfix postfix/main_mailer_type select No configuration' | $as_root debconf-set-selections 2>/dev/null || true
 }
 
+# unpack_one PACKAGE: its files, without its scripts, into a folder of its own.
+unpack_one() {
+  folder=$(mktemp -d)
+  mkdir -p "$unpacked"
+  rm -rf "${unpacked:?}/$1"
+  if (cd "$folder" && apt-get -q download "$1") >>"$log" 2>&1 && dpkg-deb -x "$folder/$1"_*.deb "$folder/root"; then
+    mv "$folder/root" "$unpacked/$1"
+  else
+    echo "Could not unpack $1; the tests that need it are skipped."
+  fi
+  rm -rf "$folder"
+}
+
 # A freshly installed Dovecot or unbound is not left to start at the next boot.
 disable_new_services() {
   has systemctl || return 0
@@ -87,6 +106,7 @@ disable_new_services() {
 }
 
 missing=''
+unpack=''
 case $set_name in
   run) missing_for_run ;;
   test) missing_for_test ;;
@@ -96,17 +116,28 @@ case $set_name in
     exit 64
     ;;
 esac
-[ -n "$missing" ] || exit 0
+[ -n "$missing$unpack" ] || exit 0
 
 if ! has apt-get; then
+  [ -n "$missing" ] || exit 0
   echo "This is not Debian (no apt-get). Needed:$missing, or what your distribution calls them." >&2
   exit 1
 fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+if [ -n "$unpack" ] && [ -z "$missing" ]; then
+  echo "Unpacking Debian packages: $unpack"
+  # The lists that apt has may do; only bringing them up to date needs root.
+  if [ -z "$(apt-cache madison "$unpack" 2>/dev/null)" ]; then
+    [ "$(id -u)" = 0 ] || ! has sudo || as_root=sudo
+    apt update || true
+  fi
+  unpack_one "$unpack"
+  exit 0
+fi
 become_root
-echo "Installing Debian packages:$missing"
+echo "Installing Debian packages:$missing $unpack"
 forbid_starts
 answer_questions
 
@@ -118,6 +149,7 @@ case " $missing " in
     fi
     ;;
 esac
+[ -z "$unpack" ] || unpack_one "$unpack"
 
 # shellcheck disable=SC2086 -- a list of words
 if install_all $missing; then

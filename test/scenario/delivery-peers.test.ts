@@ -1,49 +1,52 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { body, deliverer, message, never, request } from '#test/delivery/requests.ts'
+import { answers } from '#test/support/answers.ts'
 import { Dovecot, dovecotLacks } from '#test/support/dovecot.ts'
 import { freePorts, tempFolder } from '#test/support/temp.ts'
 import { installed } from '#test/support/run.ts'
 import { until } from '#test/support/wait.ts'
 
-test("Debian's Dovecot takes our mail over LMTP", async (t) => {
-  const lacks = dovecotLacks()
-  if (lacks !== undefined) {
-    t.log(`skipped: ${lacks}`)
-    t.pass()
-    return
-  }
-  using folder = tempFolder('dovecot')
-  const [port = 0] = await freePorts(1)
-  await using dovecot = await Dovecot.start(folder.path, port)
-  await using delivery = deliverer()
-  const text = 'Subject: dovecot\r\n\r\n.dot\r\n..two\r\nlast\r\n'
-  const outcomes = await Promise.all(
-    Array.from({ length: 10 }, () =>
-      delivery.deliver(
-        request(port, ['a@x.test', 'b@x.test'], { message: message({ eightBit: true }), body: body(text) }),
-        never,
+for (const tls of [false, true]) {
+  test(`Debian's Dovecot takes our mail over LMTP${tls ? ' with STARTTLS' : ''}`, async (t) => {
+    const lacks = dovecotLacks()
+    if (lacks !== undefined) {
+      t.log(`skipped: ${lacks}`)
+      t.pass()
+      return
+    }
+    using folder = tempFolder('dovecot')
+    const [port = 0] = await freePorts(1)
+    await using dovecot = await Dovecot.start(folder.path, port, tls)
+    await using delivery = deliverer(tls ? { tls: 'encrypt' } : {})
+    const text = 'Subject: dovecot\r\n\r\n.dot\r\n..two\r\nlast\r\n'
+    const outcomes = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        delivery.deliver(
+          request(port, ['a@x.test', 'b@x.test'], { message: message({ eightBit: true }), body: body(text) }),
+          never,
+        ),
       ),
-    ),
-  )
-  t.deepEqual(
-    outcomes.flat().filter(({ kind }) => kind !== 'sent'),
-    [],
-  )
-  for (const mailbox of ['a@x.test', 'b@x.test']) {
-    const files = readdirSync(join(dovecot.mail, mailbox, 'new'))
-    t.is(files.length, 10)
-    const stored = readFileSync(join(dovecot.mail, mailbox, 'new', files[0] ?? ''), 'utf8').replaceAll(
-      '\r\n',
-      '\n',
     )
-    t.true(stored.endsWith('Subject: dovecot\n\n.dot\n..two\nlast\n'))
-  }
-})
+    t.deepEqual(
+      outcomes.flat().filter(({ kind }) => kind !== 'sent'),
+      [],
+    )
+    for (const mailbox of ['a@x.test', 'b@x.test']) {
+      const files = readdirSync(join(dovecot.mail, mailbox, 'new'))
+      t.is(files.length, 10)
+      const stored = readFileSync(join(dovecot.mail, mailbox, 'new', files[0] ?? ''), 'utf8').replaceAll(
+        '\r\n',
+        '\n',
+      )
+      t.true(stored.endsWith('Subject: dovecot\n\n.dot\n..two\nlast\n'))
+      t.is(/ with LMTPS\s.test(stored), tls)
+    }
+  })
+}
 
 for (const protocol of ['lmtp', 'smtp'] as const) {
   test(`Postfix's smtp-sink takes our mail over ${protocol.toUpperCase()}`, async (t) => {
@@ -92,17 +95,4 @@ for (const protocol of ['lmtp', 'smtp'] as const) {
       await gone
     }
   })
-}
-
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'data')
-    return true
-  } catch {
-    // Not yet: `until` asks again.
-    return false
-  } finally {
-    socket.destroy()
-  }
 }

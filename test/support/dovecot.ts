@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { join } from 'node:path'
+import { answers } from '#test/support/answers.ts'
 import { installed, must } from '#test/support/run.ts'
 import { until } from '#test/support/wait.ts'
 
@@ -25,14 +25,16 @@ export class Dovecot {
     this.#process = child
   }
 
-  static async start(folder: string, port: number): Promise<Dovecot> {
+  /** `tls`: offers STARTTLS, with a certificate of its own for 127.0.0.1. */
+  static async start(folder: string, port: number, tls = false): Promise<Dovecot> {
     chmodSync(folder, 0o755)
     const mail = join(folder, 'mail')
     mkdirSync(mail)
     // Dovecot refuses to touch mail as root; nobody's files these are.
     await must('chown', ['nobody:nogroup', mail])
     const config = join(folder, 'dovecot.conf')
-    writeFileSync(config, dovecotConf(folder, port))
+    if (tls) await makeCertificate(folder)
+    writeFileSync(config, dovecotConf(folder, port, tls))
     const child = spawn('/usr/sbin/dovecot', ['-F', '-c', config], { stdio: 'ignore' })
     await until('Dovecot listens', () => child.exitCode !== null || answers(port))
     if (child.exitCode !== null) throw new Error(`dovecot ended with ${child.exitCode}; see ${folder}/log`)
@@ -47,26 +49,19 @@ export class Dovecot {
   }
 }
 
-async function answers(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'data')
-    return true
-  } catch {
-    // Not yet: `until` asks again.
-    return false
-  } finally {
-    socket.destroy()
-  }
+async function makeCertificate(folder: string): Promise<void> {
+  const key = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]
+  await must('openssl', [...key, '-subj', '/CN=store', '-addext', 'subjectAltName=IP:127.0.0.1', ...files])
 }
 
-function dovecotConf(folder: string, port: number): string {
+function dovecotConf(folder: string, port: number, tls: boolean): string {
   return `
 base_dir = ${folder}/run
 state_dir = ${folder}/state
 log_path = ${folder}/log
 protocols = lmtp
-ssl = no
+${tls ? `ssl = required\nssl_cert = <${folder}/cert.pem\nssl_key = <${folder}/key.pem` : 'ssl = no'}
 first_valid_uid = 1
 first_valid_gid = 1
 mail_location = maildir:${folder}/mail/%u
