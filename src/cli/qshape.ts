@@ -7,21 +7,27 @@ import { printable } from './queue-format.ts'
 import { runTool, ToolError, toolQueue } from './tool.ts'
 
 const USAGE =
-  'Usage: qshape [ -s ] [ -l ] [ -b <bucket_count> ] [ -t <bucket_time> ] [ -w <terminal_width> ] [ -c <config_directory> ] [ <queue_name> ... ]'
+  'Usage: qshape [ -s ] [ -p ] [ -m <min_subdomains> ] [ -l ]\n' +
+  '\t[ -b <bucket_count> ] [ -t <bucket_time> ] [ -w <terminal_width> ]\n' +
+  '\t[ -N <batch_msg_count> ] [ -n <batch_top_domains> ]\n' +
+  '\t[ -c <config_directory> ] [ <queue_name> ... ]'
 
 /** qshape(1): what it shows where nothing is said. */
 const BUCKETS = 10
 const BUCKET_MINUTES = 5
 const WIDTH = 80
 const DOMAIN_WIDTH_MIN = 18
+const SUBDOMAINS_MIN = 5
+/** Domains that a terminal is shown. */
+const TOP_DOMAINS = 20
 
-/** `qshape` of Postfix: the queue by domain and age. -p (parent domains) is not known. */
+/** `qshape` of Postfix: the queue by domain and age. -N, how often a terminal is shown what has been counted, is read over. */
 export function qshape(args: readonly string[]): Promise<number> {
   return runTool('qshape', () => run(args), 1)
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const given = getopt(args, 'lhc:sw:b:t:n:N:')
+  const given = getopt(args, 'lhc:psw:b:t:m:n:N:')
   if (typeof given === 'string' || lastOf(given, 'h') !== undefined) {
     process.stderr.write(`${USAGE}\n`)
     return 1
@@ -40,7 +46,13 @@ async function run(args: readonly string[]): Promise<number> {
   await using queue = await toolQueue(lastOf(given, 'c'))
   for await (const { rows } of queue.ask(request)) {
     const width = Math.max(WIDTH, numberOf(given, 'w', WIDTH, 1000))
-    await print([shapeText(readRows(rows), { buckets, bucketMinutes, linear, width })])
+    const read = readRows(rows)
+    const shown =
+      lastOf(given, 'p') === undefined
+        ? read
+        : withParents(read, numberOf(given, 'm', SUBDOMAINS_MIN, 1_000_000))
+    const top = process.stdout.isTTY ? numberOf(given, 'n', TOP_DOMAINS, 1_000_000) : Infinity
+    await print([shapeText(shown, { buckets, bucketMinutes, linear, width, top })])
   }
   return 0
 }
@@ -75,11 +87,40 @@ function readRows(rows: unknown): Row[] {
   return read
 }
 
+/**
+ * With a row for each parent domain, its name behind a dot, that at least `least` subdomains stand under: their sum.
+ * A top-level domain is none.
+ */
+export function withParents(rows: readonly Row[], least: number): readonly Row[] {
+  const parents = new Map<string, { readonly counts: number[]; readonly children: Set<string> }>()
+  for (const [domain, counts] of rows) {
+    if (domain === 'TOTAL') continue
+    let child = domain
+    for (const name of parentsOf(domain)) {
+      const parent = parents.get(name) ?? { counts: counts.map(() => 0), children: new Set() }
+      parents.set(name, parent)
+      parent.children.add(child)
+      for (const [i, count] of counts.entries()) parent.counts[i] = (parent.counts[i] ?? 0) + count
+      child = name
+    }
+  }
+  const shown = [...parents].filter(([, { children }]) => children.size >= least)
+  return [...rows, ...shown.map(([name, { counts }]): Row => [name, counts])]
+}
+
+/** `a.b.example.org`: `.b.example.org`, `.example.org`. */
+function parentsOf(domain: string): string[] {
+  const labels = domain.split('.')
+  return labels.slice(1, -1).map((_, i) => `.${labels.slice(i + 1).join('.')}`)
+}
+
 interface Layout {
   readonly buckets: number
   readonly bucketMinutes: number
   readonly linear: boolean
   readonly width: number
+  /** Rows at most, TOTAL among them. */
+  readonly top?: number
 }
 
 /** The table as qshape prints it: each column as wide as its largest number, the domains in what is left of the line. */
@@ -97,7 +138,8 @@ export function shapeText(rows: readonly Row[], layout: Layout): string {
     return `${domainCell(domain, domainWidth)}${columns.join('')}\n`
   }
   const sorted = rows.toSorted(([a, x], [b, y]) => (y[0] ?? 0) - (x[0] ?? 0) || byName(a, b))
-  return line('', heads) + sorted.map(([domain, counts]) => line(printable(domain), counts)).join('')
+  const shown = sorted.slice(0, layout.top ?? Infinity)
+  return line('', heads) + shown.map(([domain, counts]) => line(printable(domain), counts)).join('')
 }
 
 /** TOTAL first, then shorter names, then by the alphabet. */
@@ -118,5 +160,7 @@ function headsOf({ buckets, bucketMinutes, linear }: Layout): string[] {
 }
 
 function domainCell(domain: string, width: number): string {
-  return domain.length > width ? `+${domain.slice(domain.length - width + 1)}` : domain.padStart(width)
+  if (domain.length <= width) return domain.padStart(width)
+  const mark = domain.startsWith('.') ? '.+' : '+'
+  return mark + domain.slice(domain.length - width + mark.length)
 }

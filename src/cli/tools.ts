@@ -10,5 +10,6 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
   ['zmqstat', async () => (await import('./zmqstat.ts')).zmqstat],
   ['zmqaction', async () => (await import('./zmqaction.ts')).zmqaction],
+  ['zmmsgtrace', async () => (await import('./zmmsgtrace.ts')).zmmsgtrace],
   ['zmrcd', async () => (await import('./zmrcd.ts')).zmrcd],
 ])

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { errorText } from '#src/base/fault.ts'
+import type { Config } from '#src/config/config.ts'
 import { QUEUES } from '#src/queue/list-filter.ts'
 import { askMaster } from './control-client.ts'
 import { mailqText } from './mailq.ts'
@@ -7,22 +8,36 @@ import { openQueue } from './queue-access.ts'
 import type { QueueAccess } from './queue-access.ts'
 import { print } from './output.ts'
 import { queuePathsOf } from './queue-paths.ts'
-import { controlSocketOf } from './running.ts'
+import { controlSocketOf, stop } from './running.ts'
+import { start } from './start.ts'
 import { inputLines, toolConfig, ToolError } from './tool.ts'
 import { zmqactionOn } from './zmqaction.ts'
+import { zmmsgtraceText } from './zmmsgtrace.ts'
 import { zmqstatText } from './zmqstat.ts'
 
 /**
  * `zmrcd` of Zimbra: the forced command behind the ssh key of a Zimbra mailbox server. One line on standard input,
  * `HOST:<name> <command>`, is done and answered. Only what is listed here can be asked for, and no shell is ever
- * started, whatever the line says.
+ * started, whatever the line says. A command that has gone well says nothing on standard error: Zimbra's mailboxd takes
+ * the least word there for a failure, and it waits ten seconds for an answer (RemoteManager).
  */
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['zmqstat', { program: '/opt/zimbra/libexec/zmqstat', framed: false, run: statLines }],
-  ['zmqaction', { program: '/opt/zimbra/libexec/zmqaction', framed: true, run: actionLines }],
-  ['flushqueue', { program: '/opt/zimbra/common/sbin/postqueue -f', framed: true, run: flushLines }],
-  ['showqueue', { program: '/opt/zimbra/common/sbin/postqueue -p', framed: true, run: showLines }],
-  ['status', { program: '/opt/zimbra/bin/zmcontrol status', framed: true, run: statusLines }],
+  ['zmqstat', { program: '/opt/zimbra/libexec/zmqstat', words: statWords, framed: false, run: statLines }],
+  ['zmqaction', { program: '/opt/zimbra/libexec/zmqaction', words: any, framed: true, run: actionLines }],
+  [
+    'flushqueue',
+    { program: '/opt/zimbra/common/sbin/postqueue -f', words: none, framed: true, run: flushLines },
+  ],
+  [
+    'showqueue',
+    { program: '/opt/zimbra/common/sbin/postqueue -p', words: none, framed: true, run: showLines },
+  ],
+  ['msgtrace', { program: '/opt/zimbra/bin/zmmsgtrace', words: none, framed: true, run: traceLines }],
+  ['status', { program: '/opt/zimbra/bin/zmcontrol status', words: none, framed: true, run: statusLines }],
+  ['start', { program: '/opt/zimbra/bin/zmmtactl start', words: mta, framed: true, run: startLines }],
+  ['stop', { program: '/opt/zimbra/bin/zmmtactl stop', words: mta, framed: true, run: stopLines }],
+  ['startup', { program: '/opt/zimbra/bin/zmcontrol startup', words: none, framed: true, run: startLines }],
+  ['shutdown', { program: '/opt/zimbra/bin/zmcontrol shutdown', words: none, framed: true, run: stopLines }],
 ])
 
 interface Command {
@@ -30,7 +45,27 @@ interface Command {
   readonly program: string
   /** Whether the answer stands between STARTCMD and ENDCMD: Zimbra's does not for zmqstat. */
   readonly framed: boolean
-  readonly run: (access: QueueAccess, words: readonly string[]) => AsyncGenerator<string>
+  /** Which words may stand behind it. */
+  readonly words: (words: readonly string[]) => boolean
+  readonly run: (config: Config, words: readonly string[]) => AsyncGenerator<string>
+}
+
+function none(words: readonly string[]): boolean {
+  return words.length === 0
+}
+
+/** They are looked at when it is run. */
+function any(): boolean {
+  return true
+}
+
+/** Of Zimbra's services there is one here. */
+function mta(words: readonly string[]): boolean {
+  return words.length === 1 && words[0] === 'mta'
+}
+
+function statWords(words: readonly string[]): boolean {
+  return words.length === 1 && ['all', ...QUEUES].some((name) => name === words[0])
 }
 
 export async function zmrcd(): Promise<number> {
@@ -54,10 +89,9 @@ async function perform(line: string): Promise<number> {
   }
   const hosts = hostsOf(target)
   const command = COMMANDS.get(name)
-  if (command === undefined) throw new ToolError(`Unknown command: "${name}"`, 1)
+  if (command === undefined || !command.words(words)) throw new ToolError(`Unknown command: "${name}"`, 1)
   const config = toolConfig(undefined)
-  await using access = await openQueue(queuePathsOf(config))
-  for (const host of hosts) await print(answer(host, command, words, access))
+  for (const host of hosts) await print(answer(host, command, words, config))
   return 0
 }
 
@@ -73,39 +107,64 @@ async function* answer(
   host: string,
   command: Command,
   words: readonly string[],
-  access: QueueAccess,
+  config: Config,
 ): AsyncGenerator<string> {
-  const said = [command.program, ...words].join(' ')
+  const said = command.words === mta ? command.program : [command.program, ...words].join(' ')
   if (command.framed) yield `STARTCMD: ${host} ${said}\n`
-  yield* command.run(access, words)
+  yield* command.run(config, words)
   if (command.framed) yield `ENDCMD: ${host} ${said}\n`
 }
 
-async function* statLines(access: QueueAccess, words: readonly string[]): AsyncGenerator<string> {
-  const [name = 'all', ...more] = words
-  const queue = QUEUES.find((each) => each === name)
-  if (more.length > 0 || (queue === undefined && name !== 'all'))
-    throw new ToolError(`Unknown command: "zmqstat"`, 1)
-  yield* zmqstatText(access, queue)
+function queueOf(config: Config): Promise<QueueAccess> {
+  return openQueue(queuePathsOf(config))
 }
 
-async function* actionLines(access: QueueAccess, words: readonly string[]): AsyncGenerator<string> {
-  // Zimbra's postsuper says it on standard error, which is no part of the answer.
-  process.stderr.write(await zmqactionOn(access, words))
+async function* statLines(config: Config, [name]: readonly string[]): AsyncGenerator<string> {
+  await using access = await queueOf(config)
+  yield* zmqstatText(
+    access,
+    QUEUES.find((each) => each === name),
+  )
+}
+
+async function* actionLines(config: Config, words: readonly string[]): AsyncGenerator<string> {
+  await using access = await queueOf(config)
+  // What postsuper would say of it on a terminal is in our log.
+  await zmqactionOn(access, words)
   yield* []
 }
 
-async function* flushLines(access: QueueAccess): AsyncGenerator<string> {
+async function* flushLines(config: Config): AsyncGenerator<string> {
+  await using access = await queueOf(config)
   await access.act('flush', null)
   yield* []
 }
 
-async function* showLines(access: QueueAccess): AsyncGenerator<string> {
+async function* showLines(config: Config): AsyncGenerator<string> {
+  await using access = await queueOf(config)
   yield* mailqText(access)
 }
 
+async function* traceLines(config: Config): AsyncGenerator<string> {
+  await using access = await queueOf(config)
+  yield* zmmsgtraceText(access, {})
+}
+
+async function* startLines(): AsyncGenerator<string> {
+  const named = process.env['POSTERN_CONFIG']
+  const code = await start(['--detach', ...(named === undefined ? [] : ['--config', named])])
+  if (code !== 0) throw new ToolError('Postern was not started', code)
+  yield* []
+}
+
+async function* stopLines(): AsyncGenerator<string> {
+  const named = process.env['POSTERN_CONFIG']
+  await stop(named === undefined ? [] : ['--config', named])
+  yield* []
+}
+
 /** As `zmcontrol status` writes it. */
-async function* statusLines(): AsyncGenerator<string> {
-  const reply = await askMaster(controlSocketOf(toolConfig(undefined)), 'status')
+async function* statusLines(config: Config): AsyncGenerator<string> {
+  const reply = await askMaster(controlSocketOf(config), 'status')
   yield `Host ${hostname()}\n\tmta${' '.repeat(21)}${reply === undefined ? 'Stopped' : 'Running'}\n`
 }

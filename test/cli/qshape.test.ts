@@ -1,5 +1,5 @@
 import test from 'ava'
-import { shapeText } from '#src/cli/qshape.ts'
+import { shapeText, withParents } from '#src/cli/qshape.ts'
 
 const ZEROS = Array<number>(11).fill(0)
 
@@ -76,4 +76,39 @@ test('a domain longer than its column keeps its end, a column grows with its lar
   t.is(row.length, 80)
   t.regex(row, /^\+a+\.example 123456 123456 {2}0$/)
   t.regex(total, / TOTAL 123456 123456 {2}0$/)
+})
+
+// qshape(1): parent domains have a leading dot, and are shown with enough subdomains.
+test('parent domains stand for enough subdomains, and top-level domains are none', (t) => {
+  const rows = [
+    ['TOTAL', [6, 6]],
+    ['a.b.example.org', [1, 1]],
+    ['c.b.example.org', [2, 2]],
+    ['example.org', [1, 1]],
+    ['x.other.net', [2, 2]],
+  ] as const
+  t.deepEqual(withParents(rows, 1).slice(rows.length), [
+    ['.b.example.org', [3, 3]],
+    ['.example.org', [3, 3]],
+    ['.other.net', [2, 2]],
+  ])
+  t.deepEqual(withParents(rows, 2).slice(rows.length), [['.b.example.org', [3, 3]]])
+  const narrow = shapeText(
+    withParents(
+      [
+        ['TOTAL', [1, 1]],
+        [`q.${'a'.repeat(80)}.org`, [1, 1]],
+      ],
+      1,
+    ),
+    {
+      buckets: 1,
+      bucketMinutes: 5,
+      linear: false,
+      width: 80,
+      top: 3,
+    },
+  ).split('\n')
+  t.is(narrow.length, 5)
+  t.regex(narrow[2] ?? '', /^\.\+a+\.org {2}1 {2}1$/)
 })

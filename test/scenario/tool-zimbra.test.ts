@@ -54,9 +54,12 @@ test('Zimbra’s console sees the queues through zmrcd, and moves what is in the
 
   const held = await zmrcd(`HOST:box zmqaction hold deferred ${first},${second}`)
   const said = `box /opt/zimbra/libexec/zmqaction hold deferred ${first},${second}`
-  t.deepEqual([held.code, held.stdout], [0, `STARTCMD: ${said}\nENDCMD: ${said}\n`])
+  t.deepEqual(held, { code: 0, stdout: `STARTCMD: ${said}\nENDCMD: ${said}\n`, stderr: '' })
   t.regex((await zmrcd('HOST:box zmqstat all')).stdout, /^hold=2$/m)
-  t.is((await tool(postern, 'zmqaction', ['release', 'hold', first])).code, 0)
+  // As RemoteMailQueue of Zimbra's mailboxd sends it: in capitals.
+  const released = await zmrcd(`HOST:box zmqaction release hold ${first.toUpperCase()}`)
+  t.deepEqual([released.code, released.stderr], [0, ''])
+  t.regex((await zmrcd('HOST:box zmqstat all')).stdout, /^deferred=1$/m)
   t.is((await tool(postern, 'zmqaction', ['delete', 'hold', 'ALL'])).code, 0)
   const left = await zmrcd('HOST:box showqueue')
   t.true(left.stdout.includes(first) && !left.stdout.includes(second), left.stdout)
@@ -64,6 +67,41 @@ test('Zimbra’s console sees the queues through zmrcd, and moves what is in the
   await sink.open()
   t.is((await zmrcd('HOST:box flushqueue')).code, 0)
   await sink.taken(2)
+
+  const traced = await until('the trace knows that it was sent', async () => {
+    const { stdout: lines } = await zmrcd('HOST:box msgtrace')
+    return lines.includes('status sent') ? lines : undefined
+  })
+  t.regex(
+    traced,
+    /^Message ID '.*'\na@one\.example -->\n\talice@example\.test\n\tbob@example\.test\n {2}Recipient alice@example\.test\n {2}\w{3} [ \d]\d [\d:]{8} - \S+ \(127\.0\.0\.1\) --> 127\.0\.0\.1:\d+ \(127\.0\.0\.1:\d+\) status sent\n/m,
+  )
+  const asked = (...args: readonly string[]) => tool(postern, 'zmmsgtrace', args)
+  t.regex(
+    (await asked('-s', '^A@one', '--recipient', 'bob', '-D', '127')).stdout,
+    /^Tracing messages\n\tfrom \^A@one\n\tto bob\n\tdelivered to host 127\n\nMessage ID [^]*Recipient bob/,
+  )
+  t.notRegex((await asked('-s', '^A@one', '-r', 'bob')).stdout, /Recipient alice/)
+  t.is((await asked('-s', 'nobody', '-t', '20200101,20200102')).stdout.split('\n').length, 5)
+  t.is((await asked('-t', 'yesterday')).code, 1)
+})
+
+test('zmrcd tells whether the appliance runs, stops it and starts it again', async (t) => {
+  using folder = tempFolder('tool-zmrcd-stop')
+  await using sink = await LmtpSink.listen({ keep: true })
+  await using postern = await Appliance.start({ folder: folder.path, lmtpPort: sink.port })
+  const zmrcd = (line: string) => tool(postern, 'zmrcd', [], `HOST:box ${line}\n`)
+  t.regex((await zmrcd('status')).stdout, /\tmta +Running$/m)
+  const stopped = await zmrcd('stop mta')
+  t.deepEqual([stopped.code, stopped.stderr], [0, ''])
+  t.regex((await zmrcd('status')).stdout, /\tmta +Stopped$/m)
+  try {
+    const started = await zmrcd('start mta')
+    t.deepEqual([started.code, started.stderr], [0, ''])
+    t.regex((await zmrcd('status')).stdout, /\tmta +Running$/m)
+  } finally {
+    await postern.tool('stop')
+  }
 })
 
 const REFUSED = [
@@ -71,6 +109,8 @@ const REFUSED = [
   { line: 'HOST:box zmqstat everything', says: 'ERROR: Unknown command: "zmqstat"\n' },
   { line: 'HOST:$(id) zmqstat all', says: 'ERROR: Invalid hostlist\n' },
   { line: 'box zmqstat all', says: 'ERROR: Invalid hostlist\n' },
+  { line: 'HOST:box start antivirus', says: 'ERROR: Unknown command: "start"\n' },
+  { line: 'HOST:box msgtrace -s x', says: 'ERROR: Unknown command: "msgtrace"\n' },
   { line: 'HOST:box zmqaction burn deferred ALL', says: 'ERROR: unknown action burn\n' },
   { line: 'HOST:box zmqaction hold nowhere ALL', says: 'ERROR: unknown queue nowhere\n' },
 ]
