@@ -85,7 +85,8 @@ const REPORTS: ReadonlyMap<Fact, string> = new Map([
 ])
 
 function peer(facts: Facts): string {
-  return `${word(facts['name'] ?? 'unknown')}[${word(facts['client'])}]`
+  const port = facts['clientPort'] === undefined ? '' : `:${word(facts['clientPort'])}`
+  return `${word(facts['name'] ?? 'unknown')}[${word(facts['client'])}]${port}`
 }
 
 function login(facts: Facts): string {

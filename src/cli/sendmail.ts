@@ -7,7 +7,7 @@ import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { composed } from './sendmail-message.ts'
 import { mailqTool, postqueue } from './postqueue.ts'
-import { hostnameOf } from './settings-access.ts'
+import { hostnameOf, originOf } from './settings-access.ts'
 import { relayDialogue } from './smtp-relay.ts'
 import { ownAddress, submit } from './submit-client.ts'
 import type { SubmitReply, Submitted } from './submit-client.ts'
@@ -81,7 +81,8 @@ async function sendMessage(given: Given, config: Config): Promise<number> {
     throw new ToolError(text, EX.usage)
   }
   const hostname = hostnameOf(config)
-  const sender = senderOf(given, hostname)
+  const origin = originOf(config)
+  const sender = senderOf(given, origin)
   const ignoreDots = given.options.some(
     ({ letter, value }) => letter === 'i' || (letter === 'o' && value === 'i'),
   )
@@ -91,7 +92,7 @@ async function sendMessage(given: Given, config: Config): Promise<number> {
     takeRecipients: fromHeader,
   })
   const recipients = [...new Set([...given.words.map(bare), ...message.recipients])].map((address) =>
-    qualified(address, hostname),
+    qualified(address, origin),
   )
   if (recipients.length === 0)
     throw new ToolError('No recipient addresses found in message header', EX.dataError)

@@ -52,3 +52,9 @@ function sourcesOf(config: Config): Sources {
 export function hostnameOf(config: Config): string {
   return currentSettings(config).settings.myHostname
 }
+
+/** The domain of addresses that sendmail is given without one: myorigin. */
+export function originOf(config: Config): string {
+  const { myOrigin, myHostname } = currentSettings(config).settings
+  return myOrigin === '$myhostname' ? myHostname : myOrigin
+}

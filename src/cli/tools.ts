@@ -2,6 +2,7 @@ type Tool = (args: readonly string[]) => Promise<number>
 
 /** The commands that have names of their own: bin/ has a link for each. Loaded when called. */
 export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
+  ['postconf', async () => (await import('./postconf.ts')).postconf],
   ['mailq', async () => (await import('./postqueue.ts')).mailqTool],
   ['postqueue', async () => (await import('./postqueue.ts')).postqueue],
   ['postsuper', async () => (await import('./postsuper.ts')).postsuper],
@@ -9,6 +10,7 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['qshape', async () => (await import('./qshape.ts')).qshape],
   ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
   ['zmqstat', async () => (await import('./zmqstat.ts')).zmqstat],
+  ['zmlocalconfig', async () => (await import('./zmlocalconfig.ts')).zmlocalconfig],
   ['zmqaction', async () => (await import('./zmqaction.ts')).zmqaction],
   ['zmmsgtrace', async () => (await import('./zmmsgtrace.ts')).zmmsgtrace],
   ['zmrcd', async () => (await import('./zmrcd.ts')).zmrcd],

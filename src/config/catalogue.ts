@@ -47,6 +47,16 @@ const BY_PARAMETER: ReadonlyMap<string, Attribute> = new Map(
   ]),
 )
 
+/** Every attribute, in lower case, that may stand in globalConfig or in the entry of a server. */
+export const SETTING_ATTRIBUTES: readonly string[] = [
+  ...new Set([
+    ...BY_ZIMBRA.keys(),
+    ...ATTRIBUTES.filter(({ scope }) => scope.includes('globalConfig') || scope.includes('server')).map(
+      (one) => one.name.toLowerCase(),
+    ),
+  ]),
+]
+
 /** An attribute by its name, in any case; undefined for one that is not about mail on its way, or not Zimbra's. */
 export function findAttribute(name: string): Attribute | undefined {
   return BY_NAME.get(name.toLowerCase())

@@ -1,5 +1,5 @@
 import { parseAddress } from '#src/mail/address.ts'
-import type { Attribute } from './attribute.ts'
+import type { Attribute, AttributeType } from './attribute.ts'
 import { expandTexts } from './expand.ts'
 import type { ParameterLookup } from './expand.ts'
 import { BY_ZIMBRA, SETTINGS } from './settings.ts'
@@ -56,70 +56,59 @@ const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/
 function valueProblem(attribute: Attribute, value: string): string {
   if (value.length > VALUE_CHARS_MAX) return `may have ${VALUE_CHARS_MAX} characters at most`
   if (CONTROL.test(value)) return 'may not hold control characters'
-  const isRight = isOfType(attribute, value)
-  return isRight ? '' : `must be ${allowedText(attribute)}`
+  return TYPES[attribute.type].fits(value, attribute) ? '' : `must be ${allowedText(attribute)}`
 }
 
-function isOfType(attribute: Attribute, value: string): boolean {
-  switch (attribute.type) {
-    case 'string':
-      return true
-    case 'astring':
-      return /^[\x20-\x7e]*$/.test(value)
-    case 'boolean':
-      return value === 'TRUE' || value === 'FALSE'
-    case 'integer':
-      return /^-?\d{1,10}$/.test(value) && Math.abs(Number(value)) <= INTEGER_MOST
-    case 'long':
-      return /^-?\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))
-    case 'port':
-      return /^\d{1,5}$/.test(value) && Number(value) <= 65_535
-    case 'duration':
-      return /^\d{1,15}(?:[smhd]|ms)?$/.test(value)
-    case 'email':
-      return isAddress(value)
-    case 'cs_emailp':
-      return value.split(',').every((one) => isAddress(one.trim()))
-    case 'enum':
-      return attribute.values.some((one) => one === value)
-    case 'regex':
-      return attribute.pattern?.test(value) === true
-  }
+interface TypeRule {
+  readonly fits: (value: string, attribute: Attribute) => boolean
+  /** What a value may be, behind "must be". */
+  readonly allowed: (attribute: Attribute) => string
+}
+
+function ruleOf(pattern: RegExp, allowed: string): TypeRule {
+  return { fits: (value) => pattern.test(value), allowed: () => allowed }
+}
+
+const TYPES: Readonly<Record<AttributeType, TypeRule>> = {
+  string: { fits: () => true, allowed: () => 'text' },
+  astring: ruleOf(/^[\x20-\x7e]*$/, 'text in ASCII'),
+  boolean: ruleOf(/^(?:TRUE|FALSE)$/, 'TRUE or FALSE'),
+  integer: {
+    fits: (value) => /^-?\d{1,10}$/.test(value) && Math.abs(Number(value)) <= INTEGER_MOST,
+    allowed: () => `a whole number of at most ${INTEGER_MOST}`,
+  },
+  long: {
+    fits: (value) => /^-?\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value)),
+    allowed: () => 'a whole number',
+  },
+  port: {
+    fits: (value) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535,
+    allowed: () => 'a port, 0 to 65535',
+  },
+  duration: ruleOf(/^\d{1,15}(?:[smhd]|ms)?$/, 'a time as Zimbra writes it: 30s, 5m, 1h, 5d, 500ms'),
+  email: { fits: isAddress, allowed: () => 'an address such as user@example.com' },
+  cs_emailp: {
+    fits: (value) => value.split(',').every((one) => isAddress(one.trim())),
+    allowed: () => 'addresses such as user@example.com, parted by commas',
+  },
+  enum: {
+    fits: (value, { values }) => values.includes(value),
+    allowed: ({ values }) => (values.length === 1 ? (values[0] ?? '') : `one of ${values.join(', ')}`),
+  },
+  regex: {
+    fits: (value, { pattern }) => pattern?.test(value) === true,
+    allowed: ({ pattern }) => `of the form ${pattern?.source ?? ''}`,
+  },
+}
+
+/** What a value may be: `TRUE or FALSE`, `one of enabled, disabled`. */
+export function allowedText(attribute: Attribute): string {
+  return TYPES[attribute.type].allowed(attribute)
 }
 
 function isAddress(text: string): boolean {
   const address = parseAddress(text)
   return address !== undefined && address.domain !== ''
-}
-
-/** What a value may be: `TRUE or FALSE`, `one of enabled, disabled`. */
-export function allowedText(attribute: Attribute): string {
-  switch (attribute.type) {
-    case 'string':
-      return 'text'
-    case 'astring':
-      return 'text in ASCII'
-    case 'boolean':
-      return 'TRUE or FALSE'
-    case 'integer':
-      return `a whole number of at most ${INTEGER_MOST}`
-    case 'long':
-      return 'a whole number'
-    case 'port':
-      return 'a port, 0 to 65535'
-    case 'duration':
-      return 'a time as Zimbra writes it: 30s, 5m, 1h, 5d, 500ms'
-    case 'email':
-      return 'an address such as user@example.com'
-    case 'cs_emailp':
-      return 'addresses such as user@example.com, parted by commas'
-    case 'enum':
-      return attribute.values.length === 1
-        ? (attribute.values[0] ?? '')
-        : `one of ${attribute.values.join(', ')}`
-    case 'regex':
-      return `of the form ${attribute.pattern?.source ?? ''}`
-  }
 }
 
 /**

@@ -27,11 +27,11 @@ export interface Config {
   /** Where mail goes by default; undefined means the embedded mailbox store. */
   readonly lmtpServer: HostPort | undefined
   /** Where the embedded mailbox store listens, if it is used. */
-  /** Zimbra's localconfig.xml, whose values stand below the directory's; it need not be there. */
-  readonly localconfigFile: string
   readonly mailbox: Address
   /** Where domains, accounts and settings come from. */
   readonly directory: DirectoryConfig
+  /** Zimbra's localconfig.xml, whose values stand below the directory's; it need not be there. */
+  readonly localconfigFile: string
   /** smtpd processes; 0 means as many as the machine carries. */
   readonly workers: number
   readonly signatureFolder: string
@@ -64,12 +64,12 @@ const FILE_BYTES_MAX = 1_048_576
 export const WORKERS_MAX = 256
 
 const TOP_KEYS = [
-  'localconfig',
   'data',
   'listener',
   'lmtp',
   'mailbox',
   'directory',
+  'localconfig',
   'workers',
   'signatures',
   'tls',
@@ -132,23 +132,29 @@ function readDocument(top: Table, file: string, folder: string): Config {
   mailbox.only(['address', 'port'])
   const dns = top.table('dns')
   dns.only(['servers', 'mta_sts'])
+  const directory = readDirectory(top.table('directory'), folder)
   const limits = readLimits(top.table('limits'))
   return {
     file,
-    localconfigFile: resolve(folder, top.text('localconfig', join(dataFolder, 'localconfig.xml'))),
     dataFolder,
     listeners: readListeners(top),
     lmtpServer: readLmtp(top.table('lmtp')),
     mailbox: readAddress(mailbox, 2424),
-    directory: readDirectory(top.table('directory'), folder),
+    directory,
+    localconfigFile: resolve(folder, top.text('localconfig', join(dataFolder, 'localconfig.xml'))),
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
     tls: readTls(top.table('tls'), folder, dataFolder),
     dnsServers: readDns(dns),
     mtaSts: dns.flag('mta_sts', true),
     log: readLog(top.table('log'), folder, dataFolder),
-    overrides: { ...limits, ...readZimbraSettings(top.table('settings'), limits) },
+    overrides: { ...pollOf(directory), ...limits, ...readZimbraSettings(top.table('settings'), limits) },
   }
+}
+
+/** `poll` of [directory] stands above `zmconfigd_interval`. */
+function pollOf({ pollMs }: DirectoryConfig): Overrides {
+  return pollMs === undefined ? {} : { configPollMs: pollMs }
 }
 
 /** LMTP's port in a Zimbra mailbox server. */

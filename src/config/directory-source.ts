@@ -33,6 +33,8 @@ export interface DirectoryConfig {
   readonly server: string
   /** undefined: the embedded directory. */
   readonly ldap: LdapConfig | undefined
+  /** `poll`, where it is given: it stands above what localconfig.xml says. */
+  readonly pollMs: number | undefined
 }
 
 const LDAP_KEYS = [
@@ -52,7 +54,9 @@ const NAME_CHARS_MAX = 1024
 
 export function readDirectory(table: Table, folder: string): DirectoryConfig {
   table.only(['domain', 'server', 'urls', ...LDAP_KEYS])
-  return { firstDomain: readDomain(table), server: readServer(table), ldap: readLdap(table, folder) }
+  const ldap = readLdap(table, folder)
+  const pollMs = table.raw('poll') === undefined ? undefined : ldap?.pollMs
+  return { firstDomain: readDomain(table), server: readServer(table), ldap, pollMs }
 }
 
 function readDomain(table: Table): string {

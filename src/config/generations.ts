@@ -159,8 +159,7 @@ function generationOf(row: Row): StoredGeneration {
     reason: row.reason,
     // oxlint-disable-next-line no-unsafe-type-assertion -- written by `add` from settings of the same table
     settings: { ...defaultSettings(), ...known } as Settings,
-    // oxlint-disable-next-line no-unsafe-type-assertion -- written by `add`
-    origins: objectOf(row.origins) as StoredGeneration['origins'],
+    origins: objectOf(row.origins),
   }
 }
 

@@ -1,7 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { LOCALCONFIG_KEYS } from './localconfig-keys.ts'
+import { expandTexts } from './expand.ts'
+import { SETTING_LIST } from './settings.ts'
 import type { Setting } from './setting.ts'
+import { parseSetting } from './values.ts'
 
 /** What localconfig.xml says, by its keys, in its own order. */
 export type Localconfig = ReadonlyMap<string, string>
@@ -199,6 +202,16 @@ export function expandedValue(value: string, keys: Localconfig, depth = 0): stri
       keys.get(name) ?? (Object.hasOwn(LOCALCONFIG_KEYS, name) ? LOCALCONFIG_KEYS[name]?.default : undefined)
     return next === undefined ? whole : expandedValue(next, keys, depth + 1)
   })
+}
+
+/** Why a value may not stand under a key, as half a sentence; '' if it may. A key that is not known may hold anything. */
+export function keyProblem(key: string, value: string): string {
+  const known = Object.hasOwn(LOCALCONFIG_KEYS, key) ? LOCALCONFIG_KEYS[key] : undefined
+  const setting = SETTING_LIST.find(([, one]) => keysOf(one).includes(key))?.[1]
+  if (known === undefined || setting === undefined || value === '') return ''
+  const texts = expandTexts(setting, [value])
+  const parsed = texts.kind === 'wrong' ? texts : parseSetting(setting, texts.values)
+  return parsed.kind === 'wrong' ? parsed.reason : ''
 }
 
 /** Whether a value is a password and shown only on request. */

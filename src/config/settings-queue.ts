@@ -121,13 +121,13 @@ function lmtpTimeout(postfix: string, seconds: number, text: string) {
 export const DELIVERY_SETTINGS = {
   lmtpDestinationConcurrencyLimit: {
     postfix: 'lmtp_destination_concurrency_limit',
-    zimbra: '',
+    zimbra: 'zimbraLmtpNumThreads',
     type: 'integer',
     default: 20,
     least: 1,
     most: 1000,
     takesHold: 'next attempt',
-    text: 'Deliveries to one mailbox server at once. Zimbra serves 20 (`zimbraLmtpNumThreads`).',
+    text: 'Deliveries to one mailbox server at once. Zimbra serves as many as it has threads for them.',
   },
   lmtpDestinationRecipientLimit: {
     postfix: 'lmtp_destination_recipient_limit',

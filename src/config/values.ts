@@ -1,5 +1,6 @@
+import { isIP } from 'node:net'
 import { parseNetwork } from '#src/net/addresses.ts'
-import type { Setting, SettingValue } from './setting.ts'
+import type { ListItems, Setting, SettingValue } from './setting.ts'
 import { formatDuration, NOTIFY_CLASSES, parseDurationMs } from './setting.ts'
 
 /** A value that was understood, or the reason why not, as half a sentence: "must be a whole number". */
@@ -99,22 +100,25 @@ function parseList(setting: Setting & { type: 'list' }, texts: readonly string[]
 function wrongWord(setting: Setting & { type: 'list' }, word: string): string | undefined {
   if (setting.allowed !== undefined && !setting.allowed.includes(word))
     return `is not one of ${setting.allowed.join(', ')}`
-  switch (setting.items) {
-    case 'networks':
-      return parseNetwork(word) === undefined
-        ? 'is not an IP address or network such as 192.0.2.0/24 or [2001:db8::]/32'
-        : undefined
-    case 'extensions':
-      return /^[^\s./\\]{1,64}$/u.test(word) ? undefined : 'is not a file extension: give it without its dot'
-    case 'lookups':
-      return word === 'dns' || word === 'native' ? undefined : 'must be dns or native'
-    case 'classes':
-      return NOTIFY_CLASSES.includes(word) ? undefined : `must be one of ${NOTIFY_CLASSES.join(', ')}`
-    case 'ciphers':
-      return /^[A-Za-z0-9_+-]{1,64}$/.test(word) ? undefined : 'is no name of a cipher such as RC4 or 3DES'
-    case 'words':
-      return undefined
-  }
+  return WORDS[setting.items](word)
+}
+
+/** Why a word may not stand in a list of its kind; undefined if it may. */
+const WORDS: Readonly<Record<ListItems, (word: string) => string | undefined>> = {
+  networks: (word) =>
+    parseNetwork(word) === undefined
+      ? 'is not an IP address or network such as 192.0.2.0/24 or [2001:db8::]/32'
+      : undefined,
+  extensions: (word) =>
+    /^[^\s./\\]{1,64}$/u.test(word) ? undefined : 'is not a file extension: give it without its dot',
+  lookups: (word) => (word === 'dns' || word === 'native' ? undefined : 'must be dns or native'),
+  classes: (word) =>
+    NOTIFY_CLASSES.includes(word) ? undefined : `must be one of ${NOTIFY_CLASSES.join(', ')}`,
+  ciphers: (word) =>
+    /^[A-Za-z0-9_+-]{1,64}$/.test(word) ? undefined : 'is no name of a cipher such as RC4 or 3DES',
+  addresses: (word) =>
+    isIP(word) === 0 ? 'is not an IP address such as 192.0.2.1 or 2001:db8::1' : undefined,
+  words: () => undefined,
 }
 
 function wrong(reason: string): Parsed {

@@ -8,6 +8,12 @@ import type { Generation } from './generation.ts'
 import type { PeersBoot } from './qmgr-peers.ts'
 import type { RoutingBoot } from './qmgr-routing.ts'
 
+const DNS_PORT = 53
+
+function nameServer(host: string): { readonly host: string; readonly port: number } {
+  return { host, port: DNS_PORT }
+}
+
 /** A mailbox store that listens on all addresses is reached on loopback. */
 function reachableAddress(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
@@ -21,12 +27,13 @@ export function routingBoot({ settings, config }: Generation): RoutingBoot {
     port: config.mailbox.port,
   }
   const mailboxes = `lmtp:[${store.host}]:${store.port}`
+  const isNamed = config.lmtpServer === undefined && settings.virtualTransport !== ''
   return {
     settings: {
       ownName: settings.myHostname.toLowerCase(),
       recipientDelimiters: settings.recipientDelimiter,
       localTransport: mailboxes,
-      virtualTransport: mailboxes,
+      virtualTransport: isNamed ? settings.virtualTransport : mailboxes,
       relayTransport: 'relay',
       defaultTransport: 'smtp',
       relayHost: settings.relayHost.join(' '),
@@ -48,7 +55,7 @@ export function routingBoot({ settings, config }: Generation): RoutingBoot {
       sessionsMax: settings.smtpMxSessionLimit,
     },
     peers: peersBoot(settings, config.mtaSts),
-    dnsServers: config.dnsServers,
+    dnsServers: config.dnsServers.length > 0 ? config.dnsServers : settings.dnsServers.map(nameServer),
   }
 }
 
@@ -62,6 +69,8 @@ function peersBoot(settings: Settings, mtaSts: boolean): PeersBoot {
       secureMatch: settings.smtpTlsSecureCertMatch,
       fingerprints: settings.smtpTlsFingerprintCertMatch,
       caFile: settings.smtpTlsCaFile,
+      caPath: settings.smtpTlsCaPath,
+      appendDefaultCa: settings.tlsAppendDefaultCa,
       insecureMx: settings.smtpTlsDaneInsecureMxPolicy,
       wrapperMode: settings.smtpTlsWrapperMode,
       servername: settings.smtpTlsServername,
@@ -83,6 +92,8 @@ function peersBoot(settings: Settings, mtaSts: boolean): PeersBoot {
       secureMatch: ['nexthop'],
       fingerprints: settings.lmtpTlsFingerprintCertMatch,
       caFile: settings.lmtpTlsCaFile,
+      caPath: settings.lmtpTlsCaPath,
+      appendDefaultCa: settings.tlsAppendDefaultCa,
       insecureMx: 'dane',
       wrapperMode: false,
       servername: '',

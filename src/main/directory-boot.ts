@@ -1,5 +1,5 @@
 import type { LdapConfig } from '#src/config/directory-source.ts'
-import { BY_ZIMBRA } from '#src/config/settings.ts'
+import { SETTING_ATTRIBUTES } from '#src/config/catalogue.ts'
 import type { BootContext } from './boots.ts'
 import type { LogBoot } from './ipc.ts'
 
@@ -22,13 +22,15 @@ export interface DirectoryBoot {
 
 export function directoryBoot({ generation, paths, echo }: BootContext): DirectoryBoot {
   const { config, settings, number } = generation
+  const { ldap } = config.directory
   return {
     generation: number,
     hostname: settings.myHostname,
     socket: paths.directorySocket,
     directoryFile: paths.directory,
-    ldap: config.directory.ldap,
-    settingNames: [...BY_ZIMBRA.keys()],
+    ldap: ldap === undefined ? undefined : { ...ldap, pollMs: settings.configPollMs },
+    // Those without an effect too: whoever sets one is told.
+    settingNames: SETTING_ATTRIBUTES,
     recipientDelimiter: settings.recipientDelimiter,
     expansionLimit: settings.virtualAliasExpansionLimit,
     log: { ...config.log, stdout: echo },

@@ -205,6 +205,7 @@ export class Generations {
     const before = this.#resolved?.settings ?? last
     const resolved = resolveSettings(this.#sources, before, this.#holds)
     if (isRead || this.#resolved !== undefined || last === undefined) return resolved
+    // oxlint-disable-next-line no-unsafe-type-assertion -- each override was read by its own entry of the table
     return { ...resolved, settings: { ...last, ...this.#config.overrides } as Settings }
   }
 

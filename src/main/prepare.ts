@@ -36,8 +36,8 @@ export function prepareFolders(paths: Paths, config: Config): void {
     paths.spool,
     paths.mailboxes,
     dirname(paths.directory),
-    paths.compileCache,
     dirname(paths.generations),
+    paths.compileCache,
     paths.signatureCache,
     ...logs,
   ]

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { errorText } from '#src/base/fault.ts'
 import type { Secure } from '#src/delivery/approach.ts'
 import { credentialsFor } from '#src/delivery/credentials.ts'
@@ -21,6 +23,10 @@ export interface PeersBoot {
 export interface TlsBoot extends Omit<TlsRules, 'policies' | 'ca' | 'caProblem'> {
   readonly policyFile: string
   readonly caFile: string
+  /** A folder of further files. */
+  readonly caPath: string
+  /** Whether the CAs that Node brings are trusted as well. */
+  readonly appendDefaultCa: boolean
 }
 
 /** Reads the files of a generation, and decides by them for each address. */
@@ -43,12 +49,31 @@ export function securityOf(boot: PeersBoot, dns: NameLookup, sts: StsPolicies): 
   }
 }
 
-function tlsRules({ policyFile, caFile, ...rest }: TlsBoot): TlsRules {
+function tlsRules({ policyFile, caFile, caPath, appendDefaultCa, ...rest }: TlsBoot): TlsRules {
   const known = { ...rest, policies: readTable(policyFile), ca: undefined, caProblem: '' }
-  if (caFile === '') return known
+  if (caFile === '' && caPath === '') return known
   try {
-    return { ...known, ca: readFileSync(caFile, 'utf8') }
+    const own = [...(caFile === '' ? [] : [readFileSync(caFile, 'utf8')]), ...certificatesIn(caPath)]
+    return { ...known, ca: [...own, ...(appendDefaultCa ? rootCertificates : [])].join('\n') }
   } catch (error) {
     return { ...known, caProblem: errorText(error) }
   }
+}
+
+/** Certificates of CAs in one folder: the whole Mozilla list has 140. */
+const CA_FILES_MAX = 1000
+/** A larger file is no certificate. */
+const CA_FILE_BYTES_MAX = 1_048_576
+
+/** The texts of all files in a folder that hold certificates; '' is no folder. Throws where it cannot be read. */
+function certificatesIn(folder: string): readonly string[] {
+  if (folder === '') return []
+  const files = readdirSync(folder).toSorted().slice(0, CA_FILES_MAX)
+  return files.flatMap((file) => {
+    const path = join(folder, file)
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined || !found.isFile() || found.size > CA_FILE_BYTES_MAX) return []
+    const text = readFileSync(path, 'utf8')
+    return text.includes('-----BEGIN CERTIFICATE-----') ? [text] : []
+  })
 }

@@ -25,6 +25,8 @@ export function smtpSettings({ settings, postmaster, generation }: SmtpdBoot): S
     rejectNul: settings.messageRejectCharacters !== '',
     hopsMax: settings.hopcountLimit,
     addMissingHeaders: settings.alwaysAddMissingHeaders,
+    logsTls: settings.tlsLoglevel > 0,
+    logsClientPort: settings.clientPortLogging,
     tlsReceivedHeader: settings.tlsReceivedHeader,
     forbidUnauthPipelining: settings.forbidUnauthPipelining,
     authEnabled: settings.saslAuthEnable,

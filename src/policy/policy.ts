@@ -27,6 +27,8 @@ export interface PolicySettings {
   readonly connectionCountLimit: number
   /** Where mail for postmaster goes where the directory knows no better: an address of ours. */
   readonly postmaster: string
+  /** smtpd_reject_unlisted_sender. */
+  readonly rejectUnlistedSender: boolean
   /** smtpd_sender_restrictions. */
   readonly senderRestrictions: readonly string[]
   readonly recipientDelimiter: string
@@ -85,14 +87,25 @@ export class SmtpPolicy {
 
   /** Anybody may write to us, but not as somebody else of ours: smtpd_sender_restrictions. */
   mail(client: PolicyClient, sender: string): Reply | undefined {
-    const { senderRestrictions, recipientDelimiter } = this.#settings
-    if (senderRestrictions.length === 0 || sender === '') return undefined
+    const { senderRestrictions, recipientDelimiter, rejectUnlistedSender } = this.#settings
+    if (sender === '') return undefined
+    if (rejectUnlistedSender && this.#isUnlisted(sender))
+      return reply(550, '5.1.0', `<${sender}>: Sender address rejected: User unknown`)
+    if (senderRestrictions.length === 0) return undefined
     return senderRefusal(client, sender, {
       restrictions: senderRestrictions,
       recipientDelimiter,
       trusted: this.#myNetworks.has(client.address),
       isOwned: (address) => this.#isOwned(address),
     })
+  }
+
+  /** Surely nobody of ours, in a domain of ours. Who cannot be looked up is not refused for it. */
+  #isUnlisted(address: string): boolean {
+    const domain = parseAddress(address)?.domain ?? ''
+    const kind = domain === '' ? 'foreign' : this.#recipients.domain(domain)
+    if (kind !== 'local' && kind !== 'alias') return false
+    return this.#recipients.recipient(address).kind === 'unknown'
   }
 
   #isOwned(address: string): 'owned' | 'free' | 'unavailable' {

@@ -1,3 +1,4 @@
+import type { Facts } from '#src/base/fault.ts'
 import type { ClientInfo, PeerName } from './ports.ts'
 
 /** The client of one connection, as policy sees it: the same object from connect to disconnect. */
@@ -24,6 +25,12 @@ export class Client implements ClientInfo {
 
   get name(): string {
     return this.#name.name
+  }
+
+  /** What lines of the log say of it; with its port where `smtpd_client_port_logging` is on. */
+  facts(withPort: boolean): Facts {
+    const who = { client: this.address, name: this.name }
+    return withPort ? { ...who, clientPort: this.port } : who
   }
 
   /** Who the client was before TLS, and what it said, holds no more (RFC 3207 section 4.2). */

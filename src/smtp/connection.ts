@@ -343,8 +343,8 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   }
 
   #log(level: 'info' | 'warn' | 'error', event: EventName, facts: Facts): void {
-    const who = { session: this.id, client: this.remoteAddress, name: this.#client.name }
-    this.#environment.log.write(level, event, { ...who, ...facts })
+    const who = this.#client.facts(this.#environment.settings.logsClientPort)
+    this.#environment.log.write(level, event, { session: this.id, ...who, ...facts })
   }
 }
 

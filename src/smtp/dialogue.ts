@@ -202,7 +202,8 @@ export class Dialogue {
     this.#client.forget()
     this.#client.tls = true
     this.#rules = this.#access()
-    this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher })
+    const { logsTls } = this.#environment.settings
+    if (logsTls) this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher })
   }
 
   /** Nothing has come for as long as we wait. */
@@ -483,8 +484,7 @@ export class Dialogue {
     const session = this.#session
     const envelope = session.at === 'mail' || session.at === 'bdat' ? session.envelope : undefined
     return {
-      client: this.#client.address,
-      name: this.#client.name,
+      ...this.#client.facts(this.#environment.settings.logsClientPort),
       helo: this.#client.helo,
       proto: greetingOf(session)?.esmtp === true ? 'ESMTP' : 'SMTP',
       from: envelope?.sender.text ?? this.#sender,

@@ -47,6 +47,10 @@ export interface SmtpSettings {
   readonly hopsMax: number
   /** `always_add_missing_headers`: Date, Message-Id, From and To. */
   readonly addMissingHeaders: boolean
+  /** `smtpd_tls_loglevel` from 1 on: whether each handshake has a line in the log. */
+  readonly logsTls: boolean
+  /** `smtpd_client_port_logging`. */
+  readonly logsClientPort: boolean
   /** `smtpd_tls_received_header`: the comment on TLS in Received. */
   readonly tlsReceivedHeader: boolean
   /** `smtpd_forbid_unauth_pipelining`: RFC 2920 section 3.1 is enforced. */
@@ -96,6 +100,8 @@ export const DEFAULT_SETTINGS: SmtpSettings = {
   rejectNul: true,
   hopsMax: 50,
   addMissingHeaders: true,
+  logsTls: true,
+  logsClientPort: false,
   tlsReceivedHeader: true,
   forbidUnauthPipelining: true,
   forbiddenCommands: ['CONNECT', 'GET', 'POST'],

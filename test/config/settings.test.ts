@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { settingsDocument } from '#src/config/document.ts'
 import { defaultOf, defaultSettings, resolveSettings } from '#src/config/resolve.ts'
+import { settingName } from '#src/config/generations.ts'
 import { formatDuration, parseDurationMs } from '#src/config/setting.ts'
 import { BY_POSTFIX, BY_ZIMBRA, SETTING_LIST } from '#src/config/settings.ts'
 import { shownValue } from '#src/config/document.ts'
@@ -32,7 +33,7 @@ test('every setting has a name, each name is used once, and every text is a sent
   t.is(new Set(names.map((name) => name.toLowerCase())).size, names.length)
   t.is(BY_POSTFIX.size + BY_ZIMBRA.size, names.length)
   for (const [key, setting] of SETTING_LIST) {
-    t.true(setting.postfix !== '' || setting.zimbra !== '', key)
+    t.not(settingName(setting), '', key)
     t.regex(setting.text, /\.$/, key)
   }
 })

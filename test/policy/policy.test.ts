@@ -14,6 +14,7 @@ const SETTINGS = {
   myNetworks: ['127.0.0.0/8', '!10.9.0.0/16', '10.0.0.0/8'],
   connectionCountLimit: 2,
   postmaster: 'postmaster@example.test',
+  rejectUnlistedSender: false,
   senderRestrictions: ['reject_authenticated_sender_login_mismatch'],
   recipientDelimiter: '+',
 }
@@ -155,6 +156,15 @@ test('the third connection of a client that may have two is answered 421 4.7.0 a
   t.like(await asked.connect(stranger(4)), { code: 421 })
   asked.disconnect(stranger(1))
   t.is(await asked.connect(stranger(5)), undefined)
+})
+
+test('with smtpd_reject_unlisted_sender a sender of ours that is nobody is refused, others are not', (t) => {
+  const asked = new SmtpPolicy(directory, counting(), { ...SETTINGS, rejectUnlistedSender: true })
+  t.like(asked.mail(STRANGER, 'nobody@example.test'), { code: 550, dsn: '5.1.0' })
+  const [known = ''] = KNOWN.keys()
+  for (const sender of ['', known, 'nobody@other.test', 'nobody@down.test'])
+    t.is(asked.mail(STRANGER, sender), undefined, sender)
+  t.is(policy().mail(STRANGER, 'nobody@example.test'), undefined)
 })
 
 test('clients of mynetworks are not counted, those excepted from it are', async (t) => {

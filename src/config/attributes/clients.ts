@@ -2,6 +2,8 @@ import type { AttributeTable } from '#src/config/attribute.ts'
 import { GLOBAL_SERVER, fixed, later } from '#src/config/attribute.ts'
 import { CIPHER_GRADES, SASL_OPTIONS, TLS_LEVELS, YES_NO } from './words.ts'
 
+const TOLD_ANYWAY = fixed('The log tells of every connection whether it has TLS, and with whom.')
+
 /** Zimbra's attributes for delivery over SMTP and LMTP, and for TLS. */
 export const CLIENT_ATTRIBUTES: AttributeTable = {
   zimbraMtaLmtpConnectionCacheDestinations: {
@@ -44,6 +46,7 @@ export const CLIENT_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: '0',
     postfix: 'lmtp_tls_loglevel',
+    use: TOLD_ANYWAY,
   },
   zimbraMtaLmtpTlsMandatoryCiphers: {
     type: 'enum',
@@ -143,6 +146,7 @@ export const CLIENT_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: '0',
     postfix: 'smtp_tls_loglevel',
+    use: TOLD_ANYWAY,
   },
   zimbraMtaSmtpTlsMandatoryCiphers: {
     type: 'enum',
