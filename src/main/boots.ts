@@ -93,6 +93,7 @@ export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {
     listeners: config.listeners,
     settings,
     postmaster: `postmaster@${defaultDomain}`,
+    notices: noticesBoot(context),
     certificate: config.tls,
     signatureFolder: config.signatureFolder,
     signatureCache: paths.signatureCache,

@@ -1,6 +1,7 @@
 import type { Listener } from '#src/config/listeners.ts'
 import type { Settings } from '#src/config/settings.ts'
 import type { LogBoot } from './ipc.ts'
+import type { NoticesBoot } from './notice-targets.ts'
 
 /**
  * What master tells an smtpd process at its start and at each new generation; plain data, so that it can travel
@@ -18,6 +19,7 @@ export interface SmtpdBoot {
   readonly settings: Settings
   /** Where mail to `<postmaster>` goes: an address of ours, `postmaster@` and the default domain. */
   readonly postmaster: string
+  readonly notices: NoticesBoot
   /** PEM files. They are read anew at each generation; a pair that cannot be used leaves the old one. */
   readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
   /** Files of signatures, and the folder where what is compiled of them is kept. */

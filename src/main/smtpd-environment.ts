@@ -21,6 +21,9 @@ import { ScanJudge } from '#src/scan/judge.ts'
 import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
 import type { Certificate } from '#src/smtp/server.ts'
+import { SessionNotices } from '#src/smtp/session-notices.ts'
+import type { NoticeRules } from '#src/smtp/session-notices.ts'
+import { noticeTargets } from './notice-targets.ts'
 import { DirectoryAuthenticator } from './smtpd-authenticator.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { smtpSettings } from './smtpd-settings.ts'
@@ -34,6 +37,16 @@ const PROBLEMS_LOGGED_MAX = 20
 
 /** How soon a change of the directory is seen: to ask at each lookup costs more than the lookup. */
 const DIRECTORY_STALE_MS = 100
+
+/** Classes of notify_classes that are about sessions; `delay` and `2bounce` are about mail. */
+const SESSION_CLASSES: ReadonlySet<string> = new Set([
+  'bounce',
+  'policy',
+  'protocol',
+  'resource',
+  'software',
+  'data',
+])
 
 /** How long a new smtpd waits for qmgr before it listens; without one, MAIL is answered 451. */
 const QUEUE_WAIT_MS = 5000
@@ -51,6 +64,7 @@ export class EnvironmentMaker implements Disposable {
   /** What sessions write to: what they refuse is traced too. */
   readonly #traced: Log
   readonly #newQueueId = createQueueIds(process.pid)
+  readonly #notices: SessionNotices
   readonly #directoryFile: string
   readonly #directoryProcess: DirectoryClient
   #directory: { readonly key: string; readonly value: Directory } | undefined
@@ -69,6 +83,12 @@ export class EnvironmentMaker implements Disposable {
       log,
     })
     this.#queue.start()
+    this.#notices = new SessionNotices({
+      queue: this.#queue,
+      clock: systemClock,
+      log,
+      newQueueId: this.#newQueueId,
+    })
     this.#directoryProcess = new DirectoryClient(boot.directorySocket, systemClock)
     this.#directoryProcess.start()
     const socketPath = refusalSocketPath(dirname(boot.queueSocket))
@@ -97,7 +117,6 @@ export class EnvironmentMaker implements Disposable {
         myNetworks: settings.myNetworks,
         connectionCountLimit: settings.clientConnectionCountLimit,
         postmaster: boot.postmaster,
-        rejectUnlistedSender: settings.rejectUnlistedSender,
         senderRestrictions: settings.senderRestrictions,
         recipientDelimiter: settings.recipientDelimiter,
       }),
@@ -109,6 +128,21 @@ export class EnvironmentMaker implements Disposable {
       log: this.#traced,
       clock: systemClock,
       newQueueId: this.#newQueueId,
+      ...this.#sessionErrors(boot),
+    }
+  }
+
+  /** Nothing is written down of sessions where nobody is to be told. */
+  #sessionErrors({ notices, settings, generation }: SmtpdBoot): Pick<SmtpEnvironment, 'sessionErrors'> {
+    if (!notices.classes.some((name) => SESSION_CLASSES.has(name))) return {}
+    const rules: NoticeRules = {
+      hostname: settings.myHostname,
+      generation,
+      targets: (which) =>
+        this.#directory === undefined ? [] : noticeTargets(which, notices, this.#directory.value),
+    }
+    return {
+      sessionErrors: (transcript, client) => this.#notices.tell(transcript, client, rules),
     }
   }
 
@@ -138,6 +172,7 @@ export class EnvironmentMaker implements Disposable {
 
   [Symbol.dispose](): void {
     this.#refusals[Symbol.dispose]()
+    this.#notices[Symbol.dispose]()
     this.#queue.close()
     this.#directoryProcess[Symbol.dispose]()
     this.#names[Symbol.dispose]()

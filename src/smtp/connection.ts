@@ -17,6 +17,7 @@ import { REPLY, tooManyConnections } from './replies.ts'
 import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
 import { CommandStream } from './stream.ts'
 import type { StreamReceiver } from './stream.ts'
+import { Transcript } from './transcript.ts'
 import type { Wire } from './wire.ts'
 
 /** What a connection wants of the server that accepted it. */
@@ -46,6 +47,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   readonly #environment: SmtpEnvironment
   readonly #client: Client
   readonly #dialogue: Dialogue
+  readonly #transcript: Transcript | undefined
   #stream: CommandStream
   /** Replies that were said and not sent: those to one pipeline go in one write. */
   #said = ''
@@ -68,6 +70,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     this.#environment = host.environment
     const name = host.environment.names.lookup(this.remoteAddress)
     this.#client = new Client(this.remoteAddress, this.remotePort, name, host.service)
+    this.#transcript = host.environment.sessionErrors === undefined ? undefined : new Transcript()
     this.#stream = ownStream(this._parser)
     this.#dialogue = new Dialogue({
       id: this.id,
@@ -90,6 +93,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
       }, delayMs)
       return
     }
+    this.#transcript?.said(text)
     this.#said += text
     if (hangUp) this.close()
   }
@@ -146,6 +150,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   }
 
   line(bytes: Buffer, start: number, end: number): void {
+    this.#transcript?.heard(bytes, start, end)
     try {
       this.#dialogue.line(bytes, start, end)
     } catch (error) {
@@ -272,6 +277,8 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     this._closing = false
     this.#dialogue.lost()
     if (this.#admitted) this.#environment.policy.disconnect(this.#client)
+    if (this.#transcript !== undefined && this.#transcript.classes.size > 0)
+      this.#environment.sessionErrors?.(this.#transcript, this.#client)
     this.#log('info', 'smtpd.disconnect', { commands: this.#dialogue.tally })
   }
 
@@ -314,14 +321,14 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     if (this.closed) return
     this.#greeted = true
     const { hostname, banner } = this.#environment.settings
-    this.#said += formatReply(reply(220, '', `${hostname} ${banner}`))
+    this.say(formatReply(reply(220, '', `${hostname} ${banner}`)), 0, false)
     this.#flush()
   }
 
   /** Says why and hangs up, outside of any dialogue. */
   #refuse(value: Reply): void {
     if (this.closed) return
-    this.#said += formatReply(value)
+    this.say(formatReply(value), 0, false)
     if (value !== REPLY.earlyTalker) {
       this.#log('info', 'smtpd.reject', { command: 'CONNECT', reply: replyText(value) })
     }

@@ -2,7 +2,9 @@ import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { QueueSubmitter } from '#src/queue/types.ts'
 import type { Authenticator, ContentJudge, PeerNames, Policy, ScannerPool } from './ports.ts'
+import type { NoticeClient } from './session-notices.ts'
 import type { SmtpSettings } from './settings.ts'
+import type { Transcript } from './transcript.ts'
 
 /**
  * Everything that a session works with. A new generation of settings is a new environment: it holds for sessions
@@ -20,4 +22,6 @@ export interface SmtpEnvironment {
   readonly clock: Clock
   /** A queue id that no other process gives (queue/queue-id.ts). */
   readonly newQueueId: (nowMs: number) => string
+  /** Told when a session with errors ends; absent where notify_classes asks for no such notice. */
+  readonly sessionErrors?: (transcript: Transcript, client: NoticeClient) => void
 }

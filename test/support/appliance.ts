@@ -23,6 +23,8 @@ export interface ApplianceOptions {
   readonly lmtpPort?: number
   /** Port of a DNS server on loopback; without one those of the machine are asked. */
   readonly dnsPort?: number
+  /** Lines of [directory]. */
+  readonly directory?: readonly string[]
   /** smtpd processes. */
   readonly workers?: number
   /** Lines of [limits], Postfix's names: `message_size_limit = 1000`. */
@@ -235,8 +237,13 @@ function configuration(options: ApplianceOptions, smtpPort: number, mailboxPort:
     `port = ${mailboxPort}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),
     ...(options.dnsPort === undefined ? [] : ['[dns]', `servers = ["127.0.0.1:${options.dnsPort}"]`]),
+    ...(options.directory === undefined ? [] : ['[directory]', ...options.directory]),
     '[limits]',
     ...(options.limits ?? []),
+    // A test that breaks things counts deliveries: notices to postmaster about what it broke would be strangers there.
+    ...(options.limits?.some((line) => line.startsWith('notify_classes')) === true
+      ? []
+      : ['notify_classes = ""']),
     '[settings]',
     ...(options.settings ?? []),
     '',
