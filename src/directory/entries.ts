@@ -52,13 +52,18 @@ export class ImportError extends Error {
 
 /** Opens the file of the embedded directory for writing; it is made if it is not there. */
 export function openEntries(path: string): Entries {
+  return new Entries(openEntryStore(path))
+}
+
+/** The database of the embedded directory, in its newest schema. Throws DIRECTORY_UNUSABLE. */
+export function openEntryStore(path: string): Store {
   let store: Store | undefined
   try {
     store = openStore(path)
     // Nobody else writes checkpoints here: SQLite's own habit does.
     store.pragma('wal_autocheckpoint = 1000')
     migrate(store, MIGRATIONS)
-    return new Entries(store)
+    return store
   } catch (error) {
     store?.close()
     throw new Fault('DIRECTORY_UNUSABLE', { file: path }, error)
@@ -113,7 +118,12 @@ export class Entries implements Disposable {
       case 'modify': {
         if (id === undefined) throw new ImportError(record.line, `there is no entry ${record.dn}`)
         let attributes: readonly LdifAttribute[] = this.#table.read(id)
-        for (const change of record.changes) attributes = modified(attributes, change, record.line)
+        for (const change of record.changes) {
+          const done = applyModification(attributes, change)
+          if (!done.hadEffect && change.op === 'delete')
+            throw new ImportError(record.line, `there is no such value of ${change.name}`)
+          attributes = done.attributes
+        }
         this.#write(id, attributes, record.line)
         return 'modified'
       }
@@ -141,35 +151,34 @@ export class Entries implements Disposable {
   }
 }
 
-/** What becomes of an entry's attributes by one change (RFC 2849). */
-function modified(
+/** What becomes of an entry's attributes by one change (RFC 2849); a value that is there is not added again. */
+export function applyModification(
   attributes: readonly LdifAttribute[],
   change: LdifModification,
-  line: number,
-): LdifAttribute[] {
+): { readonly attributes: readonly LdifAttribute[]; readonly hadEffect: boolean } {
   const named = (one: LdifAttribute) => one.name.toLowerCase() === change.name.toLowerCase()
   const added = change.values.map((value) => ({ name: change.name, value }))
   switch (change.op) {
-    case 'add':
-      return [
-        ...attributes,
-        ...added.filter((one) => !attributes.some((old) => named(old) && same(old.value, one.value))),
-      ]
+    case 'add': {
+      // A list of members has ten thousand: each is looked for by its key.
+      const held = new Set(attributes.filter(named).map(({ value }) => sameKey(value)))
+      const fresh = added.filter(({ value }) => !held.has(sameKey(value)))
+      return { attributes: [...attributes, ...fresh], hadEffect: fresh.length > 0 }
+    }
     case 'replace':
-      return [...attributes.filter((one) => !named(one)), ...added]
+      return { attributes: [...attributes.filter((one) => !named(one)), ...added], hadEffect: true }
     case 'delete': {
-      const gone = (one: LdifAttribute) =>
-        change.values.length === 0 || change.values.some((value) => same(value, one.value))
-      const left = attributes.filter((one) => !(named(one) && gone(one)))
-      if (left.length === attributes.length)
-        throw new ImportError(line, `there is no such value of ${change.name}`)
-      return left
+      const gone = new Set(change.values.map(sameKey))
+      const isGone = (one: LdifAttribute) => change.values.length === 0 || gone.has(sameKey(one.value))
+      const left = attributes.filter((one) => !(named(one) && isGone(one)))
+      return { attributes: left, hadEffect: left.length < attributes.length }
     }
   }
 }
 
-function same(a: LdifValue, b: LdifValue): boolean {
-  return a.binary === b.binary && fold(a.text) === fold(b.text)
+/** Values that are the same have one key. */
+function sameKey({ text, binary }: LdifValue): string {
+  return binary ? `=${text}` : `:${fold(text)}`
 }
 
 /** Zimbra's lookups only see entries whose zimbraMailStatus is enabled; leaving it out is easily done. */
