@@ -117,6 +117,7 @@ export class EnvironmentMaker implements Disposable {
         myNetworks: settings.myNetworks,
         connectionCountLimit: settings.clientConnectionCountLimit,
         postmaster: boot.postmaster,
+        rejectUnlistedSender: settings.rejectUnlistedSender,
         senderRestrictions: settings.senderRestrictions,
         recipientDelimiter: settings.recipientDelimiter,
       }),

@@ -147,7 +147,7 @@ test('What is refused causes no report, whatever NOTIFY it came with', async (t)
   await using postern = await Appliance.start({
     folder: ours.path,
     lmtpPort: sink.port,
-    limits: ['notify_classes = "bounce,2bounce,delay"'],
+    limits: ['notify_classes = "2bounce,delay"'],
   })
   const wishes = 'NOTIFY=SUCCESS,FAILURE,DELAY'
   const mail = 'MAIL FROM:<outsider@far.example> RET=FULL ENVID=x'

@@ -7,7 +7,7 @@ import type { Envelope } from '#src/smtp/session.ts'
 function envelope(): Envelope {
   const sender = parseAddress('s@x.test')
   if (sender === undefined) throw new Error('no address')
-  return newEnvelope(sender, { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '' })
+  return newEnvelope(sender, { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '', auth: '' })
 }
 
 interface Case {
