@@ -125,7 +125,7 @@ export class FakePeer {
     this.#server = server
   }
 
-  static async listen(script: Script, port = 0): Promise<FakePeer> {
+  static async listen(script: Script, port = 0, address = '127.0.0.1'): Promise<FakePeer> {
     const server = createServer({ allowHalfOpen: true })
     const peer = new FakePeer(server)
     server.on('connection', (socket) => {
@@ -133,7 +133,7 @@ export class FakePeer {
       peer.conversations.push(conversation)
       Promise.resolve(script(conversation)).catch((error: unknown) => peer.#failures.push(error))
     })
-    server.listen(port, '127.0.0.1')
+    server.listen(port, address)
     await once(server, 'listening')
     return peer
   }
