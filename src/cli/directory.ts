@@ -3,24 +3,33 @@ import { dirname } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import { askMaster } from './control-client.ts'
 import { configOf, readOptions } from './options.ts'
-import { controlSocketOf } from './running.ts'
+import { controlSocketOf, tellNotRunning } from './running.ts'
 import { CommandError, UsageError } from './usage.ts'
 import type { Config } from '#src/config/config.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import { ImportError, openEntries } from '#src/directory/entries.ts'
 import { LDIF_BYTES_MAX, parseLdif } from '#src/directory/ldif.ts'
 
-/** `postern directory import FILE|-` and `postern directory export`. */
+/** `postern directory import FILE|-`, `postern directory export` and `postern directory accept`. */
 export async function directory(args: readonly string[]): Promise<number> {
   process.umask(0o077)
   const options = readOptions(args)
   const config = configOf(options)
   const [action, ...words] = options.words
   if (action === 'export' && words.length === 0) return exportAll(config)
+  if (action === 'accept' && words.length === 0) return acceptAll(config)
   if (action === 'import' && words.length === 1) return importFile(config, words[0] ?? '-')
   throw new UsageError(
-    'say "postern directory import FILE" (or - for standard input) or "postern directory export"',
+    'say "postern directory import FILE" (or - for standard input), "postern directory export" or "postern directory accept"',
   )
+}
+
+/** Takes over what was held back of a directory server (docs/directory.md). */
+async function acceptAll(config: Config): Promise<number> {
+  const reply = await askMaster(controlSocketOf(config), 'accept')
+  if (reply === undefined) return tellNotRunning(config)
+  process.stdout.write(`${String(reply['changed'])} entries have changed.\n`)
+  return 0
 }
 
 async function exportAll(config: Config): Promise<number> {
@@ -36,6 +45,8 @@ async function exportAll(config: Config): Promise<number> {
 }
 
 async function importFile(config: Config, file: string): Promise<number> {
+  if (config.directory.ldap !== undefined)
+    throw new CommandError('the directory is reached over LDAP: change it there, with zmprov or ldapmodify')
   const parsed = parseLdif(readLdif(file))
   const name = file === '-' ? 'standard input' : file
   if (parsed.kind === 'wrong') throw new CommandError(`${name}:${parsed.line}: ${parsed.reason}`)

@@ -82,8 +82,21 @@ export function statusText(reply: ControlReply): string {
   ]
   const held = Array.isArray(reply['held']) ? reply['held'] : []
   if (held.length > 0) lines.push(`Held by a rollback: ${held.map(String).join(', ')}`)
+  lines.push(...directoryLines(reply['directory']))
   const problems = Array.isArray(reply['problems']) ? reply['problems'] : []
   return `${[...lines, ...problems.map((problem) => `Attention: ${String(problem)}`)].join('\n')}\n`
+}
+
+/** Where the directory comes from, and what is wrong with its servers. */
+function directoryLines(directory: unknown): readonly string[] {
+  if (typeof directory !== 'object' || directory === null) return []
+  const { alarms, contextCSN, ...rest }: Readonly<Record<string, unknown>> = { ...directory }
+  const csns = Array.isArray(contextCSN) ? contextCSN.map(String) : []
+  const raised = Array.isArray(alarms) ? alarms.map(String) : []
+  return [
+    `Directory: ${facts(rest)}${csns.length === 0 ? '' : `, contextCSN ${csns.join(' ')}`}`,
+    ...raised.map((alarm) => `Attention: ${alarm}`),
+  ]
 }
 
 function facts(values: Readonly<Record<string, unknown>>): string {

@@ -12,6 +12,12 @@ export const ATTR = {
   catchAllForwarding: 'zimbramailcatchallforwardingaddress',
   status: 'zimbramailstatus',
   transport: 'zimbramailtransport',
+  mailHost: 'zimbramailhost',
+  canonical: 'zimbramailcanonicaladdress',
+  catchAllCanonical: 'zimbramailcatchallcanonicaladdress',
+  member: 'member',
+  memberUrl: 'memberurl',
+  memberOf: 'zimbramemberof',
   domainName: 'zimbradomainname',
   domainType: 'zimbradomaintype',
   domainAliasTarget: 'zimbradomainaliastargetid',
@@ -26,7 +32,7 @@ const ADDRESSES: ReadonlySet<string> = new Set([
   ATTR.forwarding,
   ATTR.prefForwarding,
   'mail',
-  'zimbramailcanonicaladdress',
+  ATTR.canonical,
   'zimbraallowfromaddress',
 ])
 
@@ -34,7 +40,7 @@ const ADDRESSES: ReadonlySet<string> = new Set([
 const AT_DOMAINS: ReadonlySet<string> = new Set([
   ATTR.catchAll,
   ATTR.catchAllForwarding,
-  'zimbramailcatchallcanonicaladdress',
+  ATTR.catchAllCanonical,
 ])
 
 /**

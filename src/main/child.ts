@@ -249,7 +249,13 @@ export class Child {
   }
 }
 
-const KINDS: readonly string[] = ['ready', 'failed', 'anvil', 'gone'] satisfies readonly FromChild['kind'][]
+const KINDS: readonly string[] = [
+  'ready',
+  'failed',
+  'anvil',
+  'gone',
+  'directory',
+] satisfies readonly FromChild['kind'][]
 
 /** What our own programs send has the right fields; anything else (a debugger's words) is left alone. */
 function isFromChild(message: unknown): message is FromChild {

@@ -1,10 +1,9 @@
 import { errorText } from '#src/base/fault.ts'
 import type { OpenLog } from '#src/base/log.ts'
 import { openLog } from '#src/base/log.ts'
-import { Directory } from '#src/directory/directory.ts'
 import { DirectoryServer } from '#src/directory/server.ts'
-import type { DirectoryHandlers } from '#src/directory/service.ts'
 import type { DirectoryBoot } from './directory-boot.ts'
+import { DirectoryWorks } from './directory-works.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 import { logTargets } from './open-log.ts'
 
@@ -15,28 +14,32 @@ import { logTargets } from './open-log.ts'
 
 interface Running {
   readonly log: OpenLog
-  readonly directory: Directory
+  readonly works: DirectoryWorks
   readonly server: DirectoryServer
 }
 
 let running: Running | undefined
+let stopping: Promise<void> | undefined
 
 process.title = 'postern: directory'
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
-process.on('SIGTERM', () => stop())
-process.on('disconnect', () => stop())
+process.on('SIGTERM', () => void stop())
+process.on('disconnect', () => void stop())
 process.on('message', (message: ToChild<DirectoryBoot>) => {
   switch (message.kind) {
     case 'boot':
       void start(message.boot)
       break
-    case 'stop':
-      stop()
-      break
     case 'settings':
+      running?.works.adopt(message.boot)
+      break
+    case 'stop':
+      void stop()
+      break
     case 'flush':
     case 'anvil':
+      // It has no queue, and counts no clients.
       break
   }
 })
@@ -44,37 +47,30 @@ process.on('message', (message: ToChild<DirectoryBoot>) => {
 async function start(boot: DirectoryBoot): Promise<void> {
   try {
     const log = openLog(logTargets('directory', boot.log))
-    const directory = new Directory({
-      path: boot.directoryFile,
-      recipientDelimiter: boot.recipientDelimiter,
-      expansionLimit: boot.expansionLimit,
-    })
-    const server = new DirectoryServer(handlersOf(directory))
-    running = { log, directory, server }
+    const works = new DirectoryWorks(boot, log, tell)
+    const server = new DirectoryServer(works.handlers)
+    running = { log, works, server }
     await server.listen(boot.socket)
-    tell({ kind: 'ready', facts: { source: boot.ldap === undefined ? 'embedded' : 'ldap' } })
+    // The first mail should meet a directory that is known: a server that answers does so within this.
+    await works.firstLook()
+    const servers = boot.ldap?.urls ?? []
+    log.write('info', 'directory.start', { source: boot.ldap === undefined ? 'embedded' : 'ldap', servers })
+    if (stopping === undefined) tell({ kind: 'ready', facts: works.facts })
   } catch (error) {
     tell({ kind: 'failed', reason: `The directory process cannot start: ${errorText(error)}.` })
     process.exitCode = 1
-    stop()
+    void stop()
   }
 }
 
-function handlersOf(directory: Directory): DirectoryHandlers {
-  return {
-    recipient: ({ address }) => directory.recipient(address),
-    domain: ({ name }) => directory.domain(name),
-    // Until there is something to check a password with, nobody can know whether it is right.
-    authenticate: () => ({ kind: 'unavailable', reason: 'no passwords are kept here' }),
-    poll: () => ({ kind: 'ok', changed: 0 }),
-    accept: () => ({ kind: 'ok', changed: 0 }),
-    status: () => ({}),
-  }
+async function stop(): Promise<void> {
+  stopping ??= stopNow()
+  await stopping
 }
 
-function stop(): void {
+async function stopNow(): Promise<void> {
   running?.server.close()
-  running?.directory[Symbol.dispose]()
+  await running?.works.close()
   running?.log.flush()
   running = undefined
   if (process.connected) process.disconnect?.()

@@ -11,6 +11,7 @@ import type { Facts } from '#src/base/fault.ts'
  *     master ▶ stop          finish what you have, then exit 0
  *     master ▶ flush         to qmgr: the embedded mailbox store has (again) become ready, so try everything now
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
+ *     directory ▶ directory  the directory server has brought changes, so a generation may be due
  *     smtpd  ▶ gone          one connection of this client has ended (only for those that were admitted)
  *
  * A child whose channel closes (`disconnect`) behaves as if told to stop.
@@ -33,6 +34,8 @@ export type FromChild =
   /** `address` is the client's, as the socket gives it; `n` is chosen by the child and comes back. */
   | { readonly kind: 'anvil'; readonly n: number; readonly address: string }
   | { readonly kind: 'gone'; readonly address: string }
+  /** So many entries of the mirror have changed (0: something else that its status shows). */
+  | { readonly kind: 'directory'; readonly changed: number }
 
 /** Settings of the log, the same for every process; files are opened for appending by each. */
 export interface LogBoot {

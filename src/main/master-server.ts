@@ -11,6 +11,7 @@ import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
 import { Child } from './child.ts'
 import { directoryBoot } from './directory-boot.ts'
+import { DirectoryDesk } from './directory-desk.ts'
 import type { ChildDeps, ChildKind } from './child.ts'
 import type { ControlAnswer } from './control.ts'
 import { openControl } from './control.ts'
@@ -61,6 +62,7 @@ export class Master {
   readonly #startedMs: number
   /** The pair of processes that was told last. */
   #flushed = ''
+  readonly #desk: DirectoryDesk
   #control: Server | undefined
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -68,6 +70,8 @@ export class Master {
   constructor(options: MasterOptions) {
     this.#options = options
     this.#startedMs = options.clock.monotonicMs()
+    const isLdap = options.generations.current.config.directory.ldap !== undefined
+    this.#desk = new DirectoryDesk(options.paths.directorySocket, isLdap, options.clock)
     this.#children = this.#specs()
   }
 
@@ -142,6 +146,7 @@ export class Master {
         : undefined,
     )
     const outcomes = this.#children.map((child) => child.start())
+    this.#desk.start()
     // The first failure decides; with none, all of them are awaited.
     const failure = await Promise.race([
       Promise.all(outcomes).then((all) => all.find((one) => one.kind === 'failed')),
@@ -172,6 +177,7 @@ export class Master {
 
   async #stopAll(): Promise<void> {
     clearInterval(this.#poll)
+    this.#desk[Symbol.dispose]()
     for (const kind of STOP_ORDER) {
       await Promise.all(
         this.#children.filter((child) => child.spec.kind === kind).map((child) => child.stop(GRACE_MS[kind])),
@@ -194,6 +200,8 @@ export class Master {
       child.send({ kind: 'anvil', n: message.n, admitted })
     } else if (message.kind === 'gone') {
       this.#anvil.leave(pid, message.address)
+    } else if (message.kind === 'directory' && message.changed > 0) {
+      this.#lookAtDirectory()
     }
   }
 
@@ -207,8 +215,9 @@ export class Master {
     }
   }
 
-  /** Reads file, directory, certificate and signatures anew. */
-  reload(): ControlAnswer {
+  /** Reads file, directory, certificate and signatures anew; a directory server is asked what is new first. */
+  async reload(): Promise<ControlAnswer> {
+    const unread = await this.#desk.poll()
     const next = this.#options.generations.reload()
     if (next.kind === 'refused') {
       this.#options.log.write('error', 'master.settings', {
@@ -218,7 +227,7 @@ export class Master {
       return { ok: false, error: `${next.reason}\nNothing was changed.` }
     }
     this.#publish()
-    const notes = [...next.notes, ...this.#options.generations.alarms.map(alarmText)]
+    const notes = [...unread, ...next.notes, ...this.#options.generations.alarms.map(alarmText)]
     return { ok: true, generation: next.generation.number, notes }
   }
 
@@ -235,9 +244,11 @@ export class Master {
   async #command(command: string, words: readonly string[]): Promise<ControlAnswer> {
     switch (command) {
       case 'status':
-        return this.#status()
+        return { ...this.#status(), directory: (await this.#desk.status()) ?? null }
       case 'reload':
-        return this.reload()
+        return await this.reload()
+      case 'accept':
+        return await this.#desk.accept()
       case 'stop':
         this.#options.onStop()
         return { ok: true }

@@ -160,7 +160,7 @@ function onHangUp(master: Master): void {
   process.removeAllListeners('SIGHUP')
   process.on('SIGHUP', () => {
     if (hadTerminal && !isatty(0)) stopAsked.abort()
-    else master.reload()
+    else void master.reload()
   })
 }
 

@@ -72,7 +72,7 @@ test('a mailbox store killed with -9 is replaced, and its mail is delivered', as
   })
   t.deepEqual(
     replaced.processes.map(({ name, restarts }) => `${name} ${restarts}`),
-    ['mailbox/1 1', 'qmgr/1 0', 'smtpd/1 0'],
+    ['mailbox/1 1', 'directory/1 0', 'qmgr/1 0', 'smtpd/1 0'],
   )
   using client = await SmtpClient.greeted(postern.smtpPort)
   t.is((await client.send(MAIL)).code, 250)

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { Fault } from '#src/base/fault.ts'
-import { migrate } from '#src/store/migrate.ts'
+import { openEntryStore } from '#src/directory/entries.ts'
+import { EntryTable } from '#src/directory/entry-table.ts'
+import { ATTR, dnKey, valueKey } from '#src/directory/names.ts'
 import type { Statement, Store } from '#src/store/sqlite.ts'
-import { openStore } from '#src/store/sqlite.ts'
-import { MIGRATIONS } from '#src/directory/entries.ts'
-import { dnKey, valueKey } from '#src/directory/names.ts'
 
 /** One entry of the directory server, as much of it as lookups and settings want. */
 export interface MirrorEntry {
@@ -20,7 +19,7 @@ export interface MirrorEntry {
 export interface MirrorState {
   /** Whether the directory has been read as a whole at least once; before that nobody knows who is unknown. */
   readonly complete: boolean
-  /** contextCSN of the server that was read last: one value for each server that writes (RFC 4533 cookies have them). */
+  /** contextCSN of the server that was read last: one value for each server that writes. */
   readonly contextCsns: readonly string[]
   readonly url: string
   /** Wall clock of the last time that the mirror was known to be the directory's state; 0 for never. */
@@ -29,7 +28,8 @@ export interface MirrorState {
 
 /**
  * Beside the tables of the embedded directory. `mirrored` knows each entry by its entryUUID, which outlives renaming;
- * `digest` tells whether anything of it has changed.
+ * `digest` tells whether anything of it has changed. Of `sync` directory.ts looks at `complete`, and at `content`, which
+ * counts the changes that lookups can see.
  */
 const TABLES = `
   CREATE TABLE IF NOT EXISTS mirrored (
@@ -43,17 +43,14 @@ const TABLES = `
 
 /** Opens the mirror for writing, which only the `directory` process does; master makes it at the first start. */
 export function openMirror(path: string): Mirror {
-  let store: Store | undefined
+  const store = openEntryStore(path)
   try {
-    store = openStore(path)
-    store.pragma('wal_autocheckpoint = 1000')
     // What a power cut undoes is read again from the server.
     store.pragma('synchronous = normal')
-    migrate(store, MIGRATIONS)
     store.exec(TABLES)
     return new Mirror(store)
   } catch (error) {
-    store?.close()
+    store.close()
     throw new Fault('DIRECTORY_UNUSABLE', { file: path }, error)
   }
 }
@@ -66,34 +63,29 @@ interface Known {
 /** The writing side of the mirror of an LDAP directory. */
 export class Mirror implements Disposable {
   readonly store: Store
+  readonly #table: EntryTable
   readonly #byUuid: Statement<[string], Known>
-  readonly #byDn: Statement<[string], number>
-  readonly #insert: Statement
-  readonly #rename: Statement
   readonly #remember: Statement
-  readonly #clear: Statement
-  readonly #add: Statement
   readonly #forget: Statement
-  readonly #remove: Statement
+  readonly #touch: Statement
   readonly #set: Statement
+  readonly #count: Statement
+  #left = 0
 
   constructor(store: Store) {
     this.store = store
+    this.#table = new EntryTable(store)
     this.#byUuid = store.prepare('SELECT entry, digest FROM mirrored WHERE uuid = ?')
-    this.#byDn = store.prepare<[string], number>('SELECT id FROM entry WHERE dn_key = ?').pluck()
-    this.#insert = store.prepare('INSERT INTO entry (dn, dn_key) VALUES (?, ?)')
-    this.#rename = store.prepare('UPDATE entry SET dn = ?, dn_key = ? WHERE id = ?')
     this.#remember = store.prepare(
       'INSERT INTO mirrored (entry, uuid, csn, digest) VALUES (?, ?, ?, ?) ON CONFLICT (entry) DO UPDATE SET csn = excluded.csn, digest = excluded.digest',
     )
-    this.#clear = store.prepare('DELETE FROM attribute WHERE entry = ?')
-    this.#add = store.prepare(
-      'INSERT INTO attribute (entry, n, name, name_key, value, value_key, is_binary) VALUES (?, ?, ?, ?, ?, ?, 0)',
-    )
     this.#forget = store.prepare('DELETE FROM mirrored WHERE entry = ?')
-    this.#remove = store.prepare('DELETE FROM entry WHERE id = ?')
+    this.#touch = store.prepare('UPDATE mirrored SET csn = ? WHERE uuid = ? AND csn <> ?')
     this.#set = store.prepare(
       'INSERT INTO sync (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+    )
+    this.#count = store.prepare(
+      "INSERT INTO sync (key, value) VALUES ('content', '1') ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
     )
   }
 
@@ -108,9 +100,10 @@ export class Mirror implements Disposable {
     }
   }
 
-  set state(state: MirrorState) {
+  setState(state: MirrorState): void {
     this.store
       .transaction(() => {
+        if (state.complete !== this.state.complete) this.#count.run()
         this.#set.run('complete', state.complete ? '1' : '0')
         this.#set.run('contextCsns', state.contextCsns.join(' '))
         this.#set.run('url', state.url)
@@ -123,9 +116,41 @@ export class Mirror implements Disposable {
     return Number(this.store.prepare('SELECT count(*) FROM mirrored').pluck().get())
   }
 
+  /** Domains, aliases among them. */
+  get domains(): number {
+    return Number(
+      this.store
+        .prepare('SELECT count(DISTINCT entry) FROM attribute WHERE name_key = ?')
+        .pluck()
+        .get(ATTR.domainName),
+    )
+  }
+
+  /** Values that could not be what their attribute wants, and were left out, since the mirror was opened. */
+  get leftOut(): number {
+    return this.#left
+  }
+
+  /** The name of an entry in the form that names are compared in; '' where there is none. */
+  dnOf(uuid: string): string {
+    const known = this.#byUuid.get(uuid)
+    return known === undefined ? '' : dnKey(this.#table.dnOf(known.entry) ?? '')
+  }
+
+  /** How many values an entry has. */
+  valuesOf(uuid: string): number {
+    const known = this.#byUuid.get(uuid)
+    return known === undefined ? 0 : this.#table.read(known.entry).length
+  }
+
   /** Whether the mirror holds the entry exactly so. */
   holds(entry: MirrorEntry): boolean {
     return this.#byUuid.get(entry.uuid)?.digest === digestOf(entry)
+  }
+
+  /** Remembers an entry's newest entryCSN where nothing that we keep of it has changed: a login changes it, too. */
+  touch({ uuid, csn }: Pick<MirrorEntry, 'uuid' | 'csn'>): void {
+    this.#touch.run(csn, uuid, csn)
   }
 
   /** Writes entries in one transaction; how many of them have changed. What cannot be a value of its attribute is left out. */
@@ -134,6 +159,7 @@ export class Mirror implements Disposable {
     this.store
       .transaction(() => {
         for (const entry of entries) if (this.#writeOne(entry)) changed += 1
+        if (changed > 0) this.#count.run()
       })
       .immediate()
     return changed
@@ -142,26 +168,31 @@ export class Mirror implements Disposable {
   #writeOne(entry: MirrorEntry): boolean {
     const digest = digestOf(entry)
     const known = this.#byUuid.get(entry.uuid)
-    if (known?.digest === digest) return false
-    const key = dnKey(entry.dn)
-    const holder = this.#byDn.get(key)
+    if (known?.digest === digest) {
+      this.touch(entry)
+      return false
+    }
+    const holder = this.#table.idOf(entry.dn)
     // Another entry had this name: it was deleted or renamed meanwhile, and this one took its place.
     if (holder !== undefined && holder !== known?.entry) this.#delete(holder)
-    const id = known?.entry ?? Number(this.#insert.run(entry.dn, key).lastInsertRowid)
-    if (known !== undefined) this.#rename.run(entry.dn, key, id)
+    const id = known?.entry ?? this.#table.insert(entry.dn)
+    if (known !== undefined) this.#table.rename(id, entry.dn)
     this.#remember.run(id, entry.uuid, entry.csn, digest)
-    this.#clear.run(id)
-    let n = 0
-    for (const { name, values } of entry.attributes) {
-      const nameKey = name.toLowerCase()
-      for (const value of values) {
-        const searched = valueKey(nameKey, value)
-        if (searched === undefined) continue
-        this.#add.run(id, n, name, nameKey, value, searched)
-        n += 1
-      }
-    }
+    this.#table.write(
+      id,
+      entry.attributes.flatMap(({ name, values }) =>
+        values
+          .filter((value) => this.#isValue(name, value))
+          .map((text) => ({ name, value: { text, binary: false } })),
+      ),
+    )
     return true
+  }
+
+  #isValue(name: string, value: string): boolean {
+    if (valueKey(name.toLowerCase(), value) !== undefined) return true
+    this.#left += 1
+    return false
   }
 
   /** Forgets entries, in one transaction. */
@@ -172,14 +203,14 @@ export class Mirror implements Disposable {
           const known = this.#byUuid.get(uuid)
           if (known !== undefined) this.#delete(known.entry)
         }
+        this.#count.run()
       })
       .immediate()
   }
 
   #delete(id: number): void {
-    this.#clear.run(id)
     this.#forget.run(id)
-    this.#remove.run(id)
+    this.#table.remove(id)
   }
 
   [Symbol.dispose](): void {
@@ -189,7 +220,7 @@ export class Mirror implements Disposable {
 
 /** What tells one state of an entry from another. The order of values counts: the first of a single-valued one decides. */
 function digestOf(entry: MirrorEntry): string {
-  const hash = createHash('sha256')
-  hash.update(JSON.stringify([entry.dn, entry.csn, entry.attributes]))
-  return hash.digest('base64')
+  return createHash('sha256')
+    .update(JSON.stringify([entry.dn, entry.attributes]))
+    .digest('base64')
 }

@@ -1,0 +1,202 @@
+import type { Filter } from 'ldapts'
+import { PresenceFilter } from 'ldapts'
+import type { LdapConnection } from './connection.ts'
+import { LdapFailure } from './connection.ts'
+import type { Mirror, MirrorState } from './mirror.ts'
+import { byUuid, changedSince, isBehind, listEntries, readContextCsns, readEntries } from './reading.ts'
+import { Staging } from './staging.ts'
+import type { Kind } from './wanted.ts'
+
+export interface SyncOptions {
+  readonly mirror: Mirror
+  readonly kinds: readonly Kind[]
+  readonly base: string
+  /** How often the directory is compared entry by entry: so old a deletion may become before it is seen. */
+  readonly compareMs: number
+}
+
+/** What one look at a server brought. */
+export type Round =
+  | { readonly kind: 'done'; readonly changed: number }
+  /** What the server shows cannot be so; the mirror is as it was. */
+  | { readonly kind: 'held'; readonly reason: string }
+
+export interface RoundOptions {
+  /** Wall clock, for what is stored; and a clock that never jumps. */
+  readonly nowMs: number
+  readonly monotonicMs: number
+  readonly signal: AbortSignal
+  /** The operator has said that it is as the server says. */
+  readonly accept: boolean
+}
+
+/**
+ * Replicas pass on what several masters wrote, and clocks differ: what was changed so long before the newest that we
+ * know is looked at again. The comparison finds what is older.
+ */
+const MARGIN_MS = 60_000
+/** A deletion is looked for so often at most: a comparison of 100,000 entries costs the server a second. */
+const UNEXPLAINED_MS = 15_000
+/** Members of dynamic groups are computed by the server and change without the group. */
+const GROUPS_MS = 30_000
+/** The time of the last confirmation is stored so often at most: each write makes other processes look. */
+const STORE_STATE_MS = 60_000
+/** When more than this share has changed, all is read anew: it costs less than asking for each. */
+const REREAD_SHARE = 0.3
+const GROUPS: Filter = new PresenceFilter({ attribute: 'memberURL' })
+
+/**
+ * Brings the mirror up to date with one server. Three ways of reading: all of it; what has changed since (in seconds,
+ * where the server has a contextCSN); and a list of what there is, which also finds what was deleted or renamed.
+ */
+export class Sync {
+  readonly #options: SyncOptions
+  #comparedMs = Number.NEGATIVE_INFINITY
+  #groupsMs = Number.NEGATIVE_INFINITY
+  /** Something has changed since the last comparison. */
+  #isDirty = true
+  /** Something has changed that is not there to be read: most likely an entry was deleted. */
+  #isUnexplained = false
+
+  constructor(options: SyncOptions) {
+    this.#options = options
+  }
+
+  /** The next round compares everything, whatever the contextCSN says: for `postern reload`. */
+  compareNext(): void {
+    this.#comparedMs = Number.NEGATIVE_INFINITY
+    this.#isDirty = true
+  }
+
+  /** One round. Throws LdapFailure, with kind 'behind' for a server that knows less than the mirror. */
+  async round(connection: LdapConnection, options: RoundOptions): Promise<Round> {
+    const { mirror, base } = this.#options
+    const { state } = mirror
+    // Before anything is read: what changes meanwhile is found by the next round.
+    const csns = await readContextCsns(connection, base)
+    if (!options.accept && isBehind(csns, state.contextCsns)) {
+      const why =
+        csns.length === 0 ? 'shows no contextCSN although the last one did' : 'is behind what is known'
+      throw new LdapFailure('behind', `the server ${why}`)
+    }
+    const round = await this.#read(connection, csns, options)
+    if (round.kind === 'done') this.#settle(csns, connection.url, options)
+    return round
+  }
+
+  /** In the cheapest way that will do. */
+  async #read(connection: LdapConnection, csns: readonly string[], options: RoundOptions): Promise<Round> {
+    const { mirror, compareMs } = this.#options
+    const { state } = mirror
+    const sinceMs = options.monotonicMs - this.#comparedMs
+    const mustReadAll = !state.complete || options.accept || (csns.length === 0 && sinceMs >= compareMs)
+    if (mustReadAll) return await this.#readAll(connection, options)
+    let round: Round = { kind: 'done', changed: 0 }
+    if (csns.join(' ') !== state.contextCsns.join(' ')) {
+      this.#isDirty = true
+      round = await this.#readChanges(connection, csns, options)
+    }
+    const isDue = this.#isDirty && sinceMs >= (this.#isUnexplained ? UNEXPLAINED_MS : compareMs)
+    if (round.kind === 'held' || !isDue || csns.length === 0) return round
+    return joined(round, await this.#compare(connection, options))
+  }
+
+  #settle(contextCsns: readonly string[], url: string, { nowMs }: RoundOptions): void {
+    const { mirror } = this.#options
+    const { state } = mirror
+    const next: MirrorState = { complete: true, contextCsns, url, verifiedMs: nowMs }
+    const isSame =
+      state.complete && state.url === url && state.contextCsns.join(' ') === contextCsns.join(' ')
+    if (!isSame || nowMs - state.verifiedMs >= STORE_STATE_MS || nowMs < state.verifiedMs)
+      mirror.setState(next)
+  }
+
+  async #readAll(connection: LdapConnection, options: RoundOptions): Promise<Round> {
+    const { mirror, kinds, base } = this.#options
+    using staging = new Staging(mirror)
+    for (const kind of kinds) {
+      for await (const page of readEntries(connection, base, kind)) {
+        staging.add(page)
+        options.signal.throwIfAborted()
+      }
+    }
+    const round = await this.#apply(staging, staging.gone(), options)
+    if (round.kind === 'done') this.#compared(options)
+    return round
+  }
+
+  async #readChanges(
+    connection: LdapConnection,
+    csns: readonly string[],
+    options: RoundOptions,
+  ): Promise<Round> {
+    const { mirror, kinds, base } = this.#options
+    const since = changedSince(mirror.state.contextCsns, MARGIN_MS)
+    if (since === undefined) return await this.#readAll(connection, options)
+    using staging = new Staging(mirror)
+    let newest = ''
+    for (const kind of kinds) {
+      for await (const page of readEntries(connection, base, kind, since)) {
+        staging.add(page)
+        for (const { csn } of page) if (csn > newest) newest = csn
+      }
+    }
+    const hadChanges = !staging.isEmpty
+    const round = await this.#apply(staging, [], options)
+    if (round.kind === 'held') return round
+    // Nothing that is there carries the newest change: something was deleted, or it is nothing that we read.
+    if (!csns.every((csn) => mirror.state.contextCsns.includes(csn) || csn <= newest))
+      this.#isUnexplained = true
+    return hadChanges ? joined(round, await this.#readGroups(connection, options)) : round
+  }
+
+  async #readGroups(connection: LdapConnection, options: RoundOptions): Promise<Round> {
+    const { mirror, kinds, base } = this.#options
+    if (options.monotonicMs - this.#groupsMs < GROUPS_MS) return { kind: 'done', changed: 0 }
+    using staging = new Staging(mirror)
+    for (const kind of kinds) {
+      for await (const page of readEntries(connection, base, kind, GROUPS)) staging.add(page)
+    }
+    this.#groupsMs = options.monotonicMs
+    return await this.#apply(staging, [], options)
+  }
+
+  /** Lists what there is, fetches what differs, and forgets what is gone. */
+  async #compare(connection: LdapConnection, options: RoundOptions): Promise<Round> {
+    const { mirror, kinds, base } = this.#options
+    using staging = new Staging(mirror)
+    for await (const page of listEntries(connection, base, kinds)) {
+      staging.note(page)
+      options.signal.throwIfAborted()
+    }
+    const different = staging.different()
+    const gone = staging.gone()
+    if (different.length > mirror.size * REREAD_SHARE) return await this.#readAll(connection, options)
+    for (const filter of byUuid(different)) {
+      for (const kind of kinds) {
+        for await (const page of readEntries(connection, base, kind, filter)) staging.add(page)
+      }
+    }
+    const round = await this.#apply(staging, gone, options)
+    if (round.kind === 'held') return round
+    this.#compared(options)
+    return joined(round, await this.#readGroups(connection, options))
+  }
+
+  #compared({ monotonicMs }: RoundOptions): void {
+    this.#comparedMs = monotonicMs
+    this.#isDirty = false
+    this.#isUnexplained = false
+  }
+
+  async #apply(staging: Staging, gone: readonly string[], options: RoundOptions): Promise<Round> {
+    const verdict = options.accept ? ({ kind: 'sound' } as const) : staging.verdict(gone)
+    if (verdict.kind === 'held') return verdict
+    return { kind: 'done', changed: await staging.apply(gone, options.signal) }
+  }
+}
+
+function joined(a: Round, b: Round): Round {
+  if (a.kind === 'held' || b.kind === 'held') return a.kind === 'held' ? a : b
+  return { kind: 'done', changed: a.changed + b.changed }
+}

@@ -1,0 +1,77 @@
+import { EqualityFilter, OrFilter } from 'ldapts'
+import type { Filter } from 'ldapts'
+
+/** Attributes of domains, accounts, lists and groups that some lookup reads; nothing else of them is kept. */
+export const LOOKUP_ATTRIBUTES: readonly string[] = [
+  'objectClass',
+  'uid',
+  'mail',
+  'zimbraId',
+  'zimbraMailStatus',
+  'zimbraMailDeliveryAddress',
+  'zimbraMailAlias',
+  'zimbraOldMailAddress',
+  'zimbraMailForwardingAddress',
+  'zimbraPrefMailForwardingAddress',
+  'zimbraMailCatchAllAddress',
+  'zimbraMailCatchAllForwardingAddress',
+  'zimbraMailCanonicalAddress',
+  'zimbraMailCatchAllCanonicalAddress',
+  'zimbraMailTransport',
+  'zimbraMailHost',
+  'zimbraAllowFromAddress',
+  'zimbraDomainName',
+  'zimbraDomainType',
+  'zimbraDomainStatus',
+  'zimbraDomainAliasTargetId',
+  // Members of dynamic groups by name: ldap-vam.cf has special_result_attribute = member.
+  'member',
+  'memberURL',
+  'zimbraMemberOf',
+]
+
+/** Attributes of globalConfig and servers beyond the settings. */
+export const CONFIG_ATTRIBUTES: readonly string[] = [
+  'objectClass',
+  'cn',
+  'zimbraId',
+  'zimbraDefaultDomainName',
+  'zimbraServiceHostname',
+  'zimbraServiceEnabled',
+]
+
+/** By which an entry of each of the two kinds is known (RFC 4512 section 2.5.1), and how it is told from others. */
+export const OPERATIONAL: readonly string[] = ['entryUUID', 'entryCSN']
+
+const MAIL_CLASSES = [
+  'zimbraDomain',
+  'zimbraAccount',
+  'zimbraCalendarResource',
+  'zimbraDistributionList',
+  'zimbraGroup',
+  'zimbraMailRecipient',
+]
+const CONFIG_CLASSES = ['zimbraGlobalConfig', 'zimbraServer']
+
+/** One of the two kinds of entries that are read: those of mail, and those of settings. */
+export interface Kind {
+  readonly filter: Filter
+  readonly attributes: readonly string[]
+}
+
+function anyClass(classes: readonly string[]): Filter {
+  return new OrFilter({
+    filters: classes.map((value) => new EqualityFilter({ attribute: 'objectClass', value })),
+  })
+}
+
+/** Domains, accounts, lists and groups. */
+export const MAIL_KIND: Kind = { filter: anyClass(MAIL_CLASSES), attributes: LOOKUP_ATTRIBUTES }
+
+/** What is read. `settings`: the attributes of globalConfig and servers that settings are made of. */
+export function wantedKinds(settings: readonly string[]): readonly Kind[] {
+  return [
+    { filter: anyClass(CONFIG_CLASSES), attributes: [...new Set([...CONFIG_ATTRIBUTES, ...settings])] },
+    MAIL_KIND,
+  ]
+}
