@@ -9,6 +9,7 @@ export type EventName =
   | 'master.child.exit'
   | 'master.child.killed'
   | 'master.settings'
+  | 'master.log_not_rotated'
   | 'settings.generation'
   | 'settings.alarm'
   | 'settings.cleared'

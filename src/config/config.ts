@@ -45,6 +45,10 @@ export interface Config {
     readonly jsonFile: string
     readonly textFile: string
     readonly stdout: boolean
+    /** A log file that is larger is set aside; 0: never. */
+    readonly maxBytes: number
+    /** Files of each log that were set aside and are kept. */
+    readonly keep: number
   }
   readonly overrides: Overrides
 }
@@ -210,13 +214,19 @@ function readDns(table: Table): readonly HostPort[] {
   })
 }
 
+/** A larger log is for another machine to keep. */
+const LOG_MB_MOST = 100_000
+const LOG_KEEP_MOST = 100
+
 function readLog(table: Table, folder: string, dataFolder: string): Config['log'] {
-  table.only(['level', 'json', 'text', 'stdout'])
+  table.only(['level', 'json', 'text', 'stdout', 'max_mb', 'keep'])
   return {
     level: table.oneOf('level', 'info', LEVELS),
     jsonFile: logFile(table, 'json', { folder, fallback: join(dataFolder, 'log', 'postern.jsonl') }),
     textFile: logFile(table, 'text', { folder, fallback: join(dataFolder, 'log', 'postern.log') }),
     stdout: table.flag('stdout', true),
+    maxBytes: table.integer('max_mb', 100, { least: 0, most: LOG_MB_MOST }) * 1_048_576,
+    keep: table.integer('keep', 5, { least: 0, most: LOG_KEEP_MOST }),
   }
 }
 

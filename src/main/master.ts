@@ -13,6 +13,7 @@ import { problemText } from '#src/config/reader.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { Generations } from './generation.ts'
 import { awaitLeftovers } from './leftovers.ts'
+import { rotateLogs } from './log-rotation.ts'
 import { Master } from './master-server.ts'
 import { logTargets } from './open-log.ts'
 import { pathsOf } from '#src/config/paths.ts'
@@ -137,6 +138,9 @@ async function serve(
     },
   })
   await master.start()
+  const { jsonFile, textFile, maxBytes, keep } = config.log
+  const files = [jsonFile, textFile].filter((file) => file !== '')
+  void rotateLogs({ files, maxBytes, keep, clock: systemClock, log }, stopAsked.signal)
   // Written now, because a process that is killed would leave nothing for the next start to be quick with.
   flushCompileCache()
   const foreground = !args.detached

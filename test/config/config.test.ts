@@ -108,7 +108,14 @@ test('every key is taken', (t) => {
   t.is(read.mailbox.port, 2003)
   t.is(read.directory.firstDomain, 'xn--bcher-kva.example')
   t.deepEqual(read.tls, { certificateFile: '/etc/c.pem', keyFile: '/box/k.pem' })
-  t.deepEqual(read.log, { level: 'debug', jsonFile: '', textFile: '/var/log/postern.log', stdout: false })
+  t.deepEqual(read.log, {
+    level: 'debug',
+    jsonFile: '',
+    textFile: '/var/log/postern.log',
+    stdout: false,
+    maxBytes: 100 * 1_048_576,
+    keep: 5,
+  })
   t.is(read.workers, 3)
   t.deepEqual(read.overrides, {
     messageSizeLimitBytes: 1000,
