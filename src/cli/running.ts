@@ -27,18 +27,24 @@ export async function stop(args: readonly string[]): Promise<number> {
   const options = readOptions(args)
   noWords(options)
   const config = configOf(options)
+  if (!(await stopRunning(config))) return tellNotRunning(config)
+  process.stdout.write('Postern has stopped.\n')
+  return 0
+}
+
+/** Asks for the end and waits until every process is gone; false where nothing runs. */
+export async function stopRunning(config: Config): Promise<boolean> {
   const socket = controlSocketOf(config)
   const status = await askMaster(socket, 'status')
   const known = processesOf(status ?? {})
-  if (status === undefined || (await askMaster(socket, 'stop')) === undefined) return tellNotRunning(config)
+  if (status === undefined || (await askMaster(socket, 'stop')) === undefined) return false
   const left = () => known.filter((one) => startedAt(one.pid) === one.started).map((one) => one.pid)
   for (let waitedMs = 0; left().length > 0; waitedMs += POLL_MS) {
     if (waitedMs > STOP_MS)
       throw new CommandError(`it has not ended after ${STOP_MS / 1000} s: processes ${left().join(', ')}`)
     await sleep(POLL_MS)
   }
-  process.stdout.write('Postern has stopped.\n')
-  return 0
+  return true
 }
 
 /** Master and all its processes, as they are before the end. */

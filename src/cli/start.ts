@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Config } from '#src/config/config.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import { configOf, noWords, readOptions } from './options.ts'
 
@@ -20,10 +21,27 @@ export async function start(args: readonly string[]): Promise<number> {
   // One that is already named (an image has one, made when it was built) is used as it is.
   const env = { NODE_COMPILE_CACHE: pathsOf(dataFolder).compileCache, ...process.env }
   const words = [MASTER, ...(options.config === undefined ? [] : ['--config', options.config])]
-  if (options.flags.has('detach'))
-    return startDetached([...words, '--detached'], env, join(dataFolder, 'log'))
+  if (options.flags.has('detach')) {
+    const { code, text } = await startDetached(words, env, join(dataFolder, 'log'))
+    ;(code === 0 ? process.stdout : process.stderr).write(text)
+    return code
+  }
   process.execve?.(process.execPath, [process.execPath, ...words], env)
   throw new Error('this Node cannot replace its process (process.execve); Node 26 is needed')
+}
+
+/** What came of a start in the background: an exit code, and what master says. */
+export interface Started {
+  readonly code: number
+  readonly text: string
+}
+
+/** Starts it in the background, for a tool that says in its own words what came of it. */
+export async function startInBackground(config: Config): Promise<Started> {
+  process.umask(0o077)
+  const env = { NODE_COMPILE_CACHE: pathsOf(config.dataFolder).compileCache, ...process.env }
+  const words = [MASTER, ...(config.file === '' ? [] : ['--config', config.file])]
+  return await startDetached(words, env, join(config.dataFolder, 'log'))
 }
 
 /** What the processes print despite their log, such as the last words of a crash, goes to a file. */
@@ -31,15 +49,15 @@ async function startDetached(
   words: readonly string[],
   env: NodeJS.ProcessEnv,
   logFolder: string,
-): Promise<number> {
+): Promise<Started> {
   const output = openOutput(logFolder)
-  const master = spawn(process.execPath, words, {
+  const master = spawn(process.execPath, [...words, '--detached'], {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],
     env,
   })
   if (typeof output === 'number') closeSync(output)
-  const told = Promise.withResolvers<{ readonly code: number; readonly text: string }>()
+  const told = Promise.withResolvers<Started>()
   master.once('message', (message: unknown) => {
     const isReady =
       typeof message === 'object' && message !== null && 'kind' in message && message.kind === 'ready'
@@ -57,12 +75,11 @@ async function startDetached(
   master.once('error', (error) => {
     told.resolve({ code: 1, text: `Postern cannot be started: ${error.message}\n` })
   })
-  const { code, text } = await told.promise
+  const started = await told.promise
   master.removeAllListeners()
   if (master.connected) master.disconnect()
   master.unref()
-  ;(code === 0 ? process.stdout : process.stderr).write(text)
-  return code
+  return started
 }
 
 /** A folder that cannot be written is for master to tell, which knows what to say about it. */

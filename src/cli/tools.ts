@@ -9,6 +9,8 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['postcat', async () => (await import('./postcat.ts')).postcat],
   ['qshape', async () => (await import('./qshape.ts')).qshape],
   ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
+  ['zmcontrol', async () => (await import('./zmcontrol.ts')).zmcontrol],
+  ['zmmtactl', async () => (await import('./zmmtactl.ts')).zmmtactl],
   ['zmqstat', async () => (await import('./zmqstat.ts')).zmqstat],
   ['zmlocalconfig', async () => (await import('./zmlocalconfig.ts')).zmlocalconfig],
   ['zmqaction', async () => (await import('./zmqaction.ts')).zmqaction],
