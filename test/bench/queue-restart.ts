@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { memoryLog } from '#src/base/log.ts'
-import { answers } from '#src/queue/control-requests.ts'
+import { mailqEntry } from '#src/cli/queue-format.ts'
+import { answers, listedPages } from '#src/queue/control-requests.ts'
 import type { QueueTools, Request } from '#src/queue/control-requests.ts'
 import { LIST_PAGE, PAGE_BYTES } from '#src/queue/limits.ts'
 import { countDomains } from '#src/queue/list-shape.ts'
@@ -107,13 +108,13 @@ async function ask(
     log: memoryLog(),
     search: () => Promise.resolve({ ids: [], refusals: {}, lost: 0, complete: true }),
   }
-  let count = 0
+}
+
+/** What a tool asks, answered in this process: the last answer. */
+async function ask(queue: Queue, request: Request): Promise<Record<string, unknown>> {
   let last = {}
-  for await (const answer of answers(request, tools)) {
-    count++
-    last = answer
-  }
-  return { count, last }
+  for await (const answer of answers(request, toolsOf(queue))) last = answer
+  return last
 }
 
 async function look(queue: Queue): Promise<void> {
@@ -131,12 +132,12 @@ async function look(queue: Queue): Promise<void> {
     ['qshape -s', true],
   ] as const) {
     beganMs = performance.now()
-    const { last } = await ask(queue, { op: 'shape', bySender, buckets: 10, bucketMinutes: 5 })
+    const last = await ask(queue, { op: 'shape', bySender, buckets: 10, bucketMinutes: 5 })
     const [total] = Array.isArray(last['rows']) ? last['rows'] : []
     sayMs(`${what} of all of it (${JSON.stringify(total).slice(0, 17)}…)`, beganMs)
   }
   beganMs = performance.now()
-  const { last } = await ask(queue, { op: 'queues' })
+  const last = await ask(queue, { op: 'queues' })
   sayMs(`zmqstat all (deferred ${String(last['deferred'])})`, beganMs)
   for (const [what, filter] of [
     ['mailq of all of it', {}],
@@ -145,8 +146,13 @@ async function look(queue: Queue): Promise<void> {
     ['looked through for a reply', { reason: 'no such reply' }],
   ] as const) {
     beganMs = performance.now()
-    const { count } = await ask(queue, { op: 'list', filter })
-    sayMs(`${what} (${count - 1} messages)`, beganMs)
+    let count = 0
+    let chars = 0
+    for await (const page of listedPages({ filter }, toolsOf(queue))) {
+      count += page.length
+      chars += page.map(mailqEntry).join('').length
+    }
+    sayMs(`${what} (${count} messages, ${(chars / MIB).toFixed(0)} MiB of text)`, beganMs)
   }
 }
 
@@ -155,7 +161,7 @@ async function work(queue: Queue): Promise<void> {
   for (const [n, action] of ['hold', 'flush', 'delete'].entries()) {
     const [, domain = ''] = addressOf(DOMAINS - 1 - n).split('@')
     const beganMs = performance.now()
-    const { last } = await ask(queue, { op: 'act', action, ids: null, filter: { recipientDomain: domain } })
+    const last = await ask(queue, { op: 'act', action, ids: null, filter: { recipientDomain: domain } })
     sayMs(`${action} of one domain (${String(last['count'])} messages)`, beganMs)
   }
   const id = queue.reader.idOf(Math.floor(COUNT / 2) + 1)

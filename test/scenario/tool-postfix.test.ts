@@ -77,6 +77,11 @@ for (const { daemon, title } of MODES) {
     t.regex(json, /"sender": "MAILER-DAEMON"/)
 
     t.is((await postsuper('-H', 'ALL')).stderr, 'postsuper: Released from hold: 1 message\n')
+    // It is tried at once, and waits in deferred again when the outcome is written.
+    await until('all four are deferred', async () => {
+      const { stdout } = await tool(postern, 'postqueue', ['-j'])
+      return stdout.split('"queue_name": "deferred"').length - 1 === 4
+    })
     t.is((await postsuper('-h', 'ALL', 'deferred')).stderr, 'postsuper: Placed on hold: 4 messages\n')
     t.is((await postsuper('-d', 'ALL', 'deferred')).stderr, 'postsuper: Deleted: 0 messages\n')
     t.is((await postsuper('-r', 'ALL', 'hold')).stderr, 'postsuper: Requeued: 4 messages\n')

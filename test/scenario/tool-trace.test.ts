@@ -25,7 +25,14 @@ test('a mail is found by what is known of it while it waits, when it is gone, an
     await client.quit()
   }
   const [first = '', second = ''] = ids
-  const refused = ['--recipient-domain', 'example.test', '--reason', 'connection refused'] as const
+  const refused = [
+    '--queue',
+    'deferred',
+    '--recipient-domain',
+    'example.test',
+    '--reply',
+    'connection refused',
+  ] as const
   await until('both wait', async () => {
     return (await postern.tool('queue', 'list', ...refused)).stdout.split('\n').length === 3
   })
@@ -51,7 +58,7 @@ test('a mail is found by what is known of it while it waits, when it is gone, an
   const held = await postern.tool('queue', 'hold', '--sender-domain', 'two.example')
   t.regex(held.stderr, /Placed on hold: 1 message/)
   await sink.open()
-  const flushed = await postern.tool('queue', 'flush', ...refused, '--queue', 'deferred')
+  const flushed = await postern.tool('queue', 'flush', ...refused)
   t.regex(flushed.stderr, /Flushed: 1 message/)
   await sink.taken(1)
   await until('the trace tells its end', async () => {

@@ -1,6 +1,6 @@
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { installed, must, run } from '#test/support/run.ts'
+import { installed, must, run, type Ran } from '#test/support/run.ts'
 
 /** Why a private Postfix cannot be had here; undefined where it can. */
 export function postfixLacks(): string | undefined {
@@ -47,6 +47,11 @@ export class Postfix {
     const postfix = new Postfix(options)
     await must('postfix', ['-c', postfix.#config, 'start'])
     return postfix
+  }
+
+  /** One of its own tools: postqueue, postsuper, qshape. */
+  tool(name: string, ...args: readonly string[]): Promise<Ran> {
+    return run(name, ['-c', this.#config, ...args])
   }
 
   log(): string {
@@ -105,6 +110,7 @@ function masterCf(port: number): string {
     'trace unix - - n - 0 bounce',
     'tlsmgr unix - - n 1000? 1 tlsmgr',
     'proxymap unix - - n - - proxymap',
+    'showq unix n - n - - showq',
     'smtp unix - - n - - smtp',
     'relay unix - - n - - smtp',
     'lmtp unix - - n - - lmtp',
