@@ -95,12 +95,8 @@ async function restart(paths: QueuePaths): Promise<Queue> {
   return queue
 }
 
-/** What a tool asks, answered in this process; how many answers, or the one. */
-async function ask(
-  queue: Queue,
-  request: Request,
-): Promise<{ count: number; last: Record<string, unknown> }> {
-  const tools: QueueTools = {
+function toolsOf(queue: Queue): QueueTools {
+  return {
     reader: queue.reader,
     spoolDir: '',
     active: () => queue.scheduler.active,

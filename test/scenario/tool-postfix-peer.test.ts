@@ -34,10 +34,14 @@ function listed(line: string): ListedMessage {
       address: String(each['address']),
       original: String(each['orig_address'] ?? each['address']),
       state: queue,
-      reason: [each['delay_reason'], each['bounce_reason']].filter((one) => one !== undefined).join(''),
+      reason: textOf(each['delay_reason']) + textOf(each['bounce_reason']),
       failed: each['bounce_reason'] !== undefined,
     })),
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 /** Debian 12 has Postfix 3.7, whose JSON has no `orig_address` yet. */
