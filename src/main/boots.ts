@@ -100,6 +100,7 @@ export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {
     queueSocket: paths.queueSocket,
     spoolFolder: paths.spool,
     directoryFile: paths.directory,
+    isMirror: config.directory.ldap !== undefined,
     directorySocket: paths.directorySocket,
     log: logOf(context),
   }

@@ -4,7 +4,7 @@ import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Config } from '#src/config/config.ts'
-import { loadConfig } from '#src/config/config.ts'
+import { loadConfig, sourceOf } from '#src/config/config.ts'
 import type { GenerationStore, SettingChange } from '#src/config/generations.ts'
 import { changesBetween, settingName } from '#src/config/generations.ts'
 import type { SettingNote } from '#src/config/notes.ts'
@@ -58,6 +58,8 @@ const FIXED = [
   ['lmtp', (config: Config) => JSON.stringify(config.lmtpServer ?? '')],
   ['workers', (config: Config) => String(config.workers)],
   ['log', (config: Config) => JSON.stringify(config.log)],
+  // Between the embedded one and LDAP; which servers those are may change at any time.
+  ['directory', sourceOf],
 ] as const
 
 /** Nothing is known of what is set, because it cannot be read. */
@@ -116,7 +118,8 @@ export class Generations {
           notes.push(`${name} has changed; that takes hold at the next start`)
       }
       const { dataFolder, listeners, mailbox, lmtpServer, workers, log } = before
-      this.#config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log }
+      const { directory } = sourceOf(loaded.config) === sourceOf(before) ? loaded.config : before
+      this.#config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log, directory }
     }
     return { kind: 'generation', generation: this.#make('reload'), notes }
   }

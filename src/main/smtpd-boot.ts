@@ -29,6 +29,8 @@ export interface SmtpdBoot {
   readonly queueSocket: string
   readonly spoolFolder: string
   readonly directoryFile: string
+  /** Whether that file is the mirror of a directory over LDAP, so that what it lacks may yet be there. */
+  readonly isMirror: boolean
   /** The socket of the `directory` process. */
   readonly directorySocket: string
   readonly log: LogBoot

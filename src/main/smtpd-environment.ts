@@ -11,6 +11,7 @@ import { PeerNames } from '#src/dns/peer-names.ts'
 import { ScannerPool } from '#src/match/scanner-pool.ts'
 import { SignatureSet } from '#src/match/signatures.ts'
 import type { ScanLimits } from '#src/match/types.ts'
+import { ConfirmingPolicy } from '#src/policy/confirming.ts'
 import { SmtpPolicy } from '#src/policy/policy.ts'
 import type { Anvil } from '#src/policy/policy.ts'
 import { QueueClient } from '#src/queue/client.ts'
@@ -20,6 +21,7 @@ import { RefusalSender, tracingLog } from '#src/queue/refusals.ts'
 import { ScanJudge } from '#src/scan/judge.ts'
 import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
+import type { Policy } from '#src/smtp/ports.ts'
 import type { Certificate } from '#src/smtp/server.ts'
 import { SessionNotices } from '#src/smtp/session-notices.ts'
 import type { NoticeRules } from '#src/smtp/session-notices.ts'
@@ -112,15 +114,7 @@ export class EnvironmentMaker implements Disposable {
     const { settings } = boot
     return {
       settings: smtpSettings(boot),
-      policy: new SmtpPolicy(this.#directoryOf(boot), this.#anvil, {
-        hostname: settings.myHostname,
-        myNetworks: settings.myNetworks,
-        connectionCountLimit: settings.clientConnectionCountLimit,
-        postmaster: boot.postmaster,
-        rejectUnlistedSender: settings.rejectUnlistedSender,
-        senderRestrictions: settings.senderRestrictions,
-        recipientDelimiter: settings.recipientDelimiter,
-      }),
+      policy: this.#policyOf(boot),
       authenticator: new DirectoryAuthenticator(this.#directoryProcess),
       judge: new ScanJudge(settings.blockedExtensions),
       queue: this.#queue,
@@ -145,6 +139,26 @@ export class EnvironmentMaker implements Disposable {
     return {
       sessionErrors: (transcript, client) => this.#notices.tell(transcript, client, rules),
     }
+  }
+
+  #policyOf(boot: SmtpdBoot): Policy {
+    const { settings } = boot
+    const directory = this.#directoryOf(boot)
+    const policy = new SmtpPolicy(directory, this.#anvil, {
+      hostname: settings.myHostname,
+      myNetworks: settings.myNetworks,
+      connectionCountLimit: settings.clientConnectionCountLimit,
+      postmaster: boot.postmaster,
+      rejectUnlistedSender: settings.rejectUnlistedSender,
+      senderRestrictions: settings.senderRestrictions,
+      recipientDelimiter: settings.recipientDelimiter,
+    })
+    if (!boot.isMirror) return policy
+    const asked = this.#directoryProcess
+    return new ConfirmingPolicy(policy, directory, {
+      domain: (name) => asked.ask({ kind: 'domain', name }),
+      recipient: (address) => asked.ask({ kind: 'recipient', address }),
+    })
   }
 
   /**

@@ -86,51 +86,27 @@ export class SmtpPolicy {
   }
 
   /** Anybody may write to us, but not as somebody else of ours: smtpd_sender_restrictions. */
-  mail(client: PolicyClient, sender: string): Reply | undefined {
+  mail(client: PolicyClient, sender: string, recipients: Recipients = this.#recipients): Reply | undefined {
     const { senderRestrictions, recipientDelimiter, rejectUnlistedSender } = this.#settings
     if (sender === '') return undefined
-    if (rejectUnlistedSender && this.#isUnlisted(sender))
+    if (rejectUnlistedSender && isUnlisted(recipients, sender))
       return reply(550, '5.1.0', `<${sender}>: Sender address rejected: User unknown`)
     if (senderRestrictions.length === 0) return undefined
     return senderRefusal(client, sender, {
       restrictions: senderRestrictions,
       recipientDelimiter,
       trusted: this.#myNetworks.has(client.address),
-      isOwned: (address) => this.#isOwned(address),
+      isOwned: (address) => isOwned(recipients, address),
     })
   }
 
-  /** Surely nobody of ours, in a domain of ours. Who cannot be looked up is not refused for it. */
-  #isUnlisted(address: string): boolean {
-    const domain = parseAddress(address)?.domain ?? ''
-    const kind = domain === '' ? 'foreign' : this.#recipients.domain(domain)
-    if (kind !== 'local' && kind !== 'alias') return false
-    return this.#recipients.recipient(address).kind === 'unknown'
-  }
-
-  #isOwned(address: string): 'owned' | 'free' | 'unavailable' {
-    const domain = parseAddress(address)?.domain ?? ''
-    switch (domain === '' ? 'foreign' : this.#recipients.domain(domain)) {
-      case 'unavailable':
-        return 'unavailable'
-      case 'foreign':
-        return 'free'
-      case 'local':
-      case 'alias':
-        break
-    }
-    switch (this.#recipients.recipient(address).kind) {
-      case 'found':
-      case 'unusable':
-        return 'owned'
-      case 'unknown':
-        return 'free'
-      case 'unavailable':
-        return 'unavailable'
-    }
-  }
-
-  recipient(client: PolicyClient, _sender: string, address: string): RecipientDecision {
+  /** `recipients`: what was looked up elsewhere, where this policy's own lookups are not to be asked. */
+  recipient(
+    client: PolicyClient,
+    _sender: string,
+    address: string,
+    recipients: Recipients = this.#recipients,
+  ): RecipientDecision {
     const parsed = parseAddress(address)
     if (parsed === undefined)
       return refuse(501, '5.1.3', `<${address}>: Recipient address rejected: bad address syntax`)
@@ -140,7 +116,7 @@ export class SmtpPolicy {
       if (isPostmaster) return this.#postmaster()
       return refuse(504, '5.5.2', `<${address}>: Recipient address rejected: need fully-qualified address`)
     }
-    switch (this.#recipients.domain(parsed.domain)) {
+    switch (recipients.domain(parsed.domain)) {
       case 'unavailable':
         if (isPostmaster) return this.#postmaster()
         return refuse(451, '4.3.0', `<${address}>: Temporary lookup failure`)
@@ -153,11 +129,10 @@ export class SmtpPolicy {
     // user%other@ours, other!user@ours, "user@other"@ours: routes in disguise (RFC 5321 appendix F.2), refused
     // before a catch-all or the next server could take them for an address.
     if (/[%!@]/.test(parsed.local)) return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
-    return this.#known(address, isPostmaster)
+    return this.#known(recipients.recipient(address), address, isPostmaster)
   }
 
-  #known(address: string, isPostmaster: boolean): RecipientDecision {
-    const found = this.#recipients.recipient(address)
+  #known(found: RecipientLookup, address: string, isPostmaster: boolean): RecipientDecision {
     switch (found.kind) {
       case 'found':
         return { kind: 'accept', deliverTo: found.deliverTo }
@@ -173,10 +148,14 @@ export class SmtpPolicy {
     }
   }
 
+  /** Who has said who it is, and mynetworks. */
+  trusts(client: PolicyClient): boolean {
+    return client.user !== '' || this.#myNetworks.has(client.address)
+  }
+
   /** permit_sasl_authenticated, permit_mynetworks, reject_unauth_destination: only who is trusted may send to anybody. */
   #foreign(client: PolicyClient, address: string, text: string): RecipientDecision {
-    if (client.user !== '' || this.#myNetworks.has(client.address))
-      return { kind: 'accept', deliverTo: [text] }
+    if (this.trusts(client)) return { kind: 'accept', deliverTo: [text] }
     return refuse(554, '5.7.1', `<${address}>: Relay access denied`)
   }
 
@@ -184,6 +163,36 @@ export class SmtpPolicy {
     const address = this.#settings.postmaster
     const found = this.#recipients.recipient(address)
     return { kind: 'accept', deliverTo: found.kind === 'found' ? found.deliverTo : [address] }
+  }
+}
+
+/** Surely nobody of ours, in a domain of ours. Who cannot be looked up is not refused for it. */
+function isUnlisted(recipients: Recipients, address: string): boolean {
+  const domain = parseAddress(address)?.domain ?? ''
+  const kind = domain === '' ? 'foreign' : recipients.domain(domain)
+  if (kind !== 'local' && kind !== 'alias') return false
+  return recipients.recipient(address).kind === 'unknown'
+}
+
+function isOwned(recipients: Recipients, address: string): 'owned' | 'free' | 'unavailable' {
+  const domain = parseAddress(address)?.domain ?? ''
+  switch (domain === '' ? 'foreign' : recipients.domain(domain)) {
+    case 'unavailable':
+      return 'unavailable'
+    case 'foreign':
+      return 'free'
+    case 'local':
+    case 'alias':
+      break
+  }
+  switch (recipients.recipient(address).kind) {
+    case 'found':
+    case 'unusable':
+      return 'owned'
+    case 'unknown':
+      return 'free'
+    case 'unavailable':
+      return 'unavailable'
   }
 }
 

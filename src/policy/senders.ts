@@ -6,7 +6,7 @@ import { addressText, parseAddress } from '#src/mail/address.ts'
 export interface SendingClient {
   /** The account that it has authenticated as, '' if it has not. */
   readonly user: string
-  /** What that account may send as, in lower case; `@domain` is all of a domain. */
+  /** What that account may send as, in lower case; `@domain` is all of a domain, `*` anybody. */
   readonly sendsAs: readonly string[]
 }
 
@@ -99,6 +99,7 @@ function temporary(sender: string): Reply {
 
 /** Looked for as Postfix does: the whole address, without its extension, the whole domain. */
 function mayUse({ sendsAs }: SendingClient, sender: string, delimiters: string): boolean {
+  if (sendsAs.includes('*')) return true
   const parsed = parseAddress(sender)
   if (parsed === undefined) return false
   const { local, domain } = parsed

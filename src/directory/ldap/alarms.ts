@@ -8,7 +8,7 @@ import type { LdapFailureKind } from './connection.ts'
  */
 export type AlarmCode = 'LDAP_DOWN' | 'LDAP_SERVER' | 'LDAP_SLOW' | 'LDAP_BEHIND' | 'LDAP_NONSENSE'
 
-/** Each alarm is told when it begins, when its reason becomes another, and when it is over. */
+/** Each alarm is told when it begins and when it is over; `postern status` shows its newest reason. */
 export class LdapAlarms {
   readonly #log: Log
   readonly #raised = new Map<
@@ -23,9 +23,10 @@ export class LdapAlarms {
   /** `url`: the server that it is about, '' for all of them. */
   raise(code: AlarmCode, url: string, reason: string): void {
     const key = `${code} ${url}`
-    if (this.#raised.get(key)?.reason === reason) return
+    const isNew = !this.#raised.has(key)
     this.#raised.set(key, { code, url, reason })
-    this.#log.write('error', 'directory.alarm', { code, url: url === '' ? undefined : url, reason })
+    if (isNew)
+      this.#log.write('error', 'directory.alarm', { code, url: url === '' ? undefined : url, reason })
   }
 
   clear(code: AlarmCode, url = ''): void {

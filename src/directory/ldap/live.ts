@@ -30,7 +30,7 @@ export interface LiveOptions {
 /** One question; smtpd waits five seconds for the answer to all that one recipient needs. */
 const SEARCH_MS = 4000
 /** An answer is believed for so long: a flood of mail to one unknown address costs one question. */
-const BELIEVED_MS = 5000
+const BELIEVED_MS = 2000
 const BELIEVED_MAX = 10_000
 /** Questions under way; a server that is slower than what comes in would pile them up without end. */
 const UNDER_WAY_MAX = 256

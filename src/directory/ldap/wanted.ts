@@ -24,6 +24,26 @@ export const LOOKUP_ATTRIBUTES: readonly string[] = [
   'zimbraDomainType',
   'zimbraDomainStatus',
   'zimbraDomainAliasTargetId',
+  // Who may come in: src/directory/auth. Passwords are not among them, nor is the one to search a domain's own directory.
+  'cn',
+  'zimbraAccountStatus',
+  'zimbraAllowAnyFromAddress',
+  'zimbraAuthFallbackToLocal',
+  'zimbraAuthLdapBindDn',
+  'zimbraAuthLdapExternalDn',
+  'zimbraAuthLdapSearchBase',
+  'zimbraAuthLdapSearchBindDn',
+  'zimbraAuthLdapSearchFilter',
+  'zimbraAuthLdapStartTlsEnabled',
+  'zimbraAuthLdapURL',
+  'zimbraAuthMech',
+  'zimbraCOSId',
+  'zimbraPasswordLockoutDuration',
+  'zimbraPasswordLockoutEnabled',
+  'zimbraPasswordLockoutFailureLifetime',
+  'zimbraPasswordLockoutLockedTime',
+  'zimbraPasswordLockoutMaxFailures',
+  'zimbraPasswordMustChange',
   // Members of dynamic groups by name: ldap-vam.cf has special_result_attribute = member.
   'member',
   'memberURL',
@@ -38,6 +58,8 @@ export const CONFIG_ATTRIBUTES: readonly string[] = [
   'zimbraDefaultDomainName',
   'zimbraServiceHostname',
   'zimbraServiceEnabled',
+  'zimbraMtaAuthPort',
+  'zimbraMtaAuthTarget',
 ]
 
 /** By which an entry of each of the two kinds is known (RFC 4512 section 2.5.1), and how it is told from others. */
@@ -50,6 +72,7 @@ const MAIL_CLASSES = [
   'zimbraDistributionList',
   'zimbraGroup',
   'zimbraMailRecipient',
+  'zimbraCOS',
 ]
 const CONFIG_CLASSES = ['zimbraGlobalConfig', 'zimbraServer']
 
