@@ -144,6 +144,9 @@ async function write(order: ReportOrder, letter: Letter, options: ReportOptions)
     verdict: { bounceOf: message.id },
     generation: options.generation ?? 0,
     ...(audience === 'postmaster' ? { notice: true } : {}),
+    // RFC 8689 section 5: a report tells what the message held.
+    ...(message.requireTls === true ? { requireTls: true } : {}),
+    ...(message.priority === undefined ? {} : { priority: message.priority }),
   }
   return { kind, audience, about: about.map(({ recipient }) => recipient.n), message: report }
 }

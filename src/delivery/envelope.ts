@@ -135,6 +135,7 @@ function mailCommand(input: PlanInput, utf8: boolean): string {
   if (capabilities.eightBitMime && message.eightBit) command += ' BODY=8BITMIME'
   if (capabilities.smtpUtf8 && utf8) command += ' SMTPUTF8'
   if (capabilities.requireTls && message.requireTls === true) command += ' REQUIRETLS'
+  if (capabilities.mtPriority && message.priority !== undefined) command += ` MT-PRIORITY=${message.priority}`
   if (input.protocol === 'smtp' && capabilities.dsn) {
     if (message.ret !== '') command += ` RET=${message.ret}`
     if (isSafeValue(message.envid)) command += ` ENVID=${message.envid}`

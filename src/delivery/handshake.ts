@@ -17,6 +17,8 @@ export interface Capabilities {
   /** BDAT (RFC 3030 section 2). */
   readonly chunking: boolean
   readonly startTls: boolean
+  /** RFC 6710. */
+  readonly mtPriority: boolean
   /** RFC 8689. */
   readonly requireTls: boolean
   /** Mechanisms of AUTH (RFC 4954), upper case. */
@@ -34,6 +36,7 @@ export const NO_CAPABILITIES: Capabilities = {
   chunking: false,
   startTls: false,
   requireTls: false,
+  mtPriority: false,
   auth: [],
   size: false,
   sizeMax: 0,
@@ -306,6 +309,7 @@ function readCapabilities(reply: PeerReply, ignored: readonly string[]): Capabil
     chunking: words.has('CHUNKING'),
     startTls: words.has('STARTTLS'),
     requireTls: words.has('REQUIRETLS'),
+    mtPriority: words.has('MT-PRIORITY'),
     auth: (words.get('AUTH') ?? '')
       .toUpperCase()
       .split(/[\s=]+/)

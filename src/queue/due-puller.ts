@@ -23,13 +23,16 @@ const LOOK_MS = 1000
  * has come, so a million deferred recipients cost neither memory nor a scan: what is behind the mark is in memory
  * or was written anew with a later time, what is new comes after it (the writer's due times never go back). The
  * mark returns to the beginning when a tool has moved messages, when the clock was set back, and every five
- * minutes, should anything have been missed.
+ * minutes, should anything have been missed. Urgent mail (MT-PRIORITY) is read first, a page of it for each of the rest:
+ * however much there is of it, the rest goes on.
  */
 export class DuePuller {
   readonly #o: DuePullerOptions
   readonly #stop = new AbortController()
   #wake = new AbortController()
   #mark: DueKey = DUE_START
+  /** The same among what is urgent. */
+  #urgentMark: DueKey = DUE_START
   #lastNowMs = 0
   #rescanAtMs = 0
   /** Wall clock of the next recipient that falls due, as far as known. */
@@ -59,7 +62,7 @@ export class DuePuller {
 
   /** Messages were moved: the index is looked over from its beginning. */
   restart(): void {
-    this.#mark = DUE_START
+    this.#toStart()
     this.wake()
   }
 
@@ -68,6 +71,11 @@ export class DuePuller {
     if (dueMs >= this.#nextDueMs) return
     this.#nextDueMs = dueMs
     if (this.#sleepMs() + this.#o.clock.monotonicMs() < this.#wakeAtMs) this.#wake.abort()
+  }
+
+  #toStart(): void {
+    this.#mark = DUE_START
+    this.#urgentMark = DUE_START
   }
 
   #sleepMs(): number {
@@ -99,7 +107,7 @@ export class DuePuller {
     const { reader, clock } = this.#o
     const nowMs = clock.nowMs()
     if (nowMs < this.#lastNowMs || clock.monotonicMs() >= this.#rescanAtMs) {
-      this.#mark = DUE_START
+      this.#toStart()
       this.#rescanAtMs = clock.monotonicMs() + RESCAN_MS
     }
     this.#lastNowMs = nowMs
@@ -108,6 +116,11 @@ export class DuePuller {
         // Whoever makes room wakes this.
         this.#nextDueMs = Infinity
         return
+      }
+      for (const key of reader.urgent(this.#urgentMark, nowMs, DUE_PAGE)) {
+        if (!this.#o.hasRoom()) break
+        this.#urgentMark = key
+        this.#o.take(key)
       }
       const page = reader.due(this.#mark, nowMs, DUE_PAGE)
       for (const key of page) {

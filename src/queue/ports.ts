@@ -30,6 +30,8 @@ export interface QueuedMessage {
   readonly messageId: string
   /** REQUIRETLS was said (RFC 8689). */
   readonly requireTls?: boolean
+  /** RFC 6710: -9 to 9, absent for 0. */
+  readonly priority?: number
   /** See NewMessage. */
   readonly notice?: boolean
 }

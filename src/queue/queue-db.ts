@@ -100,6 +100,7 @@ export class QueueDb implements Disposable {
         crc,
       )
     }
+    if (message.priority !== undefined) s.setPriority.run(message.priority, seq)
     const facts = {
       client: message.origin.clientAddress,
       name: message.origin.clientName,
@@ -300,6 +301,7 @@ function prepare(store: Store) {
     insertRecipient: store.prepare(
       `INSERT INTO recipient (${RECIPIENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 'incoming', ?, 0, '', '', ?)`,
     ),
+    setPriority: store.prepare('UPDATE recipient SET priority = ? WHERE seq = ?'),
     insertTrace: store.prepare('INSERT INTO trace (id, at_ms, event, facts) VALUES (?, ?, ?, ?)'),
     insertTraceBySeq: store.prepare(
       `INSERT INTO trace (id, at_ms, event, facts) SELECT id, ?, ?, ? FROM message WHERE seq = ?`,

@@ -55,6 +55,13 @@ export class QueueReader implements Disposable {
       .map((row) => ({ dueMs: row.due_ms, seq: row.seq, n: row.n }))
   }
 
+  /** The same, of mail with a priority above the usual. */
+  urgent(after: DueKey, nowMs: number, limit: number): DueKey[] {
+    return this.#statements.urgent
+      .all(after.dueMs, after.seq, after.n, nowMs, limit)
+      .map((row) => ({ dueMs: row.due_ms, seq: row.seq, n: row.n }))
+  }
+
   /** When the next recipient after `nowMs` falls due; undefined if none does. */
   nextDueMs(nowMs: number): number | undefined {
     return this.#statements.nextDue.get(nowMs)?.due_ms
@@ -139,6 +146,14 @@ function prepare(store: Store) {
     due: store.prepare<[number, number, number, number, number], { due_ms: number; seq: number; n: number }>(
       `SELECT due_ms, seq, n FROM recipient INDEXED BY recipient_due
        WHERE state IN ('incoming', 'deferred') AND (due_ms, seq, n) > (?, ?, ?) AND due_ms <= ?
+       ORDER BY due_ms, seq, n LIMIT ?`,
+    ),
+    urgent: store.prepare<
+      [number, number, number, number, number],
+      { due_ms: number; seq: number; n: number }
+    >(
+      `SELECT due_ms, seq, n FROM recipient INDEXED BY recipient_urgent
+       WHERE priority > 0 AND state IN ('incoming', 'deferred') AND (due_ms, seq, n) > (?, ?, ?) AND due_ms <= ?
        ORDER BY due_ms, seq, n LIMIT ?`,
     ),
     nextDue: store.prepare<[number], { due_ms: number }>(

@@ -60,6 +60,7 @@ export function messageParams(seq: number, message: NewMessage): MessageParams {
     messageId: message.messageId,
     // Absent where it is not so: JSON.stringify leaves undefined out.
     requireTls: message.requireTls,
+    priority: message.priority,
     ...(message.notice === true ? { notice: true } : {}),
   })
   const verdict = JSON.stringify(message.verdict)
@@ -167,7 +168,7 @@ export function readMessage(row: readonly unknown[]): StoredMessage | Damage {
 
 type Envelope = Pick<
   QueuedMessage,
-  'eightBit' | 'smtpUtf8' | 'ret' | 'envid' | 'origin' | 'messageId' | 'notice' | 'requireTls'
+  'eightBit' | 'smtpUtf8' | 'ret' | 'envid' | 'origin' | 'messageId' | 'notice' | 'requireTls' | 'priority'
 >
 
 function parseEnvelope(text: string): Envelope | undefined {
@@ -194,7 +195,13 @@ export function readEnvelope(value: unknown): Envelope | undefined {
     ...envelope,
     ...(value['notice'] === true ? { notice: true } : {}),
     ...(value['requireTls'] === true ? { requireTls: true } : {}),
+    ...(isPriority(value['priority']) ? { priority: value['priority'] } : {}),
   }
+}
+
+/** RFC 6710 section 4; anything else is 0. */
+function isPriority(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 9 && value !== 0
 }
 
 function readOrigin(value: unknown): Origin | undefined {

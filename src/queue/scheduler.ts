@@ -341,7 +341,12 @@ export class Scheduler implements WriterListener {
     }
     for (const group of groups.values()) {
       entry.waiting++
-      this.#waiting.add(group.destination, { entry, ...group }, this.#o.clock.monotonicMs())
+      this.#waiting.add(
+        group.destination,
+        { entry, ...group },
+        this.#o.clock.monotonicMs(),
+        entry.message.priority,
+      )
     }
     const local = unroutable.map((each) => each.outcome)
     this.#logLocal(entry, local)

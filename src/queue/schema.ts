@@ -99,4 +99,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE recipient ADD COLUMN delay_told_ms INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX message_age ON message ((sender = ''), arrived_ms, seq);
   `,
+  // MT-PRIORITY (RFC 6710). Only what is urgent has an index of its own, so that other mail pays nothing for it.
+  `
+  ALTER TABLE recipient ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX recipient_urgent ON recipient (due_ms, seq, n) WHERE priority > 0 AND state IN ('incoming', 'deferred');
+  `,
 ]

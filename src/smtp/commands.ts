@@ -128,6 +128,9 @@ function ehloReply({ settings, tls, tlsOffered, rules }: Circumstances): Reply {
     'DSN',
     'SMTPUTF8',
     'CHUNKING',
+    'MT-PRIORITY',
+    // RFC 8689 section 3: nobody can promise it in plaintext.
+    ...(tls ? ['REQUIRETLS'] : []),
   ]
   return { code: 250, dsn: '', text }
 }
@@ -184,8 +187,9 @@ function mailFrom(session: Session, args: string, about: Circumstances): Step {
   if (rest === undefined) return answer(REPLY.badSender, session)
   const parameters = parseMailParameters(rest)
   if (!parameters.ok) return answer(parameters.reply, session)
-  const { sizeBytes, smtpUtf8, auth: said } = parameters.value
-  if (said !== '' && about.rules.mechanisms.length === 0) return answer(unsupportedOption(said), session)
+  const unknown = notOffered(parameters.value, about)
+  if (unknown !== '') return answer(unsupportedOption(unknown), session)
+  const { sizeBytes, smtpUtf8 } = parameters.value
   // The parameter stands behind the address that it allows (RFC 6531 section 3.4).
   if (!smtpUtf8 && !isAscii(args.slice(start, path.end))) return answer(REPLY.needUtf8, session)
   const max = about.settings.messageBytesMax
@@ -195,6 +199,12 @@ function mailFrom(session: Session, args: string, about: Circumstances): Step {
     return answer(notFullyQualified(sender.text, 'Sender'), session)
   }
   return { kind: 'mail', sender, parameters: parameters.value }
+}
+
+/** A parameter of an extension that this client was not offered; '' for none. */
+function notOffered({ auth: said, requireTls }: MailParameters, { tls, rules }: Circumstances): string {
+  if (said !== '' && rules.mechanisms.length === 0) return said
+  return requireTls && !tls ? 'REQUIRETLS' : ''
 }
 
 function rcpt(session: Session, args: string, about: Circumstances): Step {

@@ -17,6 +17,7 @@ import type { DialogueParts, Wire } from './wire.ts'
 import { readCommandLine } from './line.ts'
 import type { Eventually, RecipientVerdict } from './ports.ts'
 import type { Received } from './reception.ts'
+import { grantPriority } from './priority.ts'
 import { REPLY, shuttingDown, timeoutExceeded, tooManyErrors } from './replies.ts'
 import { AUTH_LINE_MAX } from './sasl.ts'
 import { addRecipient, greetingOf, inTransaction, newEnvelope, START, withoutTransaction } from './session.ts'
@@ -286,11 +287,11 @@ export class Dialogue {
       return
     }
     const decided = (refusal: Reply | undefined): void => {
-      if (refusal === undefined) {
-        const greeting = greetingOf(this.#session) ?? UNGREETED
-        this.#move({ at: 'mail', greeting, envelope: newEnvelope(step.sender, step.parameters) })
-      }
-      this.#answer(refusal ?? REPLY.senderOk)
+      const { parameters, reply } = grantPriority(step.parameters, () => policy.trusts(this.#client))
+      const envelope = newEnvelope(step.sender, parameters)
+      const greeting = greetingOf(this.#session) ?? UNGREETED
+      if (refusal === undefined) this.#move({ at: 'mail', greeting, envelope })
+      this.#answer(refusal ?? reply)
     }
     this.#after(policy.mail(this.#client, step.sender.text), decided, REPLY.temporary)
   }

@@ -15,6 +15,8 @@ export interface HeaderFacts {
   /** As RCPT gave it, where there was one accepted RCPT; otherwise ''. */
   readonly onlyRecipient: string
   readonly sender: string
+  /** RFC 6710; 0 is not written. */
+  readonly priority: number
 }
 
 /**
@@ -27,9 +29,10 @@ export function receivedHeader(facts: HeaderFacts): string {
   const tls = facts.tls === '' ? '' : `\r\n\t(using ${facts.tls})`
   const user = facts.user === '' ? '' : `\r\n\t(Authenticated sender: ${comment(facts.user)})`
   const recipient = facts.onlyRecipient === '' ? '' : `\r\n\tfor <${oneLine(facts.onlyRecipient)}>`
+  const priority = facts.priority === 0 ? '' : `\r\n\tPRIORITY ${facts.priority}`
   return (
     `Received: from ${word(origin.helo)} (${word(origin.clientName)} [${literal(origin.clientAddress)}])${tls}${user}\r\n` +
-    `\tby ${word(facts.hostname)} (Postern) with ${origin.protocol} id ${facts.id}${recipient};` +
+    `\tby ${word(facts.hostname)} (Postern) with ${origin.protocol} id ${facts.id}${recipient}${priority};` +
     `${recipient === '' ? '\r\n\t' : ' '}${mailDate(facts.arrivedMs)}\r\n`
   )
 }

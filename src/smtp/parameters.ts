@@ -29,6 +29,10 @@ export interface MailParameters {
    * form and believed by nobody, which is what `AUTH=<>` means; it is not passed on.
    */
   readonly auth: string
+  /** RFC 8689. */
+  readonly requireTls: boolean
+  /** RFC 6710 section 4: -9 to 9. */
+  readonly priority: number
 }
 
 export interface RcptParameters {
@@ -45,7 +49,16 @@ export type Parsed<T> =
 
 const NO_MAIL_PARAMETERS: Parsed<MailParameters> = {
   ok: true,
-  value: { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '', auth: '' },
+  value: {
+    sizeBytes: 0,
+    eightBit: false,
+    smtpUtf8: false,
+    ret: '',
+    envid: '',
+    auth: '',
+    requireTls: false,
+    priority: 0,
+  },
 }
 const NO_RCPT_PARAMETERS: Parsed<RcptParameters> = { ok: true, value: { notify: [], orcpt: '' } }
 
@@ -60,6 +73,8 @@ const MAIL_READERS: ReadonlyMap<string, Reader<Draft<MailParameters>>> = new Map
   ['RET', readRet],
   ['ENVID', readEnvid],
   ['AUTH', readAuth],
+  ['REQUIRETLS', readRequireTls],
+  ['MT-PRIORITY', readPriority],
 ])
 const RCPT_READERS: ReadonlyMap<string, Reader<Draft<RcptParameters>>> = new Map([
   ['NOTIFY', readNotify],
@@ -76,6 +91,8 @@ export function parseMailParameters(text: string): Parsed<MailParameters> {
     ret: '',
     envid: '',
     auth: '',
+    requireTls: false,
+    priority: 0,
   }
   const wrong = readAll(text, MAIL_READERS, draft)
   return wrong === undefined ? { ok: true, value: draft } : { ok: false, reply: wrong }
@@ -135,6 +152,22 @@ function readSmtpUtf8(
 ): Reply | undefined {
   if (value !== undefined) return unsupportedOption(option)
   draft.smtpUtf8 = true
+  return undefined
+}
+
+function readRequireTls(
+  draft: Draft<MailParameters>,
+  value: string | undefined,
+  option: string,
+): Reply | undefined {
+  if (value !== undefined) return unsupportedOption(option)
+  draft.requireTls = true
+  return undefined
+}
+
+function readPriority(draft: Draft<MailParameters>, value: string | undefined): Reply | undefined {
+  if (value === undefined || !/^(?:0|-?[1-9])$/.test(value)) return REPLY.badPriority
+  draft.priority = Number(value)
   return undefined
 }
 

@@ -11,7 +11,7 @@ export interface ClientInfo {
   readonly tls: boolean
   /** The account that the client has authenticated as, by its address; '' if it has not. */
   readonly user: string
-  /** Addresses that this account may send as, as the directory compares them; `@domain` is all of a domain. */
+  /** Addresses that this account may send as, as the directory compares them; `@domain` is all of a domain, `*` anybody. */
   readonly sendsAs: readonly string[]
   /** Which listener: 'smtp' (25), 'submission' (587), 'submissions' (465). */
   readonly service: 'smtp' | 'submission' | 'submissions'
@@ -31,6 +31,8 @@ export interface Policy {
   /** The client is gone. Called once for each client that connect() let in. */
   disconnect(client: ClientInfo): void
   mail(client: ClientInfo, sender: string): Eventually<Reply | undefined>
+  /** Whether the client is one of ours, whose mail may go before that of others. */
+  trusts(client: ClientInfo): boolean
   /** `address`: local part as given (unquoted where quotes are not needed), domain in lower-case A-labels. */
   recipient(client: ClientInfo, sender: string, address: string): Eventually<RecipientVerdict>
 }

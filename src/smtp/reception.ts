@@ -191,6 +191,7 @@ export class Reception {
       user: settings.authenticatedHeader ? client.user : '',
       onlyRecipient: envelope.accepted === 1 ? (envelope.recipients[0]?.original ?? '') : '',
       sender: envelope.sender.text,
+      priority: envelope.parameters.priority,
     }
     const added = settings.addMissingHeaders ? missingHeaders(about, report.header) : ''
     const gap = beginsWithHeader(this.#start) ? '' : '\r\n'
@@ -210,6 +211,8 @@ export class Reception {
       messageId: report.header.messageId || (added.includes('Message-Id:') ? ownMessageId(about) : ''),
       verdict: verdict.facts,
       generation: settings.generation,
+      ...(envelope.parameters.requireTls ? { requireTls: true } : {}),
+      ...(envelope.parameters.priority === 0 ? {} : { priority: envelope.parameters.priority }),
     }
     // The scanner is free while the disk works.
     this.#giveScanner()

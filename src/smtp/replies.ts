@@ -66,6 +66,9 @@ export const REPLY = {
   badSender: reply(501, '5.1.7', 'Bad sender address syntax'),
   badRecipient: reply(501, '5.1.3', 'Bad recipient address syntax'),
   needUtf8: reply(553, '5.6.7', 'Must declare SMTPUTF8 to send unicode address'),
+  badPriority: reply(501, '5.5.4', 'Bad MT-PRIORITY parameter syntax'),
+  /** RFC 6710 section 4.1: taken, but not as it was asked for. */
+  priorityNotGranted: reply(250, '2.3.6', '0 Ok, but priority is for clients that are known here'),
   badSize: reply(501, '5.5.4', 'Bad message size syntax'),
   badBody: reply(501, '5.5.4', 'Bad BODY parameter syntax'),
   badRet: reply(501, '5.5.4', 'Bad RET parameter syntax'),

@@ -93,3 +93,40 @@ test('only what waits where nothing has moved is stalled', (t) => {
   lines.removeStalled(50, (item) => out.push(item))
   t.deepEqual(out, ['dead'])
 })
+
+test('a higher priority goes first, and what is lower still goes', (t) => {
+  const lines = new Destinations<string>()
+  for (let i = 0; i < 3; i++) lines.add(to('one'), `usual${i}`, 0)
+  lines.add(to('one'), 'late', 0, -5)
+  for (let i = 0; i < 12; i++) lines.add(to('one'), `soon${i}`, 0, 4)
+  lines.add(to('one'), 'now', 0, 9)
+  const started: string[] = []
+  lines.pump(
+    () => true,
+    (item) => started.push(item),
+  )
+  t.deepEqual(started, [
+    'now',
+    ...Array.from({ length: 6 }, (_, i) => `soon${i}`),
+    'late',
+    ...Array.from({ length: 6 }, (_, i) => `soon${i + 6}`),
+    'usual0',
+    'usual1',
+    'usual2',
+  ])
+})
+
+test('what has a priority is found again where it is taken out', (t) => {
+  const lines = new Destinations<string>()
+  lines.add(to('one'), 'a', 0)
+  lines.add(to('one'), 'b', 0, 5)
+  lines.add(to('two'), 'c', 0, -5)
+  const taken: string[] = []
+  lines.remove(
+    (item) => item !== 'a',
+    (item) => taken.push(item),
+  )
+  t.deepEqual(taken, ['b', 'c'])
+  lines.removeStalled(0, (item) => taken.push(item))
+  t.deepEqual(taken, ['b', 'c', 'a'])
+})

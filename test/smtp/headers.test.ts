@@ -18,6 +18,7 @@ const FACTS: HeaderFacts = {
   tls: 'TLSv1.3 with cipher TLS_AES_256_GCM_SHA384',
   user: '',
   onlyRecipient: 'user@example.test',
+  priority: 0,
   sender: 'a@client.example',
 }
 
@@ -119,3 +120,8 @@ for (const [start, header] of STARTS) {
     t.is(beginsWithHeader(Buffer.from(start, 'latin1')), header)
   })
 }
+
+test('a priority that was granted is in the trace line', (t) => {
+  t.regex(receivedHeader({ ...FACTS, priority: -3 }), /\r\n\tPRIORITY -3;/)
+  t.notRegex(receivedHeader(FACTS), /PRIORITY/)
+})

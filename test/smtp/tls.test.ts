@@ -26,6 +26,30 @@ test('STARTTLS is offered with a certificate, and within TLS no more', async (t)
   t.regex(String(line?.facts['cipher']), /^TLSv1\.3 with cipher TLS_/)
 })
 
+test('REQUIRETLS is offered and taken inside TLS only, and goes with the message (RFC 8689)', async (t) => {
+  await using serving = await serve({}, CERTIFICATE)
+  await using talk = await Talk.open(serving.port)
+  await talk.reply()
+  t.notRegex(await talk.ask('EHLO trusted.example'), /REQUIRETLS/)
+  await talk.ask('STARTTLS')
+  await talk.startTls()
+  t.regex(await talk.ask('EHLO trusted.example'), /^250[ -]REQUIRETLS/m)
+  t.is(
+    await talk.ask('MAIL FROM:<a@client.example> REQUIRETLS=1'),
+    '555 5.5.4 Unsupported option: REQUIRETLS=1',
+  )
+  for (const line of [
+    'MAIL FROM:<a@client.example> REQUIRETLS MT-PRIORITY=-3',
+    'RCPT TO:<user@example.test>',
+    'DATA',
+    'Subject: x\r\n\r\nx\r\n.',
+  ])
+    await talk.ask(line)
+  const [message] = serving.queue.messages
+  t.like(message, { requireTls: true, priority: -3 })
+  t.regex(message?.prefix ?? '', /PRIORITY -3;/)
+})
+
 test('what was said before STARTTLS holds no more behind it', async (t) => {
   await using serving = await serve({}, CERTIFICATE)
   await using talk = await Talk.greeted(serving.port)

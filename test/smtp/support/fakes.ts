@@ -9,6 +9,7 @@ import type {
   AuthAttempt,
   Authenticator,
   AuthVerdict,
+  ClientInfo,
   ContentJudge,
   PeerNames,
   Policy,
@@ -124,6 +125,10 @@ export class FakePolicy implements Policy {
     if (sender.startsWith('slow@')) return later(undefined)
     if (sender.startsWith('broken@')) return Promise.reject(new Error('the directory is on fire'))
     return undefined
+  }
+
+  trusts({ user, helo }: ClientInfo): boolean {
+    return user !== '' || helo === 'trusted.example'
   }
 
   // oxlint-disable-next-line max-params -- the port's
