@@ -11,6 +11,7 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
   ['zmcontrol', async () => (await import('./zmcontrol.ts')).zmcontrol],
   ['zmmtactl', async () => (await import('./zmmtactl.ts')).zmmtactl],
+  ['zmprov', async () => (await import('./zmprov.ts')).zmprov],
   ['zmqstat', async () => (await import('./zmqstat.ts')).zmqstat],
   ['zmlocalconfig', async () => (await import('./zmlocalconfig.ts')).zmlocalconfig],
   ['zmqaction', async () => (await import('./zmqaction.ts')).zmqaction],

@@ -23,6 +23,16 @@ export interface LdapConfig {
   readonly searchTimeoutMs: number
   /** How often the directory is looked at for changes at the latest. */
   readonly pollMs: number
+  readonly admin: LdapAdmin
+}
+
+/** Where and as whom tools change the directory: the daemon itself only reads, and may read from replicas. */
+export interface LdapAdmin {
+  /** The servers that take changes (Zimbra: ldap_master_url). */
+  readonly urls: readonly string[]
+  /** Zimbra: `uid=zimbra,cn=admins,cn=zimbra`. */
+  readonly bindDn: string
+  readonly passwordFile: string
 }
 
 /** `[directory]`: where domains, accounts and settings come from. */
@@ -46,6 +56,9 @@ const LDAP_KEYS = [
   'connect_timeout',
   'search_timeout',
   'poll',
+  'admin_urls',
+  'admin_bind_dn',
+  'admin_password_file',
 ] as const
 
 /** Servers of one directory; Zimbra sites have a master and a few replicas. */
@@ -90,8 +103,9 @@ function readLdap(table: Table, folder: string): LdapConfig | undefined {
     table.wrong('bind_dn', 'needs password_file, a file with the password in its first line')
   if (bindDn === '' && passwordFile !== '') table.wrong('password_file', 'needs bind_dn')
   const caFile = optional(table, 'ca')
+  const read = { urls: readUrls(table, 'urls', urls), bindDn, passwordFile }
   return {
-    urls: readUrls(table, urls),
+    urls: read.urls,
     startTls: table.flag('starttls', true),
     caFile: caFile === '' ? '' : resolve(folder, caFile),
     bindDn,
@@ -100,6 +114,27 @@ function readLdap(table: Table, folder: string): LdapConfig | undefined {
     connectTimeoutMs: duration(table, 'connect_timeout', { fallback: '5s', least: '1s', most: '60s' }),
     searchTimeoutMs: duration(table, 'search_timeout', { fallback: '30s', least: '1s', most: '600s' }),
     pollMs: duration(table, 'poll', { fallback: '120s', least: '1s', most: '1d' }),
+    admin: readAdmin(table, folder, read),
+  }
+}
+
+/** What is not said is as for reading: a small site has one server and one name. */
+function readAdmin(table: Table, folder: string, read: LdapAdmin): LdapAdmin {
+  const given = table.raw('admin_urls')
+  const urls = given === undefined ? read.urls : readUrls(table, 'admin_urls', given)
+  const bindDn = optional(table, 'admin_bind_dn')
+  const passwordFile = optional(table, 'admin_password_file')
+  if ((bindDn === '') !== (passwordFile === ''))
+    table.wrong(
+      bindDn === '' ? 'admin_password_file' : 'admin_bind_dn',
+      'needs the other half: give both admin_bind_dn and admin_password_file, or neither',
+    )
+  const who =
+    bindDn === '' ? { bindDn: read.bindDn, passwordFile: read.passwordFile } : { bindDn, passwordFile }
+  return {
+    urls,
+    bindDn: who.bindDn,
+    passwordFile: who.passwordFile === '' ? '' : resolve(folder, who.passwordFile),
   }
 }
 
@@ -110,18 +145,15 @@ function optional(table: Table, key: string): string {
   return text
 }
 
-function readUrls(table: Table, given: unknown): readonly string[] {
+function readUrls(table: Table, key: 'urls' | 'admin_urls', given: unknown): readonly string[] {
   if (!Array.isArray(given) || given.length === 0 || given.length > URLS_MAX) {
-    table.wrong('urls', `must be a list of 1 to ${URLS_MAX} addresses such as ldap://ldap1.example.com:389`)
+    table.wrong(key, `must be a list of 1 to ${URLS_MAX} addresses such as ldap://ldap1.example.com:389`)
     return []
   }
   return given.flatMap((one: unknown) => {
     const url = typeof one === 'string' ? parseLdapUrl(one) : undefined
     if (url === undefined)
-      table.wrong(
-        'urls',
-        `must hold addresses such as ldap://ldap1.example.com:389, not ${JSON.stringify(one)}`,
-      )
+      table.wrong(key, `must hold addresses such as ldap://ldap1.example.com:389, not ${JSON.stringify(one)}`)
     return url ?? []
   })
 }
