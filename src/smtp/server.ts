@@ -31,6 +31,9 @@ export interface ServerOptions {
   readonly certificate: Certificate | undefined
 }
 
+/** Of `connectionsMax`: with so many sessions a process is under stress, and new clients have to be quick. */
+const STRESS_SHARE = 0.8
+
 /** How often slow requests are looked for; only with `smtpd_per_request_deadline`. */
 const DEADLINE_CHECK_MS = 5000
 
@@ -42,6 +45,8 @@ export class Server extends SMTPServer implements ConnectionHost {
   readonly service: ClientInfo['service']
   readonly #sessionIds: () => string
   #environment: SmtpEnvironment
+  /** The same for sessions that begin under stress. */
+  #stressed: SmtpEnvironment
   #tools: ReceptionTools
   #tlsOffered: boolean
   #deadlines: NodeJS.Timeout | undefined
@@ -65,12 +70,18 @@ export class Server extends SMTPServer implements ConnectionHost {
     this.service = service
     this.#sessionIds = sessionIds()
     this.#environment = environment
+    this.#stressed = stressed(environment)
     this.#tools = toolsOf(environment)
     this.#tlsOffered = certificate !== undefined
   }
 
+  /** What a session that begins now goes by. */
   get environment(): SmtpEnvironment {
-    return this.#environment
+    return this.#underStress ? this.#stressed : this.#environment
+  }
+
+  get #underStress(): boolean {
+    return this.connections.size >= this.#environment.settings.connectionsMax * STRESS_SHARE
   }
 
   get tools(): ReceptionTools {
@@ -88,8 +99,8 @@ export class Server extends SMTPServer implements ConnectionHost {
   /** A new generation, for sessions that begin from now on. */
   adopt(environment: SmtpEnvironment, certificate: Certificate | undefined): void {
     this.#environment = environment
+    this.#stressed = stressed(environment)
     this.#tools = { ...toolsOf(environment), blocks: this.#tools.blocks, scratch: this.#tools.scratch }
-    this.options.socketTimeout = environment.settings.timeoutMs
     this.options.closeTimeout = environment.settings.stopGraceMs
     this.#tlsOffered = certificate !== undefined
     this.updateSecureContext(certificate)
@@ -121,6 +132,8 @@ export class Server extends SMTPServer implements ConnectionHost {
   }
 
   override connect(socket: Socket | TLSSocket, socketOptions?: SMTPConnectionOptions | null): void {
+    // smtp-server reads it when the session begins to listen.
+    this.options.socketTimeout = this.environment.settings.timeoutMs
     const connection = new Connection(this, socket, socketOptions, this)
     this.connections.add(connection)
     connection.init()
@@ -201,5 +214,23 @@ function sessionIds(): () => string {
   return () => {
     next += 1
     return `${prefix}.${next.toString(36)}`
+  }
+}
+
+/** What Postfix's defaults say for `stress`: `smtpd_timeout`, `smtpd_hard_error_limit`, `smtpd_junk_command_limit`. */
+const STRESS_TIMEOUT_MS = 10_000
+const STRESS_LIMIT = 1
+
+/** Settings with which a client that idles, errs or plays soon gives its place to another (Postfix's STRESS_README). */
+function stressed(environment: SmtpEnvironment): SmtpEnvironment {
+  const { settings } = environment
+  return {
+    ...environment,
+    settings: {
+      ...settings,
+      timeoutMs: Math.min(settings.timeoutMs, STRESS_TIMEOUT_MS),
+      hardErrorLimit: Math.min(settings.hardErrorLimit, STRESS_LIMIT),
+      junkCommandLimit: Math.min(settings.junkCommandLimit, STRESS_LIMIT),
+    },
   }
 }

@@ -81,6 +81,23 @@ test('one connection more than the limit is sent away', async (t) => {
   t.is(await two.ask('NOOP'), '250 2.0.0 Ok')
 })
 
+test('under stress a new client is cut at its first error, and those who came before go on', async (t) => {
+  await using serving = await serve({ connectionsMax: 5 })
+  await using first = await Talk.greeted(serving.port)
+  const others = await Promise.all([1, 2, 3].map(() => Talk.greeted(serving.port)))
+  await using last = await Talk.greeted(serving.port)
+  t.is(serving.server.environment.settings.timeoutMs, 10_000)
+  last.write('NONSENSE\r\n')
+  t.regex(await last.rest(), /421 4\.7\.0 .*too many errors/)
+  t.regex(await first.ask('NONSENSE'), /^500 5\.5\.2 /)
+  t.is(await first.ask('NOOP'), '250 2.0.0 Ok')
+  for (const other of others) await other[Symbol.asyncDispose]()
+  await until(() => serving.server.connections.size === 1)
+  await using calm = await Talk.greeted(serving.port)
+  t.regex(await calm.ask('NONSENSE'), /^500 5\.5\.2 /)
+  t.is(await calm.ask('NOOP'), '250 2.0.0 Ok')
+})
+
 test('a silent client is told and cut, between commands and within a message', async (t) => {
   await using serving = await serve({ timeoutMs: 150 })
   await using idle = await Talk.greeted(serving.port)
