@@ -1,5 +1,6 @@
 import { parseAddress } from '#src/mail/address.ts'
 import type { Attribute, AttributeType } from './attribute.ts'
+import { defaultLookup } from './defaults.ts'
 import { expandTexts } from './expand.ts'
 import type { ParameterLookup } from './expand.ts'
 import { BY_ZIMBRA, SETTINGS } from './settings.ts'
@@ -21,7 +22,7 @@ const INTEGER_MOST = 2_147_483_647
 export function valuesProblem(
   attribute: Attribute,
   values: readonly string[],
-  lookup?: ParameterLookup,
+  lookup: ParameterLookup = defaultLookup,
 ): string {
   if (values.length === 0) return ''
   const schema = schemaProblem(attribute, values)

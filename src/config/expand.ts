@@ -140,8 +140,9 @@ function closing(source: string, open: number): number {
 }
 
 /** `{a}:{b}` as a and b; `{a}` alone, or a text without braces, as a and nothing. */
-function branches(text: string): readonly [string, string] {
-  if (!text.startsWith('{')) return [text, '']
+function branches(given: string): readonly [string, string] {
+  const text = given.trimStart()
+  if (!text.startsWith('{')) return [given, '']
   const end = closing(text, 0)
   const rest = text.slice(end + 1).trim()
   if (rest === '') return [text.slice(1, end), '']

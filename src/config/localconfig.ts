@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { LOCALCONFIG_KEYS } from './localconfig-keys.ts'
+import { defaultLookup } from './defaults.ts'
 import { expandTexts } from './expand.ts'
 import { SETTING_LIST } from './settings.ts'
 import type { Setting } from './setting.ts'
@@ -209,7 +210,7 @@ export function keyProblem(key: string, value: string): string {
   const known = Object.hasOwn(LOCALCONFIG_KEYS, key) ? LOCALCONFIG_KEYS[key] : undefined
   const setting = SETTING_LIST.find(([, one]) => keysOf(one).includes(key))?.[1]
   if (known === undefined || setting === undefined || value === '') return ''
-  const texts = expandTexts(setting, [value])
+  const texts = expandTexts(setting, [value], defaultLookup)
   const parsed = texts.kind === 'wrong' ? texts : parseSetting(setting, texts.values)
   return parsed.kind === 'wrong' ? parsed.reason : ''
 }

@@ -1,3 +1,5 @@
+import { useText } from './attribute.ts'
+import { attributeOfParameter, findAttribute } from './catalogue.ts'
 import type { Table } from './reader.ts'
 import type { Overrides } from './resolve.ts'
 import type { SettingKey } from './settings.ts'
@@ -50,6 +52,16 @@ function unknown(
   name: string,
   hint: { readonly known: Iterable<string>; readonly other: string },
 ): void {
+  const idle = findAttribute(name) ?? attributeOfParameter(name)
+  // The directory of a Zimbra has them all; who writes one here wants it to do something.
+  if (idle !== undefined && idle.use.kind !== 'setting') {
+    const readsEntries = idle.use.kind === 'read'
+    table.wrong(
+      name,
+      readsEntries ? 'belongs into the entries of the directory' : `cannot be set: ${useText(idle)}`,
+    )
+    return
+  }
   const meant = suggest(name, hint.known)
   if (hint.other !== '') table.wrong(name, `belongs into [${hint.other}]`)
   else if (meant !== undefined) table.wrong(name, `is not a known setting; did you mean ${meant}?`)

@@ -1,14 +1,14 @@
 import { findAttribute } from './catalogue.ts'
 import { translated, valuesProblem } from './check.ts'
+import { defaultLookup, defaultOf } from './defaults.ts'
 import { expandTexts } from './expand.ts'
 import type { ParameterLookup } from './expand.ts'
 import { localconfigTexts } from './localconfig.ts'
 import { notesOf } from './notes.ts'
 import type { SettingNote } from './notes.ts'
-import { BY_POSTFIX, SETTING_LIST } from './settings.ts'
+import { BY_POSTFIX, SETTING_LIST, SETTINGS } from './settings.ts'
 import type { SettingKey, Settings } from './settings.ts'
 import type { Setting, SettingValue } from './setting.ts'
-import { parseDurationMs } from './setting.ts'
 import { ENTRIES } from './sources.ts'
 import type { Attributes, SourceName, Sources } from './sources.ts'
 import { parseSetting } from './values.ts'
@@ -52,18 +52,6 @@ export interface Resolved {
   readonly ended: readonly SettingKey[]
 }
 
-/** The value of a setting that nobody has set. */
-export function defaultOf(setting: Setting): SettingValue {
-  if (setting.type !== 'duration') return setting.default
-  return parseDurationMs(setting.default, setting.unit) ?? 0
-}
-
-/** All defaults. */
-export function defaultSettings(): Settings {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- the table that makes the type is the one that is mapped
-  return Object.fromEntries(SETTING_LIST.map(([key, setting]) => [key, defaultOf(setting)])) as Settings
-}
-
 /**
  * The settings in force, each from the strongest source that has it: postern.toml, the server's entry, globalConfig,
  * an imported localconfig.xml, the default. Where the strongest value is not allowed, the one that was in force
@@ -100,14 +88,12 @@ export function resolveSettings(sources: Sources, before?: Settings, holds: Hold
 
 /** What all sources say of a setting, as a text to be compared: a rollback holds until it changes. */
 export function fingerprint(key: SettingKey, sources: Sources): string {
-  const setting = SETTING_LIST.find(([one]) => one === key)?.[1]
-  return setting === undefined ? '' : fingerprintOf(candidatesOf(key, setting, sources))
+  return fingerprintOf(candidatesOf(key, SETTINGS[key], sources))
 }
 
 /** The texts that stand for a setting in the directory or localconfig.xml, as written there; undefined elsewhere. */
 export function writtenTexts(key: SettingKey, sources: Sources): readonly string[] | undefined {
-  const setting = SETTING_LIST.find(([one]) => one === key)?.[1]
-  const first = setting === undefined ? undefined : candidatesOf(key, setting, sources)[0]
+  const [first] = candidatesOf(key, SETTINGS[key], sources)
   return first?.kind === 'texts' ? first.texts : undefined
 }
 
@@ -175,14 +161,13 @@ function mayStandIn(name: string, source: (typeof ENTRIES)[number]): boolean {
 function lookupIn(candidates: ReadonlyMap<SettingKey, readonly Candidate[]>): ParameterLookup {
   return (name) => {
     const key = BY_POSTFIX.get(name)
-    if (key === undefined) return undefined
-    const [first] = candidates.get(key) ?? []
-    if (first?.kind === 'texts') return first.texts.join(', ')
-    const setting = SETTING_LIST.find(([one]) => one === key)?.[1]
-    if (setting === undefined) return undefined
-    const value = first?.value ?? setting.default
+    const first = key === undefined ? undefined : candidates.get(key)?.[0]
+    if (first === undefined) return defaultLookup(name)
+    if (first.kind === 'texts') return first.texts.join(', ')
+    const { value } = first
     // Durations of postern.toml are in milliseconds by now.
-    if (typeof value === 'number' && setting.type === 'duration') return `${value / 1000}s`
+    if (typeof value === 'number' && key !== undefined && SETTINGS[key].type === 'duration')
+      return `${value / 1000}s`
     return typeof value === 'object' ? value.join(', ') : String(value)
   }
 }
@@ -216,10 +201,19 @@ function decide({ setting, stand, lookup, before }: Question): Decision {
     if (before !== undefined) return { value: before, origin: { ...origin, kept: true }, problems }
   }
   return {
-    value: defaultOf(setting),
+    value: expandedDefault(setting, lookup),
     origin: { source: 'default', name: '', kept: problems.length > 0 },
     problems,
   }
+}
+
+/** A list may have another parameter for its default, as smtpd_sasl_tls_security_options has. */
+function expandedDefault(setting: Setting, lookup: ParameterLookup): SettingValue {
+  if (setting.type !== 'list' || !setting.default.some((word) => word.includes('$')))
+    return defaultOf(setting)
+  const texts = expandTexts(setting, setting.default, lookup)
+  const parsed = texts.kind === 'wrong' ? texts : parseSetting(setting, texts.values)
+  return parsed.kind === 'value' ? parsed.value : defaultOf(setting)
 }
 
 function problemOf(setting: Setting, one: Candidate & { kind: 'texts' }, lookup: ParameterLookup) {

@@ -29,6 +29,18 @@ export type Settings = { readonly [K in SettingKey]: ValueOf<(typeof SETTINGS)[K
 // oxlint-disable-next-line no-unsafe-type-assertion -- Object.entries forgets which keys an object literal has
 export const SETTING_LIST = Object.entries(SETTINGS) as readonly (readonly [SettingKey, Setting])[]
 
+/** The headings of docs/settings.md; what is under none of them stands at its end. */
+export const SETTING_GROUPS: readonly (readonly [string, Readonly<Record<string, Setting>>])[] = [
+  ['SMTP server', SMTP_SETTINGS],
+  ['AUTH and senders', ACCESS_SETTINGS],
+  ['Queue', QUEUE_SETTINGS],
+  ['Notices', NOTICE_SETTINGS],
+  ['Delivery to mailbox servers', DELIVERY_SETTINGS],
+  ['Routing', ROUTING_SETTINGS],
+  ['Delivery over SMTP', OUTBOUND_SETTINGS],
+  ['TLS and AUTH towards next hops', PEER_SETTINGS],
+]
+
 /** By the name that `[limits]` takes: Postfix's. */
 export const BY_POSTFIX: ReadonlyMap<string, SettingKey> = new Map(
   SETTING_LIST.filter(([, setting]) => setting.postfix !== '').map(([key, setting]) => [

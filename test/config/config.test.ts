@@ -175,6 +175,21 @@ for (const [title, text, expected] of [
     'postern.toml:2: settings.hopcount_limit: belongs into [limits]',
   ],
   [
+    'an attribute that has no effect',
+    '[settings]\nzimbraMtaMaxUse = 5',
+    'postern.toml:2: settings.zimbraMtaMaxUse: cannot be set: A process serves as long as it is sound; none is replaced after so many sessions.',
+  ],
+  [
+    'a parameter that has no effect',
+    '[limits]\nheader_checks = "pcre:/etc/x"',
+    'postern.toml:2: limits.header_checks: cannot be set: Has no effect yet: header checks come with a later release.',
+  ],
+  [
+    'an attribute of accounts',
+    '[settings]\nzimbraMailStatus = "enabled"',
+    'postern.toml:2: settings.zimbraMailStatus: belongs into the entries of the directory',
+  ],
+  [
     'one setting under both its names',
     '[limits]\nhopcount_limit = 5\n[settings]\nzimbraMtaHopcountLimit = 6',
     'postern.toml:4: settings.zimbraMtaHopcountLimit: is set twice: [limits] has it as hopcount_limit',
