@@ -12,6 +12,8 @@ export const PLAN = {
   /** The same amid retries, bounces and queue tools, and with writes that fail instead. */
   stormKillRounds: long ? 150 : 6,
   stormIoRounds: long ? 150 : 6,
+  /** The queue manager alone, killed amid reports: each death of the same process is waited for longer. */
+  reportKillRounds: long ? 50 : 4,
   /** Power cuts, and on how many of them the whole appliance is started besides. */
   crashStates: long ? 2000 : 60,
   crashStatesStarted: long ? 40 : 2,

@@ -1,13 +1,16 @@
 import test from 'ava'
 import { parseAddress } from '#src/mail/address.ts'
 import type { Notify } from '#src/queue/types.ts'
+import { parseMailParameters } from '#src/smtp/parameters.ts'
 import { addRecipient, newEnvelope } from '#src/smtp/session.ts'
 import type { Envelope } from '#src/smtp/session.ts'
 
 function envelope(): Envelope {
   const sender = parseAddress('s@x.test')
   if (sender === undefined) throw new Error('no address')
-  return newEnvelope(sender, { sizeBytes: 0, eightBit: false, smtpUtf8: false, ret: '', envid: '', auth: '' })
+  const parameters = parseMailParameters('')
+  if (!parameters.ok) throw new Error('no parameters are wrong')
+  return newEnvelope(sender, parameters.value)
 }
 
 interface Case {
