@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, fdatasync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readdir, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,6 +13,9 @@ const KEPT_OF_LONG = 120
 
 /** Mailboxes that are known to exist, so that their folders are not made again; the oldest is forgotten. */
 const KNOWN_MAX = 10_000
+
+/** What has lain in tmp/ for so long belongs to a delivery that was cut off (maildir(5)). */
+const ABANDONED_MS = 36 * 3_600_000
 
 const syncFd = promisify(fdatasync)
 
@@ -79,10 +82,25 @@ export class MaildirStore {
     await syncFolder(folder)
     await syncFolder(dirname(folder))
     await syncFolder(this.#root)
+    await removeAbandoned(join(folder, 'tmp'))
     this.#known.add(path)
     if (this.#known.size > KNOWN_MAX) {
       const [oldest] = this.#known
       if (oldest !== undefined) this.#known.delete(oldest)
+    }
+  }
+}
+
+/** Clears away what deliveries left in `folder` that a kill or a power cut ended; it was answered by no 250. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    try {
+      const found = await stat(path)
+      if (found.isFile() && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path)
+    } catch (error) {
+      // Another delivery has just moved it to new/.
+      if (errorCode(error) !== 'ENOENT') throw error
     }
   }
 }

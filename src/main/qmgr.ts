@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { systemClock } from '#src/base/clock.ts'
@@ -134,6 +135,8 @@ async function start(settings: QmgrBoot): Promise<void> {
     await running.control.listen(controlSocketPath(settings.runDir))
     log.write('info', 'qmgr.start', { queue: settings.queueDir, generation: settings.generation })
     tell({ kind: 'ready', facts: { queue: settings.queueDir } })
+    // A process that is killed writes nothing at its end, and the one in its place should be quick.
+    flushCompileCache()
   } catch (error) {
     log?.write('error', 'qmgr.store_error', { reason: errorText(error) })
     log?.flush()

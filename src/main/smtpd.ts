@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { systemClock } from '#src/base/clock.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
@@ -69,6 +70,8 @@ async function start(boot: SmtpdBoot): Promise<void> {
     const facts = { listeners, ...maker.facts, tls: certificate !== undefined }
     log.write('info', 'smtpd.start', { generation: boot.generation, ...facts })
     tell({ kind: 'ready', facts })
+    // A process that is killed writes nothing at its end, and the one in its place should be quick.
+    flushCompileCache()
   } catch (error) {
     log?.write('error', 'smtpd.error', { error: errorText(error) })
     log?.flush()

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { assert, property, string } from 'fast-check'
 import test from 'ava'
@@ -109,4 +109,24 @@ test('many messages for one mailbox at once are all there', async (t) => {
     new Set(targets.map((target) => readFileSync(target, 'utf8'))),
     new Set(targets.keys().map(String)),
   )
+})
+
+test('what a killed process left in tmp is cleared away after 36 hours, and nothing else', async (t) => {
+  using folder = tempFolder('maildir')
+  const path = mailboxPath('alice', 'x.test')
+  const tmp = join(folder.path, path, 'tmp')
+  mkdirSync(join(tmp, 'folder'), { recursive: true })
+  const nowS = Date.now() / 1000
+  for (const [name, hours] of [
+    ['old', 37],
+    ['young', 35],
+  ] as const) {
+    writeFileSync(join(tmp, name), 'half a message')
+    utimesSync(join(tmp, name), nowS, nowS - hours * 3600)
+  }
+  utimesSync(join(tmp, 'folder'), nowS, nowS - 1_000_000)
+  const file = await new MaildirStore(folder.path).create(path)
+  file.write(Buffer.from('one\n'))
+  await file.commit()
+  t.deepEqual(readdirSync(tmp).toSorted(), ['folder', 'young'])
 })
