@@ -60,50 +60,119 @@ interface Line {
 /** Reads LDIF (RFC 2849): content records, and change records of the types add, delete and modify. */
 export function parseLdif(text: string): ParsedLdif {
   try {
-    const records: LdifRecord[] = []
-    for (const group of groups(text)) records.push(record(group))
-    return { kind: 'records', records }
+    const reader = new LdifReader({ skipsRoot: false })
+    return { kind: 'records', records: [...reader.read(text), ...reader.end()] }
   } catch (error) {
     if (!(error instanceof LdifError)) throw error
     return { kind: 'wrong', line: error.at, reason: error.message }
   }
 }
 
-/** The lines of each record, unfolded; `-` lines (which part modifications) have the name '-'. */
-function* groups(text: string): Generator<Line[]> {
-  let group: Line[] = []
-  for (const { at, text: logical } of unfolded(text)) {
-    if (logical === '') {
-      if (group.length > 0) yield group
-      group = []
-    } else if (logical === '-') {
-      group.push({ at, name: '-', value: { text: '', binary: false } })
-    } else {
-      const parsed = parseLine(at, logical)
-      if (parsed.name.toLowerCase() !== 'version' || group.length > 0) group.push(parsed)
-      else if (parsed.value.text !== '1') throw new LdifError(at, 'only version 1 of LDIF is known')
-    }
+/** Records as they come, of a file that is never held as a whole. Throws LdifWrong, which ends it. */
+export async function* ldifRecords(chunks: AsyncIterable<string>): AsyncGenerator<LdifRecord> {
+  const reader = new LdifReader({ skipsRoot: true })
+  try {
+    for await (const chunk of chunks) yield* reader.read(chunk)
+    yield* reader.end()
+  } catch (error) {
+    throw error instanceof LdifError ? new LdifWrong(error.at, error.message) : error
   }
-  if (group.length > 0) yield group
 }
 
-/** Logical lines: a line that begins with a blank goes on with the one above (RFC 2849 note 2); comments fall away. */
-function* unfolded(text: string): Generator<{ at: number; text: string }> {
-  let held: { at: number; text: string } | undefined
-  let at = 0
-  for (const raw of text.split('\n')) {
-    at += 1
-    const bare = raw.endsWith('\r') ? raw.slice(0, -1) : raw
-    if (bare.startsWith(' ')) {
-      if (held === undefined || held.text === '')
-        throw new LdifError(at, 'a line that begins with a blank has nothing to go on from')
-      held = { at: held.at, text: held.text + bare.slice(1) }
-    } else {
-      if (held !== undefined && !held.text.startsWith('#')) yield held
-      held = { at, text: bare }
-    }
+/** What is wrong with a file that is read record by record, and in which line. */
+export class LdifWrong extends Error {
+  readonly line: number
+  constructor(line: number, reason: string) {
+    super(reason)
+    this.line = line
   }
-  if (held !== undefined && !held.text.startsWith('#')) yield held
+}
+
+/** Characters of one record: a group of a hundred thousand members has some ten million. */
+const RECORD_CHARS_MAX = 64 * 1024 * 1024
+
+/**
+ * Takes text in pieces of any size and gives records. Lines are unfolded (a line that begins with a blank goes on with
+ * the one above, RFC 2849 note 2), comments fall away, `-` lines (which part modifications) have the name '-'.
+ */
+class LdifReader {
+  readonly #skipsRoot: boolean
+  #rest = ''
+  #at = 0
+  #held: { readonly at: number; readonly parts: string[] } | undefined
+  #group: Line[] = []
+  #chars = 0
+
+  constructor(options: { readonly skipsRoot: boolean }) {
+    this.#skipsRoot = options.skipsRoot
+  }
+
+  #count(chars: number): void {
+    this.#chars += chars
+    if (this.#chars > RECORD_CHARS_MAX)
+      throw new LdifError(this.#at, `a record is longer than ${RECORD_CHARS_MAX} characters`)
+  }
+
+  *read(text: string): Generator<LdifRecord> {
+    let from = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
+      const line = this.#rest + text.slice(from, end)
+      this.#rest = ''
+      from = end + 1
+      yield* this.#line(line)
+    }
+    this.#rest += text.slice(from)
+    this.#count(this.#rest.length)
+    this.#chars -= this.#rest.length
+  }
+
+  *end(): Generator<LdifRecord> {
+    if (this.#rest !== '') yield* this.#line(this.#rest)
+    yield* this.#logical()
+    yield* this.#record(this.#group)
+  }
+
+  *#line(raw: string): Generator<LdifRecord> {
+    this.#at += 1
+    const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
+    if (!line.startsWith(' ')) {
+      yield* this.#logical()
+      this.#held = { at: this.#at, parts: [line] }
+      return
+    }
+    if (this.#held === undefined || this.#held.parts[0] === '')
+      throw new LdifError(this.#at, 'a line that begins with a blank has nothing to go on from')
+    this.#held.parts.push(line.slice(1))
+    this.#count(line.length)
+  }
+
+  *#record(group: readonly Line[]): Generator<LdifRecord> {
+    const [first] = group
+    // slapcat of a database for the suffix "" begins with the root, which is no entry of anybody's.
+    const isRoot = first?.name.toLowerCase() === 'dn' && first.value.text === ''
+    if (first !== undefined && !(isRoot && this.#skipsRoot)) yield record(group)
+  }
+
+  /** What was held is whole now. */
+  *#logical(): Generator<LdifRecord> {
+    if (this.#held === undefined) return
+    const { at, parts } = this.#held
+    this.#held = undefined
+    if (parts[0]?.startsWith('#') === true) return
+    const text = parts.join('')
+    if (text === '') {
+      const group = this.#group
+      this.#group = []
+      this.#chars = 0
+      yield* this.#record(group)
+      return
+    }
+    this.#count(text.length)
+    const line: Line =
+      text === '-' ? { at, name: '-', value: { text: '', binary: false } } : parseLine(at, text)
+    if (line.name.toLowerCase() !== 'version' || this.#group.length > 0) this.#group.push(line)
+    else if (line.value.text !== '1') throw new LdifError(at, 'only version 1 of LDIF is known')
+  }
 }
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/

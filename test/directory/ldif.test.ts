@@ -1,6 +1,7 @@
+import { Readable } from 'node:stream'
 import test from 'ava'
 import * as fc from 'fast-check'
-import { formatLdif, parseLdif } from '#src/directory/ldif.ts'
+import { formatLdif, ldifRecords, LdifWrong, parseLdif } from '#src/directory/ldif.ts'
 import type { LdifRecord } from '#src/directory/ldif.ts'
 
 function records(text: string): readonly LdifRecord[] {
@@ -142,4 +143,53 @@ test('no line that is written is longer than 76 characters', (t) => {
   )) {
     t.true(line.length <= 76)
   }
+})
+
+test('records that come in pieces are those of the whole, wherever it is cut', async (t) => {
+  const whole = [
+    'version: 1',
+    '# a comment that',
+    '  is folded',
+    'dn: uid=a,dc=x',
+    'cn:: QWxpY2Ug',
+    ' w4Q=',
+    '',
+    '',
+    'dn: uid=b,dc=x',
+    'description: folded',
+    '  text',
+    'uid: b',
+    '',
+  ].join('\r\n')
+  const parsed = parseLdif(whole)
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: whole.length }), { maxLength: 20 }), async (cuts) => {
+      const at = [0, ...cuts.toSorted((a, b) => a - b), whole.length]
+      const pieces = at.slice(1).map((end, i) => whole.slice(at[i], end))
+      const read = await Array.fromAsync(ldifRecords(Readable.from(pieces)))
+      t.deepEqual(parsed, { kind: 'records', records: read })
+    }),
+  )
+})
+
+test('a mistake in a file that comes in pieces is told with its line, after what was right before it', async (t) => {
+  const seen: string[] = []
+  const error = await t.throwsAsync(
+    async () => {
+      for await (const one of ldifRecords(Readable.from(['dn: uid=a\nuid: a\n\ndn: u', 'id=b\nno colon\n'])))
+        seen.push(one.dn)
+    },
+    { instanceOf: LdifWrong },
+  )
+  t.is(error.line, 5)
+  t.deepEqual(seen, ['uid=a'])
+})
+
+test('the root of a dump is left out', async (t) => {
+  const dump = 'dn:\nobjectClass: glue\n\ndn: cn=zimbra\ncn: zimbra\n'
+  const read = await Array.fromAsync(ldifRecords(Readable.from([dump])))
+  t.deepEqual(
+    read.map(({ dn }) => dn),
+    ['cn=zimbra'],
+  )
 })
