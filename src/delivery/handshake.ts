@@ -268,6 +268,7 @@ export class Handshake implements Dialogue {
 
   #startTls(reply: PeerReply): Step {
     if (reply.code < 300) return TLS
+    if (reply.code < 400) return this.broken('garbage')
     this.#tlsFailure = { type: 'starttls-not-supported', reason: replyLine(reply) }
     if (this.#options.tls === 'may' && reply.code >= 400) {
       // The dialogue goes on in plaintext on the same connection (RFC 3207 section 4.1).

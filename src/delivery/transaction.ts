@@ -145,22 +145,30 @@ export class Transaction implements Dialogue {
   }
 
   broken(cause: Break): Step {
-    if (cause === 'lost' && this.#options.reused && this.#silent) return STALE
+    if (this.#options.reused && this.#provesStale(cause)) return STALE
     this.#brokenBy = cause
     this.#ended = true
     this.#finish(this.#refusedChunk ?? brokenResult(cause, this.#stage, this.#envelope.peer))
     return DROP
   }
 
+  /** Nothing of this message was answered, so a fresh connection may try; and nobody waits for RSET twice. */
+  #provesStale(cause: Break): boolean {
+    if (cause === 'lost') return this.#silent
+    return this.#stage === 'rset' && (cause === 'timeout' || cause === 'garbage')
+  }
+
   #reset(reply: PeerReply): Step {
     // Nothing of this message went out yet, so a fresh connection may try.
     if (reply.code >= 300) return STALE
+    // That was about the message before.
+    this.#silent = true
     this.#stage = 'mail'
     return this.#envelope.pipelining ? WAIT : { kind: 'send', text: this.#envelope.mail }
   }
 
   #mail(reply: PeerReply, first: boolean): Step {
-    if (reply.code === 421 && this.#options.reused && (first || this.#options.reset)) return STALE
+    if (reply.code === 421 && this.#options.reused && first) return STALE
     if (reply.code >= 300 && reply.code < 400) return this.broken('garbage')
     if (reply.code < 300) {
       this.#stage = 'rcpt'
