@@ -28,6 +28,22 @@ export const ROUTING_SETTINGS = {
     takesHold: 'next attempt',
     text: 'Where all mail for other domains goes: `host`, `[host]`, `host:port` or `[host]:port`. Brackets mean that no MX is looked up. Several are tried in order. Empty means the MX hosts of each domain.',
   },
+  transportMaps: {
+    postfix: 'transport_maps',
+    zimbra: 'zimbraMtaTransportMaps',
+    type: 'text',
+    default: 'proxy:ldap:/opt/zimbra/conf/ldap-transport.cf',
+    takesHold: 'next attempt',
+    text: 'Files that say where mail goes, as transport(5): `user@example.com lmtp:[192.0.2.1]:7025`, `example.com smtp:[gate.example.net]:2525`, `.example.com relay:[gate.example.net]`, `* error:5.7.1 no`. They are read as text, whatever type stands before their names, and go before the transports of the directory, key by key. A map of type `ldap` is left out: the directory is asked anyway. As long as one cannot be read, all mail waits.',
+  },
+  senderDependentRelayhostMaps: {
+    postfix: 'sender_dependent_relayhost_maps',
+    zimbra: '',
+    type: 'text',
+    default: '',
+    takesHold: 'next attempt',
+    text: 'Files with a `relayhost` for single senders: `user@example.com [relay.example.net]:587`, `@example.com …`, `<>` for the null sender; `DUNNO` means the usual one. As long as one cannot be read, all mail waits.',
+  },
   smtpFallbackRelay: {
     postfix: 'smtp_fallback_relay',
     zimbra: 'zimbraMtaFallbackRelayHost',

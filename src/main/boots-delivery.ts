@@ -40,6 +40,10 @@ export function routingBoot({ settings, config }: Generation): RoutingBoot {
       fallbackRelayHost: settings.smtpFallbackRelay.join(' '),
       smtpPort: settings.smtpTcpPort,
     },
+    tables: {
+      transport: settings.transportMaps,
+      relayHosts: settings.senderDependentRelayhostMaps,
+    },
     own: {
       hostname: settings.myHostname,
       listeners: config.listeners,

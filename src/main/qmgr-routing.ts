@@ -9,6 +9,8 @@ import type { Planner } from '#src/delivery/attempt.ts'
 import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
 import type { Candidate, CandidateRules } from '#src/delivery/routing/candidates.ts'
 import type { RoutingSettings } from '#src/delivery/routing/route.ts'
+import { readTables, tableProblem } from '#src/delivery/routing/tables.ts'
+import type { RoutingTables } from '#src/delivery/routing/tables.ts'
 import { TlsTally } from '#src/delivery/tls-tally.ts'
 import type { TlsRecorder } from '#src/delivery/tls-outcome.ts'
 import type { Directory } from '#src/directory/directory.ts'
@@ -27,6 +29,8 @@ import { createRouter } from './router.ts'
 /** What routing is told by master. Plain data. */
 export interface RoutingBoot {
   readonly settings: RoutingSettings
+  /** transport_maps and sender_dependent_relayhost_maps: names of files. */
+  readonly tables: { readonly transport: string; readonly relayHosts: string }
   readonly own: OwnListeners
   readonly candidates: Pick<
     CandidateRules,
@@ -114,7 +118,16 @@ export class QmgrRouting {
       random: Math.random,
     }
     const secure = securityOf(boot.peers, this.#dns, this.#sts)
-    return { router: createRouter(this.#directory, boot.settings), rules, secure }
+    const tables: RoutingTables = {
+      transport: readTables(boot.tables.transport),
+      relayHosts: readTables(boot.tables.relayHosts),
+    }
+    const problem = tableProblem([...tables.transport, ...tables.relayHosts])
+    if (problem !== '') {
+      const reason = `all mail waits, for a routing table cannot be read: ${problem}`
+      this.#log.write('error', 'delivery.alarm', { reason })
+    }
+    return { router: createRouter(this.#directory, boot.settings, tables), rules, secure }
   }
 
   /** Counts a session for the domain that it was with (RFC 8460). */
@@ -125,7 +138,8 @@ export class QmgrRouting {
     this.#tally.flush()
   }
 
-  readonly route = (address: string): Route | Promise<Route> => this.#inForce.router(address)
+  readonly route = (address: string, sender: string): Route | Promise<Route> =>
+    this.#inForce.router(address, sender)
 
   readonly plan: Planner = (destination, signal) =>
     deliveryPlan({ protocol: destination.protocol, hops: hopsOf(destination) }, this.#inForce.rules, signal)

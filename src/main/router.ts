@@ -2,6 +2,9 @@ import type { Directory } from '#src/directory/directory.ts'
 import { routeRecipient } from '#src/delivery/routing/route.ts'
 import type { Routing, RoutingLookups, RoutingSettings } from '#src/delivery/routing/route.ts'
 import type { Destination, DestinationHop, Route, Router } from '#src/queue/ports.ts'
+import { NO_TABLES, lookUp, senderRelayHost } from '#src/delivery/routing/tables.ts'
+import type { RoutingTables } from '#src/delivery/routing/tables.ts'
+import type { TableAnswer } from '#src/delivery/routing/transport.ts'
 import { isIP } from 'node:net'
 
 /** The lookups that routing wants of the directory. */
@@ -12,32 +15,53 @@ const ROUTES_MAX = 20_000
 
 /**
  * Decides at each attempt where mail for an address goes, without waiting for anything: by the transport that the
- * directory names for its account or domain, else to the mailbox server for our own domains, and out for others. A
+ * tables of files or the directory name for its account or domain, else to the mailbox server for our own domains, and out for others. A
  * name is looked up only when it is connected to. Answers are kept until the directory changes.
  */
-export function createRouter(directory: Routes, settings: RoutingSettings): Router {
+export function createRouter(
+  directory: Routes,
+  settings: RoutingSettings,
+  tables: RoutingTables = NO_TABLES,
+): Router {
   const routes = new Map<string, Route>()
   let epoch = -1
-  const lookups = lookupsOf(directory)
-  return (address) => {
+  const lookups = lookupsOf(directory, tables.transport)
+  return (address, sender) => {
     const now = directory.epoch
     if (now !== epoch) {
       routes.clear()
       epoch = now
     }
-    const kept = routes.get(address)
+    const own = relayHostFor(sender, settings, tables)
+    if (own.kind === 'unknown') return NO_RELAY_HOST
+    const key = own.kind === 'none' ? address : `${address} ${own.value}`
+    const kept = routes.get(key)
     if (kept !== undefined) return kept
-    const route = routeOf(routeRecipient(address, settings, lookups))
+    const by = own.kind === 'none' ? settings : { ...settings, relayHost: own.value }
+    const route = routeOf(routeRecipient(address, by, lookups))
     if (routes.size >= ROUTES_MAX) {
       const [oldest] = routes.keys()
       if (oldest !== undefined) routes.delete(oldest)
     }
-    routes.set(address, route)
+    routes.set(key, route)
     return route
   }
 }
 
-function lookupsOf(directory: Routes): RoutingLookups {
+/** As qmgr(8) says it of a table that cannot be read. */
+const NO_RELAY_HOST: Route = { kind: 'deferred', dsn: '4.3.0', reason: 'address resolver failure' }
+const NONE: TableAnswer = { kind: 'none' }
+
+/** The relay host that a sender has instead of everybody's. */
+function relayHostFor(
+  sender: string,
+  { recipientDelimiters }: RoutingSettings,
+  { relayHosts }: RoutingTables,
+): TableAnswer {
+  return relayHosts.length === 0 ? NONE : senderRelayHost(sender, relayHosts, recipientDelimiters)
+}
+
+function lookupsOf(directory: Routes, tables: RoutingTables['transport']): RoutingLookups {
   return {
     domainClass: (domain) => {
       switch (directory.domain(domain)) {
@@ -51,8 +75,12 @@ function lookupsOf(directory: Routes): RoutingLookups {
           return 'unknown'
       }
     },
-    // Zimbra's ldap-transport.cf asks for delivery addresses and domains, never for `.parent` or `*`.
-    transport: (key) => (key.startsWith('.') || key === '*' ? { kind: 'none' } : directory.transport(key)),
+    transport: (key) => {
+      const listed = lookUp(tables, key)
+      if (listed.kind !== 'none') return listed
+      // Zimbra's ldap-transport.cf asks for delivery addresses and domains, never for `.parent` or `*`.
+      return key.startsWith('.') || key === '*' ? NONE : directory.transport(key)
+    },
   }
 }
 

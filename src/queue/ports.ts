@@ -157,4 +157,5 @@ export interface Report {
  */
 export type ReportComposer = (order: ReportOrder) => Promise<readonly Report[]>
 
-export type Router = (address: string) => Route | Promise<Route>
+/** `sender`: '' is the null sender; relay hosts may depend on it. */
+export type Router = (address: string, sender: string) => Route | Promise<Route>

@@ -318,7 +318,7 @@ export class Scheduler implements WriterListener {
       }
       const answer = entry.overdue
         ? expiredRoute(recipient, entry.message.forcedExpire)
-        : this.#askRouter(recipient.address)
+        : this.#askRouter(recipient.address, entry.message.sender)
       asked ||= answer instanceof Promise
       const route = answer instanceof Promise ? await answer : answer
       if (route.kind !== 'destination') {
@@ -368,9 +368,9 @@ export class Scheduler implements WriterListener {
     }
   }
 
-  #askRouter(address: string): Route | Promise<Route> {
+  #askRouter(address: string, sender: string): Route | Promise<Route> {
     try {
-      const route = this.#o.router(address)
+      const route = this.#o.router(address, sender)
       return route instanceof Promise ? route.catch(noRoute) : route
     } catch (error) {
       return noRoute(error)

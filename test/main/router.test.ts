@@ -1,6 +1,8 @@
 import test from 'ava'
 import { createRouter } from '#src/main/router.ts'
 import type { Routes } from '#src/main/router.ts'
+import { parseTable } from '#src/delivery/table.ts'
+import type { RoutingTables } from '#src/delivery/routing/tables.ts'
 import type { RoutingSettings } from '#src/delivery/routing/route.ts'
 import type { Route } from '#src/queue/ports.ts'
 
@@ -20,6 +22,7 @@ function routed(
   address: string,
   table: Readonly<Record<string, string>> = {},
   more: Partial<RoutingSettings> = {},
+  { tables, sender = '' }: { readonly tables?: RoutingTables; readonly sender?: string } = {},
 ) {
   const directory: Routes = {
     epoch: 1,
@@ -29,7 +32,7 @@ function routed(
       return value === undefined ? { kind: 'none' } : { kind: 'found', value }
     },
   }
-  const route = createRouter(directory, { ...SETTINGS, ...more })(address)
+  const route = createRouter(directory, { ...SETTINGS, ...more }, tables)(address, sender)
   if (route instanceof Promise) throw new Error('a route has to be there at once')
   return route
 }
@@ -96,9 +99,78 @@ test('an answer is kept until the directory changes', (t) => {
     transport: () => ({ kind: 'none' }),
   }
   const router = createRouter(directory, SETTINGS)
-  t.is(router('a@example.test'), router('a@example.test'))
+  t.is(router('a@example.test', ''), router('a@example.test', ''))
   t.is(asked, 1)
   epoch += 1
-  void router('a@example.test')
+  void router('a@example.test', '')
   t.is(asked, 2)
+})
+
+function tableOf(text: string): RoutingTables['transport'] {
+  return [{ kind: 'table', entries: parseTable(text) }]
+}
+
+const FILE = tableOf(
+  `
+  .far.example   smtp:[parent.example]
+  far.example    relay:[gate.example]:2525
+  vip@example.test lmtp:[192.0.2.9]:7025
+  list@far.example error:5.7.1 closed
+  *              smtp:[star.example]
+`.replaceAll(/^ +/gm, ''),
+)
+
+for (const [address, expected, directory] of [
+  ['a@far.example', 'smtp [gate.example]:2525 via table gate.example'],
+  ['a@below.far.example', 'smtp [parent.example]:25 via table parent.example'],
+  ['list@far.example', 'bounced 5.7.1 closed'],
+  ['list+x@far.example', 'bounced 5.7.1 closed'],
+  ['a@elsewhere.example', 'smtp [star.example]:25 via table star.example'],
+  ['vip@example.test', 'lmtp 192.0.2.9:7025'],
+  // Key by key: what the directory says of an address goes before what a file says of everybody.
+  ['alice@example.test', 'lmtp 192.0.2.7:7025', { 'alice@example.test': 'lmtp:[192.0.2.7]:7025' }],
+  ['vip@example.test', 'lmtp 192.0.2.9:7025', { 'vip@example.test': 'lmtp:[192.0.2.7]:7025' }],
+] as const) {
+  test(`with transport_maps ${address}${directory === undefined ? '' : ' of the directory'}: ${expected}`, (t) => {
+    t.is(brief(routed(address, directory, {}, { tables: { transport: FILE, relayHosts: [] } })), expected)
+  })
+}
+
+const RELAYS = tableOf(
+  'boss@example.test [own.example]:587\n@example.test [theirs.example]\n<> DUNNO\nusual@example.test DUNNO\n',
+)
+
+for (const [sender, to, expected] of [
+  ['boss@example.test', 'a@far.example', 'smtp [own.example]:587 via relayhost own.example'],
+  ['Boss+x@Example.test', 'a@far.example', 'smtp [own.example]:587 via relayhost own.example'],
+  ['other@example.test', 'a@far.example', 'smtp [theirs.example]:25 via relayhost theirs.example'],
+  ['usual@example.test', 'a@far.example', 'smtp [relay.example]:25 via relayhost relay.example'],
+  ['', 'a@far.example', 'smtp [relay.example]:25 via relayhost relay.example'],
+  ['guest@far.example', 'a@far.example', 'smtp [relay.example]:25 via relayhost relay.example'],
+  ['boss@example.test', 'alice@example.test', STORE],
+] as const) {
+  test(`mail from <${sender}> to ${to} goes to ${expected}`, (t) => {
+    const tables = { transport: [], relayHosts: RELAYS }
+    t.is(brief(routed(to, {}, { relayHost: '[relay.example]' }, { tables, sender })), expected)
+  })
+}
+
+test('a table that cannot be read keeps the mail', (t) => {
+  const gone = [{ kind: 'unreadable' as const, reason: 'gone' }]
+  for (const tables of [
+    { transport: gone, relayHosts: [] },
+    { transport: [], relayHosts: gone },
+  ])
+    t.is(brief(routed('a@far.example', {}, {}, { tables })), 'deferred 4.3.0 address resolver failure')
+})
+
+test('routes of two senders do not mix', (t) => {
+  const directory: Routes = { epoch: 1, domain: () => 'foreign', transport: () => ({ kind: 'none' }) }
+  const router = createRouter(directory, SETTINGS, { transport: [], relayHosts: RELAYS })
+  const told = ['boss@example.test', 'x@y.example', 'boss@example.test'].map((sender) => {
+    const route = router('a@far.example', sender)
+    return route instanceof Promise ? '' : brief(route)
+  })
+  t.is(told[0], told[2])
+  t.not(told[0], told[1])
 })

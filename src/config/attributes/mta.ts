@@ -426,7 +426,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'proxy:ldap:/opt/zimbra/conf/ldap-transport.cf',
     postfix: 'transport_maps',
-    use: BUILT_IN_MAP,
   },
   zimbraMtaUnverifiedRecipientDeferCode: {
     type: 'integer',

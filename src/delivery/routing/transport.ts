@@ -50,7 +50,7 @@ export function transportKeys(address: string, delimiters: string): readonly str
 }
 
 /** recipient_delimiter: the first of these characters ends the user name. A name that begins with one is left whole. */
-function withoutExtension(local: string, delimiters: string): string {
+export function withoutExtension(local: string, delimiters: string): string {
   if (delimiters === '' || local === 'mailer-daemon' || local === 'double-bounce') return local
   for (let i = 1; i < local.length; i++) {
     if (delimiters.includes(local.charAt(i))) return local.slice(0, i)
