@@ -8,7 +8,7 @@ import type { Clock } from '#src/base/clock.ts'
 import type { DsnOriginal } from '#src/mail/dsn.ts'
 import { wantsArrival, wantsDelay, wantsFailure } from '#src/queue/notify.ts'
 import type { QueuedMessage, Report, ReportComposer, ReportOrder, ReportSubject } from '#src/queue/ports.ts'
-import type { NewMessage } from '#src/queue/types.ts'
+import type { NewMessage, NewRecipient } from '#src/queue/types.ts'
 import { readOriginal } from './original.ts'
 import { introOf, originalName, receivedFrom, recipientOf, subjectOf } from './report-text.ts'
 
@@ -27,6 +27,8 @@ export interface ReportOptions {
    * for it, which is so for all of them if this is not given.
    */
   readonly postmasters?: (which: ReportClass) => readonly string[]
+  /** The mailboxes that an address of ours stands for (a sender may be an alias); the address itself if not given. */
+  readonly mailboxes?: (address: string) => readonly string[]
   readonly clock?: Clock
   /** `length` random octets. */
   readonly random?: (length: number) => Uint8Array
@@ -131,7 +133,7 @@ async function write(order: ReportOrder, letter: Letter, options: ReportOptions)
     arrivedMs: nowMs,
     sender: '',
     // RFC 3461 section 6.2: a notification asks for none about itself.
-    recipients: to.map((address) => ({ address, original: address, orcpt: '', notify: ['NEVER'] })),
+    recipients: to.flatMap((address) => recipientsAt(address, audience, options)),
     eightBit: dsn.eightBit,
     smtpUtf8: dsn.international,
     ret: '',
@@ -149,4 +151,16 @@ async function write(order: ReportOrder, letter: Letter, options: ReportOptions)
     ...(message.priority === undefined ? {} : { priority: message.priority }),
   }
   return { kind, audience, about: about.map(({ recipient }) => recipient.n), message: report }
+}
+
+/** Postmaster's addresses are mailboxes already. */
+function recipientsAt(
+  address: string,
+  audience: Report['audience'],
+  { mailboxes = (one) => [one] }: ReportOptions,
+): NewRecipient[] {
+  const found = audience === 'sender' ? mailboxes(address) : [address]
+  return found.map((mailbox) => {
+    return { address: mailbox, original: address, orcpt: '', notify: ['NEVER'] }
+  })
 }

@@ -179,10 +179,23 @@ function recipientFields(recipient: DsnRecipient, international: boolean): strin
     field('Action', recipient.action),
     field('Status', recipient.status),
     remoteMta === '' ? '' : field('Remote-MTA', `dns; ${remoteMta}`),
-    field('Diagnostic-Code', `${recipient.diagnosticType}; ${recipient.diagnostic}`),
+    diagnosticField(recipient),
     field('Last-Attempt-Date', lastAttempt),
     field('Will-Retry-Until', retryUntil),
   ].join('')
+}
+
+/**
+ * The lines of a reply stand one below the other. Folded in between, they are one line again, with a space where
+ * each ended, as which they came here.
+ */
+function diagnosticField({ diagnosticType, diagnostic }: DsnRecipient): string {
+  const whole = `${diagnosticType}; ${diagnostic}`
+  const code = /^[2-5][0-9][0-9](?=-)/.exec(diagnostic)?.[0]
+  if (code === undefined) return field('Diagnostic-Code', whole)
+  const [first = '', ...others] = whole.split(new RegExp(` (?=${code}[- ])`))
+  const continued = others.map((line) => ` ${wrap(clean(line), '')}\r\n`).join('')
+  return field('Diagnostic-Code', first) + continued
 }
 
 function receivedFrom(name = ''): string {

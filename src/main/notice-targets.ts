@@ -31,7 +31,7 @@ export function noticeTargets(
   directory: Recipients,
 ): readonly string[] {
   const wanted = boot.classes.includes(which) || (which === '2bounce' && boot.classes.includes('bounce'))
-  return wanted ? mailboxesOf(addressFor(which, boot), boot.postmaster, directory) : []
+  return wanted ? postmastersOf(addressFor(which, boot), boot.postmaster, directory) : []
 }
 
 function addressFor(which: NoticeClass, boot: NoticesBoot): string {
@@ -51,11 +51,20 @@ function addressFor(which: NoticeClass, boot: NoticesBoot): string {
   }
 }
 
+/** The mailboxes of an address of ours, as smtpd resolves a recipient; any other address is its own. */
+export function mailboxesOf(address: string, directory: Recipients): readonly string[] {
+  const domain = address.slice(address.lastIndexOf('@') + 1)
+  const kind = directory.domain(domain)
+  if (kind !== 'local' && kind !== 'alias') return [address]
+  const found = directory.recipient(address)
+  return found.kind === 'found' ? found.deliverTo : [address]
+}
+
 /** As smtpd resolves a recipient; what the directory does not know, or cannot say, is postmaster's. */
-function mailboxesOf(address: string, postmaster: string, directory: Recipients): readonly string[] {
+function postmastersOf(address: string, postmaster: string, directory: Recipients): readonly string[] {
   const domain = address.slice(address.lastIndexOf('@') + 1)
   if (directory.domain(domain) === 'foreign') return [address]
   const found = directory.recipient(address)
   if (found.kind === 'found') return found.deliverTo
-  return address === postmaster ? [postmaster] : mailboxesOf(postmaster, postmaster, directory)
+  return address === postmaster ? [postmaster] : postmastersOf(postmaster, postmaster, directory)
 }

@@ -29,7 +29,7 @@ import { acquireLock } from '#src/store/lock.ts'
 import type { StoreLock } from '#src/store/lock.ts'
 import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
 import type { FromChild, ToChild } from './ipc.ts'
-import { noticeTargets } from './notice-targets.ts'
+import { mailboxesOf, noticeTargets } from './notice-targets.ts'
 import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
 import { QmgrRouting } from './qmgr-routing.ts'
@@ -46,8 +46,8 @@ const STOP_MS = 5000
 /** Time for the last answers to reach smtpd before the process is gone. */
 const LAST_WORDS_MS = 50
 
-/** Mailboxes that one notice goes to: postmaster may be a list, and is one of a few people. */
-const POSTMASTERS_MAX = 100
+/** Mailboxes that one report goes to: its address may be a list, and is one of a few people. */
+const REPORT_MAILBOXES_MAX = 100
 
 interface Running {
   readonly lock: StoreLock
@@ -148,11 +148,11 @@ async function start(settings: QmgrBoot): Promise<void> {
 
 function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
   const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
-  // Recipients were resolved when they were taken: all that is looked up are transports, domains, and postmaster.
+  // Recipients were resolved when they were taken: all that is looked up are transports, domains, and who gets reports.
   const directory = new Directory({
     path: settings.directoryFile,
-    recipientDelimiter: '',
-    expansionLimit: POSTMASTERS_MAX,
+    recipientDelimiter: settings.routing.settings.recipientDelimiters,
+    expansionLimit: REPORT_MAILBOXES_MAX,
     staleMs: 100,
   })
   const peers = new PeerMemory(peerMemoryPath(settings.queueDir), opened)
@@ -182,6 +182,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
         sizeLimit: bounceSizeLimitBytes,
         generation,
         postmasters: (which) => noticeTargets(which, notices, directory),
+        mailboxes: (address) => mailboxesOf(address, directory),
       })(order)
     },
     times: () => (boot ?? settings).times,

@@ -292,3 +292,29 @@ test('an original that holds what looks like our boundary does not end the part'
   const { report } = await bounce({ body: `A: b\r\n\r\n--${boundary}\r\n\r\nforged\r\n--${boundary}--\r\n` })
   t.true(report.parts[2]?.content.includes('forged'))
 })
+
+test('a sender that is an alias of ours gets its report in the mailboxes behind it, once each', async (t) => {
+  const resolving = createReportComposer({
+    hostname: 'mx.test',
+    makeId: () => '4ZBOUNCE02zTest',
+    mailboxes: (address) =>
+      address === 'sender@example.org' ? ['one@example.org', 'two@example.org'] : [address],
+  })
+  const [made] = await resolving({
+    kind: 'failed',
+    message: message(),
+    about: [{ recipient: recipient('a@x.test'), outcome: GONE }],
+    body: body(),
+    attempted: true,
+    retryUntilMs: 0,
+  })
+  t.deepEqual(
+    made?.message.recipients.map(({ address, original }) => [address, original]),
+    [
+      ['one@example.org', 'sender@example.org'],
+      ['two@example.org', 'sender@example.org'],
+    ],
+  )
+  const bytes = made?.message.body.kind === 'inline' ? made.message.body.bytes : Buffer.alloc(0)
+  t.is(readReport(bytes).fields.get('to'), 'sender@example.org')
+})

@@ -82,3 +82,12 @@ test('a text of nothing but spaces makes no line of its own', (t) => {
     readReport(formatDsn(report({ envid: spaces }, { diagnostic: spaces, text: spaces })).bytes),
   )
 })
+
+test('the lines of a reply stand one below the other, and are what they were when they are unfolded', (t) => {
+  const diagnostic = `550-5.1.1 ${'The email account does not exist. '.repeat(4)}550-5.1.1 Try again. 550 5.1.1 bye`
+  const text = formatDsn(report({}, { diagnostic })).bytes.toString()
+  const field = /^Diagnostic-Code: (.*\r\n(?: .*\r\n)*)/m.exec(text)?.[1] ?? ''
+  t.is(field.replaceAll('\r\n', ''), `smtp; ${diagnostic}`)
+  t.regex(field, /\r\n 550-5\.1\.1 Try again\.\r\n 550 5\.1\.1 bye\r\n$/)
+  t.true(field.split('\r\n').every((line) => line.length <= 78))
+})

@@ -96,6 +96,7 @@ async function prepare(port = 0): Promise<{ readonly boot: SmtpdBoot; readonly f
     queueSocket: join(folder, 'qmgr.sock'),
     spoolFolder: folder,
     directoryFile,
+    isMirror: false,
     directorySocket: join(folder, 'directory.sock'),
     log: { level: 'info', jsonFile: join(folder, 'log.json'), textFile: '', stdout: false },
   }

@@ -33,11 +33,15 @@ async function run(t: ExecutionContext, random: Random, plan: Plan): Promise<voi
   t.is(world.messages, 0, `seed ${random.seed}: the queue does not empty`)
   t.is(world.activeRecipients, 0)
   t.true(world.fates.size > 100)
-  for (const [address, { delivered, bounced, deleted }] of world.fates) {
+  for (const [address, { delivered, bounced, deleted, wantsArrival, told: reports }] of world.fates) {
     const inDoubt = world.inDoubt.has(address)
     const told = `seed ${random.seed}: ${address} delivered ${delivered}, bounced ${bounced}, deleted ${deleted}`
     if (!deleted) t.true(delivered + bounced >= 1, told)
     if (!inDoubt) t.true(delivered + bounced <= 1, told)
+    // A report is one with the end of its recipient: in doubt is only what the peer has, never what the sender hears.
+    t.true(bounced + reports <= 1, `${told}, reported ${reports}`)
+    if (wantsArrival && !deleted) t.is(bounced + reports, 1, `${told}, reported ${reports}`)
+    if (!wantsArrival) t.is(reports, 0)
   }
 }
 

@@ -15,7 +15,7 @@ import { SpoolPool } from '#src/queue/spool-pool.ts'
 import type { FromWriter } from '#src/queue/thread-messages.ts'
 import { Writer } from '#src/queue/writer.ts'
 import { readSubmission } from '#src/queue/submission.ts'
-import type { NewMessage, SubmitOutcome } from '#src/queue/types.ts'
+import type { NewMessage, NewRecipient, SubmitOutcome } from '#src/queue/types.ts'
 import { openStore } from '#src/store/sqlite.ts'
 import { newMessage, recipient, reporting } from '#test/queue/support.ts'
 import type { Random } from '#test/support/random.ts'
@@ -39,6 +39,9 @@ export interface Fate {
   delivered: number
   bounced: number
   deleted: boolean
+  /** Its sender wants to hear that it has arrived, and how often it did. */
+  readonly wantsArrival: boolean
+  told: number
 }
 
 /** A queue manager with chance for its peers, its disk and its operator. A crash forgets all but the disk. */
@@ -75,6 +78,12 @@ export class World implements AsyncDisposable {
         const fate = this.fates.get(key)
         if (fate !== undefined) fate.delivered++
       },
+      onTold: (keys) => {
+        for (const key of keys) {
+          const fate = this.fates.get(key)
+          if (fate !== undefined) fate.told++
+        }
+      },
       onBounced: (keys) => {
         for (const key of keys) {
           const fate = this.fates.get(key)
@@ -101,7 +110,7 @@ export class World implements AsyncDisposable {
     const n = this.#random.between(1, 5)
     const name = `m${++this.#count}`
     const recipients = Array.from({ length: n }, (_, i) =>
-      recipient(`${name}.${i}@d${this.#random.between(0, 4)}.example.test`),
+      wishing(`${name}.${i}@d${this.#random.between(0, 4)}.example.test`, this.#random.fraction() < 0.3),
     )
     const message = newMessage({
       arrivedMs: this.clock.nowMs(),
@@ -110,8 +119,10 @@ export class World implements AsyncDisposable {
     })
     this.#life.submit(message, (outcome) => {
       if (outcome !== 'queued') return
-      for (const { address } of recipients)
-        this.fates.set(address, { delivered: 0, bounced: 0, deleted: false })
+      for (const { address, notify } of recipients) {
+        const wantsArrival = notify.length > 0
+        this.fates.set(address, { delivered: 0, bounced: 0, deleted: false, wantsArrival, told: 0 })
+      }
     })
   }
 
@@ -158,6 +169,11 @@ interface LifeOptions {
   readonly weather: () => Weather
   readonly onDelivered: (address: string) => void
   readonly onBounced: (addresses: readonly string[]) => void
+  readonly onTold: (addresses: readonly string[]) => void
+}
+
+function wishing(address: string, arrival: boolean): NewRecipient {
+  return { ...recipient(address), notify: arrival ? ['SUCCESS', 'FAILURE'] : [] }
 }
 
 /** The queue manager from one start to its end. */
@@ -191,8 +207,9 @@ class Life {
         answered: () => {},
         accepted: (messages) => {
           for (const { message } of messages) {
-            const { told } = message.verdict
+            const { told, arrived } = message.verdict
             if (typeof told === 'string') options.onBounced(told.split(' '))
+            if (typeof arrived === 'string') options.onTold(arrived.split(' '))
           }
           handOver.give(messages)
         },
@@ -219,14 +236,14 @@ class Life {
       spoolDir: join(dir, 'spool'),
       deliverer: this.#peer,
       router: (address) => route(address, random, weather()),
-      composeReports: reporting(({ message, about }) => {
+      composeReports: reporting(({ kind, message, about }) => {
         if (!message.sender.startsWith('m')) return undefined
         const told = about.map((each) => each.recipient.address).join(' ')
         return newMessage({
           arrivedMs: clock.nowMs(),
           sender: '',
           recipients: [recipient(`bounce@d0.example.test`)],
-          verdict: { told },
+          verdict: kind === 'failed' ? { told } : { arrived: told },
         })
       }),
       times: () => POSTFIX_TIMES,
