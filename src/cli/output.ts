@@ -1,8 +1,10 @@
-import { once } from 'node:events'
 import { errorCode } from '#src/base/fault.ts'
 
 /** Pieces are joined to writes of about this size. */
 const WRITE_CHARS = 65_536
+
+/** Whether standard output is watched, and whether its reader has gone. */
+const output = { watched: false, broken: false }
 
 /**
  * Writes to standard output, as fast as it is read; with `head` behind the pipe it stops when head does, without a
@@ -12,28 +14,34 @@ export async function print(
   pieces: AsyncIterable<string> | Iterable<string>,
   encoding: 'utf8' | 'latin1' = 'utf8',
 ): Promise<void> {
-  let broken = false
-  const onError = (error: Error): void => {
-    if (errorCode(error) !== 'EPIPE') throw error
-    broken = true
-  }
-  process.stdout.on('error', onError)
+  watch()
   let text = ''
   for await (const piece of pieces) {
-    if (broken) return
+    if (output.broken) return
     text += piece
     if (text.length < WRITE_CHARS) continue
     await write(text, encoding)
     text = ''
   }
-  if (!broken) await write(text, encoding)
+  if (!output.broken) await write(text, encoding)
+}
+
+/** For as long as the process lives: a reader that goes is told of after the last write too. */
+function watch(): void {
+  if (output.watched) return
+  output.watched = true
+  process.stdout.on('error', (error: Error) => {
+    if (errorCode(error) !== 'EPIPE') throw error
+    output.broken = true
+  })
 }
 
 async function write(text: string, encoding: 'utf8' | 'latin1'): Promise<void> {
   if (process.stdout.write(text, encoding)) return
-  await Promise.race([
-    once(process.stdout, 'drain'),
-    once(process.stdout, 'error'),
-    once(process.stdout, 'close'),
-  ])
+  const { promise, resolve } = Promise.withResolvers<void>()
+  // 'error' is no error here: `watch` has seen it.
+  const events = ['drain', 'error', 'close'] as const
+  for (const event of events) process.stdout.once(event, resolve)
+  await promise
+  for (const event of events) process.stdout.off(event, resolve)
 }

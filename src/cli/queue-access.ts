@@ -209,9 +209,15 @@ function* slices(ids: readonly string[]): Generator<readonly string[]> {
   for (let at = 0; at < ids.length; at += ACTION_IDS_MAX) yield ids.slice(at, at + ACTION_IDS_MAX)
 }
 
+/** How long a daemon may say nothing: it looks its memory through, or an action through a million messages. */
+const SILENCE_MS = 60_000
+const ACTION_SILENCE_MS = 1_800_000
+
 /** Through the daemon. */
 async function* askDaemon(path: string, request: Request): AsyncGenerator<Record<string, unknown>> {
   const socket = await dial(path)
+  const silenceMs = request['op'] === 'act' ? ACTION_SILENCE_MS : SILENCE_MS
+  socket.setTimeout(silenceMs, () => socket.destroy(new Error('the queue manager does not answer')))
   try {
     socket.end(`${JSON.stringify(request)}\n`)
     for await (const line of createInterface({ input: socket, crlfDelay: Infinity })) {

@@ -114,10 +114,12 @@ function jsonText(text: string): string {
   return JSON.stringify(printable(text))
 }
 
-/** One message on a line: state, id, size, time, sender, recipients. */
+/** One message on a line: state, id, size, time, sender, recipients, and the first reason why it is where it is. */
 export function queueLine(message: ListedMessage): string {
   const recipients = message.recipients.map(({ address }) => `<${printable(address)}>`).join(' ')
   const at = new Date(message.arrivedMs).toISOString().slice(0, 19)
   const id = printable(message.id).padEnd(17)
-  return `${message.queue.padEnd(8)} ${id} ${String(message.sizeBytes).padStart(9)} ${at}Z <${printable(message.sender)}> ${recipients}\n`
+  const reason = message.recipients.find((each) => each.reason !== '')?.reason ?? ''
+  const why = reason === '' ? '' : ` (${printable(reason)})`
+  return `${message.queue.padEnd(8)} ${id} ${String(message.sizeBytes).padStart(9)} ${at}Z <${printable(message.sender)}> ${recipients}${why}\n`
 }

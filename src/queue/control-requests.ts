@@ -76,7 +76,7 @@ async function* list(request: Request, tools: QueueTools): AsyncGenerator<Answer
 /** The messages that a request "list" means, a page at a time; between two pages mail goes on. */
 export async function* listedPages(
   request: Request,
-  { reader, active }: QueueTools,
+  { reader, active }: Pick<QueueTools, 'reader' | 'active'>,
 ): AsyncGenerator<readonly ListedMessage[]> {
   const filter = readFilter(request['filter'])
   let left = request['limit'] === undefined ? Infinity : readCount(request['limit'], 'limit')

@@ -4,7 +4,7 @@ import type { QueueFilter } from './list-filter.ts'
 import { matches } from './list-filter.ts'
 import { LIST_PAGE } from './limits.ts'
 import type { ActiveSeqs, ListedMessage } from './listing.ts'
-import { listSeqs } from './listing.ts'
+import { listSeqs, portions } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
 import { domainOf } from './schema.ts'
 
@@ -24,7 +24,8 @@ export function* findPages(
   verify: QueueFilter = filter,
 ): Generator<readonly ListedMessage[]> {
   for (const seqs of seqPages(reader.store, filter)) {
-    yield listSeqs(reader, seqs, active).filter((message) => matches(verify, message))
+    for (const some of portions(reader, seqs))
+      yield listSeqs(reader, some, active).filter((message) => matches(verify, message))
   }
 }
 

@@ -46,10 +46,34 @@ export interface Page {
   readonly next: number | undefined
 }
 
-/** One page of the queue in order of arrival, beginning after row `after`. */
+/** One page of the queue in order of arrival, beginning after row `after`: `limit` messages at most, fewer where they are for many. */
 export function listPage(reader: QueueReader, after: number, limit: number, active: ActiveSeqs): Page {
   const seqs = reader.seqsAfter(after, limit)
-  return { messages: listSeqs(reader, seqs, active), next: seqs.length < limit ? undefined : seqs.at(-1) }
+  const [some = []] = portions(reader, seqs)
+  const isLast = seqs.length < limit && some.length === seqs.length
+  return { messages: listSeqs(reader, some, active), next: isLast ? undefined : some.at(-1) }
+}
+
+/** Recipients in a page, unless one message has more: about 2 MiB. */
+const PAGE_RECIPIENTS_MAX = 5000
+
+/** The same row numbers in portions that memory has room for, whatever they are for: a message may be for ten thousand. */
+export function* portions(reader: QueueReader, seqs: readonly number[]): Generator<readonly number[]> {
+  const { recipientCounts } = statementsOf(reader.store)
+  const counts = new Map(recipientCounts.all(JSON.stringify(seqs)))
+  let from = 0
+  let sum = 0
+  for (const [at, seq] of seqs.entries()) {
+    const count = counts.get(seq) ?? 0
+    if (at > from && sum + count > PAGE_RECIPIENTS_MAX) {
+      yield seqs.slice(from, at)
+      from = at
+      sum = 0
+    }
+    sum += count
+  }
+  // Also of nothing: it is a turn for others.
+  yield seqs.slice(from)
 }
 
 type Row = readonly unknown[]
@@ -226,6 +250,11 @@ function prepare(store: Store) {
       .prepare<[string], Row>(
         `SELECT seq, address, original, state, last_reply, last_dsn
          FROM json_each(?) AS wanted CROSS JOIN recipient ON seq = wanted.value ORDER BY wanted.key, n`,
+      )
+      .raw(),
+    recipientCounts: store
+      .prepare<[string], [number, number]>(
+        'SELECT seq, count(*) FROM json_each(?) AS wanted CROSS JOIN recipient ON seq = wanted.value GROUP BY seq',
       )
       .raw(),
     verdict: store.prepare<[number], { verdict: unknown }>('SELECT verdict FROM message WHERE seq = ?'),
