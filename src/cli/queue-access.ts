@@ -67,6 +67,9 @@ export async function openQueue(paths: QueuePaths): Promise<QueueAccess> {
   }
 }
 
+/** No daemon, or one that ends at this moment. */
+const NOBODY_THERE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET'])
+
 async function isServed(path: string): Promise<boolean> {
   try {
     const socket = await dial(path)
@@ -74,7 +77,7 @@ async function isServed(path: string): Promise<boolean> {
     return true
   } catch (error) {
     const code = errorCode(error)
-    if (code === 'ENOENT' || code === 'ECONNREFUSED') return false
+    if (NOBODY_THERE.has(code)) return false
     throw error
   }
 }
@@ -226,6 +229,9 @@ async function* askDaemon(path: string, request: Request): AsyncGenerator<Record
       if (typeof answer['error'] === 'string') throw new Error(answer['error'])
       yield answer
     }
+  } catch (error) {
+    if (errorCode(error) !== 'ECONNRESET') throw error
+    throw new Error('the queue manager went away; what was asked for may be done or not', { cause: error })
   } finally {
     socket.destroy()
   }

@@ -100,8 +100,13 @@ export class Operator {
     else if (chance < 0.65) await this.#release(['postsuper', '-H', 'ALL'])
     else if (chance < 0.75) await this.#release(['postsuper', '-r', 'ALL'])
     else if (chance < 0.85) await this.#note(['postqueue', '-f'])
-    else if (chance < 0.95) await this.#note(['postern', 'queue', 'flush', ...this.#some()])
+    else if (chance < 0.95) await this.#flush()
     else await this.#note(['postqueue', '-j'])
+  }
+
+  async #flush(): Promise<void> {
+    const ids = this.#some()
+    await this.#note(['postern', 'queue', 'flush', ...(ids.length > 0 ? ids : ['ALL'])])
   }
 
   async #delete(): Promise<void> {
