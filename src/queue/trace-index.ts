@@ -116,11 +116,15 @@ export class TraceIndex implements Disposable {
     return this.#statements.reached.get()?.n ?? 0
   }
 
-  /** Takes in at most `limit` further trace rows; returns how many there were. */
+  /** Takes in at most `limit` further trace rows, and forgets some that are gone; returns how many of both there were. */
   catchUp(limit: number): number {
+    return this.#takeIn(limit) + this.#prune()
+  }
+
+  #takeIn(limit: number): number {
     const rows = this.#rows.after.all(this.reached, limit)
     const end = rows.at(-1)
-    if (end === undefined) return this.#prune()
+    if (end === undefined) return 0
     const ids = new Set(rows.map((row) => row.id))
     this.#index
       .transaction(() => {

@@ -106,6 +106,23 @@ test('a reason is in the trace once, however often it is met in a row', (t) => {
   ])
 })
 
+test('what the trace has forgotten leaves the index, also while new mail comes with every step', (t) => {
+  using paths = scratch()
+  fill(paths.queueDir)
+  using index = new TraceIndex(paths.queueDir)
+  while (index.catchUp(100) > 0);
+  using db = new QueueDb(openStore(databasePath(paths.queueDir)))
+  const atMs = T0 + 60 * DAY_MS
+  db.insert(newMessage({ id: 'AAAAAA9', sender: 'new@one.example' }), atMs)
+  t.is(db.pruneTrace(atMs - DAY_MS, 1_000_000, 2), 2)
+  t.true(db.pruneTrace(atMs - DAY_MS, 1_000_000, 500) > 2)
+  t.true(index.catchUp(1) > 1, 'one row came, and the others went')
+  t.deepEqual(index.search({ client: '192.0.2.1' }, 10).ids, ['AAAAAA9'])
+  db.insert(newMessage({ id: 'AAAAAB1', sender: 'new@one.example' }), atMs)
+  db.insert(newMessage({ id: 'AAAAAB2', sender: 'new@one.example' }), atMs)
+  t.is(db.pruneTrace(0, 1, 500), 2, 'all but the newest row')
+})
+
 test('an index that is lost, damaged or of another queue is made anew', (t) => {
   using paths = scratch()
   fill(paths.queueDir)
