@@ -44,6 +44,7 @@ export type EventName =
   | 'qmgr.space'
   | 'qmgr.store_error'
   | 'qmgr.action'
+  | 'qmgr.progress'
   | 'directory.start'
   | 'directory.sync'
   | 'directory.alarm'

@@ -24,6 +24,14 @@ export async function askMaster(
   return fields
 }
 
+/** Asks the queue manager something that has one answer; undefined where none runs, or it cannot tell. */
+export async function askQueueManager(socketPath: string, op: string): Promise<ControlReply | undefined> {
+  const line = await exchange(socketPath, `${JSON.stringify({ op })}\n`)
+  const reply: unknown = line === undefined ? undefined : JSON.parse(line)
+  if (typeof reply !== 'object' || reply === null || 'error' in reply) return undefined
+  return { ...reply }
+}
+
 /** Sends one line and reads one; undefined where nobody listens. */
 function exchange(socketPath: string, request: string): Promise<string | undefined> {
   return new Promise((resolve, reject) => {

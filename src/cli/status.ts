@@ -3,8 +3,8 @@ import type { Config } from '#src/config/config.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import type { QueueCounts } from '#src/queue/counts.ts'
 import { countQueue } from '#src/queue/counts.ts'
-import { databasePath } from '#src/queue/paths.ts'
-import { askMaster } from './control-client.ts'
+import { controlSocketPath, databasePath } from '#src/queue/paths.ts'
+import { askMaster, askQueueManager } from './control-client.ts'
 import type { ControlReply } from './control-client.ts'
 import { configOf, noWords, readOptions } from './options.ts'
 import { controlSocketOf, NOT_RUNNING, tellNotRunning } from './running.ts'
@@ -15,7 +15,7 @@ export async function status(args: readonly string[]): Promise<number> {
   noWords(options)
   const config = configOf(options)
   const master = await askMaster(controlSocketOf(config), 'status')
-  const reply = master === undefined ? undefined : { ...master, queue: queueOf(config) }
+  const reply = master === undefined ? undefined : { ...master, queue: await queueOf(config) }
   if (options.flags.has('json')) {
     const running =
       reply === undefined ? { running: false, dataFolder: config.dataFolder } : { running: true, ...reply }
@@ -37,18 +37,27 @@ interface ProcessStatus {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
-/** What is in the queue, or why that cannot be told. */
-function queueOf(config: Config): QueueCounts | { readonly error: string } {
+/** What is in the queue and how far it is behind its schedule, or why that cannot be told. */
+async function queueOf(config: Config): Promise<(QueueCounts & ControlReply) | { readonly error: string }> {
+  const paths = pathsOf(config.dataFolder)
   try {
-    return countQueue(databasePath(pathsOf(config.dataFolder).queue))
+    const progress = await askQueueManager(controlSocketPath(paths.run), 'progress')
+    return { ...countQueue(databasePath(paths.queue)), ...progress }
   } catch (error) {
     return { error: errorText(error) }
   }
 }
 
 function queueText(queue: unknown): string {
-  return typeof queue === 'object' && queue !== null ? facts({ ...queue }) : 'unknown'
+  if (typeof queue !== 'object' || queue === null) return 'unknown'
+  const { oldestDueMs, oldestDueId, stalled, ...counts }: Record<string, unknown> = { ...queue }
+  if (typeof oldestDueMs !== 'number' || oldestDueMs < DUE_TOLD_MS) return facts(counts)
+  const behind = `${duration(oldestDueMs)} behind (${String(oldestDueId)})`
+  return `${facts(counts)}, ${behind}${stalled === true ? ', STALLED: see qmgr.progress in the log' : ''}`
 }
+
+/** Less is how things are: mail waits a moment for its place. */
+const DUE_TOLD_MS = 60_000
 
 /** The answer of master for a person. */
 export function statusText(reply: ControlReply): string {

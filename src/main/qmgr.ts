@@ -20,6 +20,7 @@ import {
 } from '#src/queue/paths.ts'
 import type { Deliverer } from '#src/queue/ports.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
+import { Progress } from '#src/queue/progress.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { markDamaged, rescueQueue } from '#src/queue/rescue.ts'
 import { Scheduler } from '#src/queue/scheduler.ts'
@@ -57,6 +58,7 @@ interface Running {
   readonly routing: QmgrRouting
   readonly deliverer: Deliverer
   readonly scheduler: Scheduler
+  readonly progress: Progress
   readonly control: ControlServer
   readonly trace: TraceHandle
 }
@@ -132,6 +134,7 @@ async function start(settings: QmgrBoot): Promise<void> {
     recordGeneration(settings)
     writer.listen(running.scheduler)
     running.scheduler.start()
+    running.progress.start()
     await running.control.listen(controlSocketPath(settings.runDir))
     log.write('info', 'qmgr.start', { queue: settings.queueDir, generation: settings.generation })
     tell({ kind: 'ready', facts: { queue: settings.queueDir } })
@@ -198,15 +201,23 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     },
     opened,
   )
+  const progress = new Progress({
+    reader,
+    clock: systemClock,
+    log: opened,
+    isTried: (seq) => scheduler.isTried(seq),
+    onError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+  })
   const control = new ControlServer({
     reader,
     search: (filter, limit) => trace.search(filter, limit),
     spoolDir: settings.spoolDir,
     writer,
     active: () => scheduler.active,
+    progress: () => progress.report(),
     log: opened,
   })
-  return { lock, writer, reader, peers, routing, deliverer, scheduler, control, trace }
+  return { lock, writer, reader, peers, routing, deliverer, scheduler, progress, control, trace }
 }
 
 /** When which settings came into force, beside the messages that they were applied to. */
@@ -230,7 +241,8 @@ async function stop(): Promise<void> {
   stopping = true
   await starting
   if (running !== undefined) {
-    const { control, trace, writer, scheduler, deliverer, routing, peers, reader, lock } = running
+    const { control, trace, writer, scheduler, progress, deliverer, routing, peers, reader, lock } = running
+    progress.stop()
     control.close()
     await trace.close()
     writer.stop()

@@ -11,6 +11,7 @@ import { idsLike } from './list-ids.ts'
 import { SHAPE_BUCKETS_MAX, countDomains, countQueues, shape } from './list-shape.ts'
 import { listOne, listPage, listSeqs } from './listing.ts'
 import type { ActiveSeqs, ListedMessage } from './listing.ts'
+import type { ProgressReport } from './progress.ts'
 import type { QueueReader } from './queue-reader.ts'
 import { Damage, isCount, isText } from './rows.ts'
 import { readTraceFilter } from './trace-document.ts'
@@ -32,6 +33,7 @@ import type { TraceSearch } from './trace-search.ts'
  *     {"op":"queues"}                                 {"incoming":0,"active":0,…}: messages
  *     {"op":"domains"}                                {"domains":[{"domain":…,"state":…,"recipients":…},…]}
  *     {"op":"active"}                                 {"active":[7,9,…]}: row numbers of what is in memory
+ *     {"op":"progress"}                               {"oldestDueMs":0,"oldestDueId":"","stalled":false}; of a daemon only
  *     {"op":"resolve","ids":["…"]}                    {"ids":["…"],"ambiguous":["…"]}: ids as they are, whatever their case
  */
 export interface QueueTools {
@@ -42,6 +44,8 @@ export interface QueueTools {
   readonly act: (action: Action, ids: readonly string[] | null, why: ActionWhy) => Promise<ActionResult>
   readonly log: Log
   readonly search: TraceSearch
+  /** How far behind its schedule the queue is; absent where nobody delivers. */
+  readonly progress?: () => ProgressReport
 }
 
 export type Request = Readonly<Record<string, unknown>>
@@ -59,6 +63,7 @@ const HANDLERS: ReadonlyMap<string, (request: Request, tools: QueueTools) => Asy
     ['domains', domains],
     ['active', activeAnswer],
     ['resolve', resolveIds],
+    ['progress', progressAnswer],
   ])
 
 /** Throws a TypeError for what is no request. */
@@ -66,6 +71,11 @@ export async function* answers(request: Request, tools: QueueTools): AsyncGenera
   const handler = HANDLERS.get(String(request['op']))
   if (handler === undefined) throw new TypeError('no such request')
   yield* handler(request, tools)
+}
+
+async function* progressAnswer(_request: Request, { progress }: QueueTools): AsyncGenerator<Answer> {
+  if (progress === undefined) throw new TypeError('nothing is delivered')
+  yield await Promise.resolve(progress())
 }
 
 async function* list(request: Request, tools: QueueTools): AsyncGenerator<Answer> {

@@ -8,6 +8,7 @@ import { isRecord } from '#src/net/frames.ts'
 import type { Action, ActionWhy } from './changes.ts'
 import { answers } from './control-requests.ts'
 import type { ActiveSeqs } from './listing.ts'
+import type { ProgressReport } from './progress.ts'
 import type { QueueReader } from './queue-reader.ts'
 import type { TraceSearch } from './trace-search.ts'
 import type { WriterPort } from './writer-handle.ts'
@@ -19,6 +20,7 @@ export interface ControlOptions {
   readonly active: () => ActiveSeqs
   readonly log: Log
   readonly search: TraceSearch
+  readonly progress: () => ProgressReport
 }
 
 /** A request is one line: 5000 ids of 20 characters are a tenth of this. */
@@ -87,13 +89,14 @@ export class ControlServer {
   }
 
   async #answer(socket: Socket, line: string): Promise<void> {
-    const { reader, spoolDir, active, writer, log, search } = this.#options
+    const { reader, spoolDir, active, writer, log, search, progress } = this.#options
     const tools = {
       reader,
       spoolDir,
       active,
       log,
       search,
+      progress,
       act: (action: Action, ids: readonly string[] | null, why: ActionWhy) => writer.act(action, ids, why),
     }
     try {

@@ -55,6 +55,13 @@ export const DUE_PAGE = 200
 /** The whole due index is looked over again so often, should anything have been missed (queue_run_delay). */
 export const RESCAN_MS = 300_000
 
+/** How often it is looked whether what is due is tried. */
+export const PROGRESS_LOOK_MS = 30_000
+/** Due recipients that are looked over for one that is not being tried: 1000 deliveries run at once at most. */
+export const PROGRESS_PAGES_MAX = 10
+/** What has been due for so long and was not tried is no usual wait: longer than the rest of a destination and two rescans. */
+export const PROGRESS_STALLED_MS = 1_800_000
+
 /** How often the ages of messages are looked at, and how many at once: 12,000 an hour, some milliseconds each time. */
 export const EXPIRY_LOOK_MS = 60_000
 export const EXPIRY_PAGE = 200

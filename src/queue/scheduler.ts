@@ -112,6 +112,12 @@ export class Scheduler implements WriterListener {
     return this.#active
   }
 
+  /** Whether a message is being delivered, or what became of it is being written. */
+  isTried(seq: number): boolean {
+    const entry = this.#active.get(seq)
+    return entry !== undefined && (entry.running > 0 || entry.over)
+  }
+
   /** Begins with what is due on the disk. */
   start(): void {
     this.#puller.start()

@@ -35,6 +35,7 @@ async function startControl(paths: QueuePaths, queue: Queue): Promise<ControlSer
     spoolDir: paths.spoolDir,
     search: () => Promise.resolve({ ids: [], refusals: {}, lost: 0, complete: true }),
     active: () => scheduler.active,
+    progress: () => ({ oldestDueMs: 0, oldestDueId: '', stalled: false }),
     log,
   })
   await control.listen(controlSocketPath(paths.runDir))
