@@ -5,6 +5,8 @@ import { parse, TomlError } from 'smol-toml'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { DirectoryConfig } from './directory-source.ts'
 import { readDirectory } from './directory-source.ts'
+import type { AuthConfig } from './auth.ts'
+import { readAuth } from './auth.ts'
 import { readAddress, readListeners } from './listeners.ts'
 import type { Address, Listener } from './listeners.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
@@ -30,6 +32,8 @@ export interface Config {
   readonly mailbox: Address
   /** Where domains, accounts and settings come from. */
   readonly directory: DirectoryConfig
+  /** How passwords are checked. */
+  readonly auth: AuthConfig
   /** Zimbra's localconfig.xml, whose values stand below the directory's; it need not be there. */
   readonly localconfigFile: string
   /** smtpd processes; 0 means as many as the machine carries. */
@@ -73,6 +77,7 @@ const TOP_KEYS = [
   'lmtp',
   'mailbox',
   'directory',
+  'auth',
   'localconfig',
   'workers',
   'signatures',
@@ -145,6 +150,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     lmtpServer: readLmtp(top.table('lmtp')),
     mailbox: readAddress(mailbox, 2424),
     directory,
+    auth: readAuth(top.table('auth'), folder),
     localconfigFile: resolve(folder, top.text('localconfig', join(dataFolder, 'localconfig.xml'))),
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),

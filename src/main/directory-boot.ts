@@ -1,5 +1,6 @@
 import type { LdapConfig } from '#src/config/directory-source.ts'
 import { SETTING_ATTRIBUTES } from '#src/config/catalogue.ts'
+import type { AuthSettings } from '#src/directory/auth/authenticator.ts'
 import type { BootContext } from './boots.ts'
 import type { LogBoot } from './ipc.ts'
 
@@ -17,6 +18,7 @@ export interface DirectoryBoot {
   readonly settingNames: readonly string[]
   readonly recipientDelimiter: string
   readonly expansionLimit: number
+  readonly auth: AuthSettings
   readonly log: LogBoot
 }
 
@@ -33,6 +35,15 @@ export function directoryBoot({ generation, paths, echo }: BootContext): Directo
     settingNames: SETTING_ATTRIBUTES,
     recipientDelimiter: settings.recipientDelimiter,
     expansionLimit: settings.virtualAliasExpansionLimit,
+    auth: {
+      defaultDomain: generation.defaultDomain,
+      ...config.auth,
+      soapUrls: settings.soapAuthUrls,
+      soapHosts: settings.soapAuthHosts,
+      soapPort: settings.soapAuthPort,
+      myNetworks: settings.myNetworks,
+      rateLimit: settings.clientAuthRateLimit,
+    },
     log: { ...config.log, stdout: echo },
   }
 }

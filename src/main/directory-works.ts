@@ -2,6 +2,11 @@ import { systemClock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import type { LdapConfig } from '#src/config/directory-source.ts'
+import { LoginDirectory } from '#src/directory/auth/accounts.ts'
+import { Authenticator } from '#src/directory/auth/authenticator.ts'
+import type { OwnLdap } from '#src/directory/auth/authenticator.ts'
+import { readSecret } from '#src/directory/auth/secret.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { Live } from '#src/directory/ldap/live.ts'
 import type { Mirror } from '#src/directory/ldap/mirror.ts'
@@ -15,6 +20,7 @@ import type { FromChild } from './ipc.ts'
 /** The part that exists only where the directory is reached over LDAP. */
 interface Ldap {
   readonly key: string
+  readonly config: LdapConfig
   readonly mirror: Mirror
   readonly source: LdapSource
   readonly live: Live
@@ -28,6 +34,8 @@ export class DirectoryWorks {
   readonly #log: Log
   readonly #tell: (message: FromChild) => void
   readonly #stop = new AbortController()
+  readonly #logins: LoginDirectory
+  readonly #authenticator: Authenticator
   #directory: Directory
   #ldap: Ldap | undefined
   #told = ''
@@ -36,6 +44,13 @@ export class DirectoryWorks {
     this.#log = log
     this.#tell = tell
     this.#directory = directoryOf(boot)
+    this.#logins = new LoginDirectory(boot.directoryFile)
+    this.#authenticator = new Authenticator({
+      directory: this.#logins,
+      clock: systemClock,
+      settings: boot.auth,
+      ldap: () => this.#ownLdap(),
+    })
     this.#ldap = this.#ldapOf(boot)
     this.#ldap?.source.start()
   }
@@ -44,8 +59,7 @@ export class DirectoryWorks {
     return {
       recipient: ({ address }) => this.#ldap?.live.recipient(address) ?? this.#directory.recipient(address),
       domain: ({ name }) => this.#ldap?.live.domain(name) ?? this.#directory.domain(name),
-      // Until there is something to check a password with, nobody can know whether it is right.
-      authenticate: () => ({ kind: 'unavailable', reason: 'no passwords are kept here' }),
+      authenticate: (request, signal) => this.#authenticator.authenticate(request, signal),
       poll: () => this.#ldap?.source.poll() ?? { kind: 'ok', changed: 0 },
       accept: () => this.#ldap?.source.accept() ?? { kind: 'ok', changed: 0 },
       status: () => this.facts,
@@ -68,6 +82,7 @@ export class DirectoryWorks {
 
   /** A new generation: who is spoken to, and what is read, may be another. */
   adopt(boot: DirectoryBoot): void {
+    this.#authenticator.adopt(boot.auth)
     const before = this.#directory
     this.#directory = directoryOf(boot)
     before[Symbol.dispose]()
@@ -91,6 +106,23 @@ export class DirectoryWorks {
     await this.#ldap?.source.close()
     this.#ldap?.mirror[Symbol.dispose]()
     this.#directory[Symbol.dispose]()
+    this.#logins[Symbol.dispose]()
+  }
+
+  /** What passwords are checked with where the directory is reached over LDAP. */
+  #ownLdap(): OwnLdap | undefined {
+    const ldap = this.#ldap
+    if (ldap === undefined) return undefined
+    const { config, live, source } = ldap
+    return {
+      urls: config.urls,
+      reach: config,
+      confirm: async (address) => {
+        const found = await live.recipient(address)
+        return found.kind === 'unavailable' ? 'unavailable' : 'done'
+      },
+      readSecret: (dn, attribute) => readSecret(source.choice, { dn, attribute }, this.#stop.signal),
+    }
   }
 
   #ldapOf(boot: DirectoryBoot): Ldap | undefined {
@@ -118,7 +150,7 @@ export class DirectoryWorks {
       url: () => source.url,
       onTrouble: () => source.doubt(),
     })
-    return { key: keyOf(boot), mirror, source, live }
+    return { key: keyOf(boot), config: ldap, mirror, source, live }
   }
 
   /** master makes a generation of it at once, and `postern status` shows it. */

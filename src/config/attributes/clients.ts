@@ -192,7 +192,6 @@ export const CLIENT_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'TRUE',
     postfix: 'smtpd_tls_auth_only',
-    use: later('auth'),
   },
   zimbraMtaTlsSecurityLevel: {
     type: 'enum',

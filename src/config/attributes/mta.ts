@@ -1,5 +1,5 @@
 import type { AttributeTable } from '#src/config/attribute.ts'
-import { GLOBAL, GLOBAL_SERVER, fixed, refused, later } from '#src/config/attribute.ts'
+import { GLOBAL, GLOBAL_SERVER, fixed, refused, later, read } from '#src/config/attribute.ts'
 import { YES_NO } from './words.ts'
 
 const BUILT_IN_MAP = refused(
@@ -71,23 +71,25 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     default: 'TRUE',
     postfix: 'smtpd_tls_security_level',
     deprecatedSince: '6.0.0_BETA1',
-    use: later('auth'),
   },
   zimbraMtaAuthHost: {
     type: 'astring',
     multi: true,
     scope: GLOBAL_SERVER,
     deprecatedSince: '8.6',
-    use: later('auth'),
   },
-  zimbraMtaAuthPort: { type: 'port', scope: GLOBAL_SERVER, default: '7073', use: later('auth') },
-  zimbraMtaAuthTarget: { type: 'boolean', scope: GLOBAL_SERVER, default: 'FALSE', use: later('auth') },
+  zimbraMtaAuthPort: { type: 'port', scope: GLOBAL_SERVER, default: '7073' },
+  zimbraMtaAuthTarget: {
+    type: 'boolean',
+    scope: GLOBAL_SERVER,
+    default: 'FALSE',
+    use: read('Whether a server checks passwords for the MTA: all that do are asked in turn, over SOAP.'),
+  },
   zimbraMtaAuthURL: {
     type: 'astring',
     multi: true,
     scope: GLOBAL_SERVER,
     deprecatedSince: '8.6',
-    use: later('auth'),
   },
   zimbraMtaBlockedExtension: { type: 'string', multi: true, scope: GLOBAL },
   zimbraMtaBlockedExtensionWarnAdmin: {
@@ -121,7 +123,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'yes',
     postfix: 'broken_sasl_auth_clients',
-    use: later('auth'),
   },
   zimbraMtaCanonicalMaps: {
     type: 'string',
@@ -399,14 +400,12 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'yes',
     postfix: 'smtpd_sasl_auth_enable',
-    use: later('auth'),
   },
   zimbraMtaSaslSmtpdMechList: {
     type: 'string',
     multi: true,
     scope: GLOBAL_SERVER,
     default: ['PLAIN', 'LOGIN'],
-    use: later('auth'),
   },
   zimbraMtaSenderCanonicalMaps: {
     type: 'string',

@@ -7,15 +7,77 @@ const OF_THE_STORE = fixed('A setting of the mailbox server, which reads it itse
 /** Accounts, lists and domains: what lookups and AUTH read. */
 export const RECIPIENT_ATTRIBUTES: AttributeTable = {
   zimbraDefaultDomainName: { type: 'string', scope: GLOBAL },
+  zimbraAccountStatus: {
+    type: 'enum',
+    values: ['active', 'maintenance', 'locked', 'closed', 'lockout', 'pending'],
+    scope: ['account'],
+    use: read('Whether an account may authenticate; in maintenance it is told to come again.'),
+  },
   zimbraAllowAnyFromAddress: {
     type: 'boolean',
     scope: ['account', 'cos'],
     default: 'FALSE',
-    use: later('auth'),
+    use: read('Whether an account may send as anybody.'),
   },
-  zimbraAllowFromAddress: { type: 'email', multi: true, scope: ['account'], use: later('auth') },
-  zimbraAuthLdapURL: { type: 'string', multi: true, scope: ['domain'], use: later('auth') },
-  zimbraAuthMech: { type: 'string', scope: ['domain'], use: later('auth') },
+  zimbraAllowFromAddress: {
+    type: 'email',
+    multi: true,
+    scope: ['account'],
+    use: read('Further addresses that an account may send as.'),
+  },
+  zimbraAuthFallbackToLocal: {
+    type: 'boolean',
+    scope: ['domain'],
+    default: 'FALSE',
+    use: read('Whether the own password is tried where the directory of the domain does not let in.'),
+  },
+  zimbraAuthLdapBindDn: {
+    type: 'string',
+    scope: ['domain'],
+    use: read('The name to bind by there: %n, %u, %d and %D stand for parts of the address.'),
+  },
+  zimbraAuthLdapExternalDn: {
+    type: 'string',
+    scope: ['account'],
+    use: read('The name of an account in the directory of its domain.'),
+  },
+  zimbraAuthLdapSearchBase: {
+    type: 'string',
+    scope: ['domain'],
+    use: read('Where the name to bind by is searched.'),
+  },
+  zimbraAuthLdapSearchBindDn: {
+    type: 'string',
+    scope: ['domain'],
+    use: read('Who searches it.'),
+  },
+  zimbraAuthLdapSearchBindPassword: {
+    type: 'string',
+    scope: ['domain'],
+    use: read('The password of that. It is asked for when it is needed and kept in no mirror.'),
+  },
+  zimbraAuthLdapSearchFilter: {
+    type: 'string',
+    scope: ['domain'],
+    use: read('What is searched; then the template is not used.'),
+  },
+  zimbraAuthLdapStartTlsEnabled: {
+    type: 'boolean',
+    scope: ['domain'],
+    default: 'FALSE',
+    use: read('Whether TLS is demanded on ldap:// there.'),
+  },
+  zimbraAuthLdapURL: {
+    type: 'string',
+    multi: true,
+    scope: ['domain'],
+    use: read('The directory servers that passwords of a domain are checked with.'),
+  },
+  zimbraAuthMech: {
+    type: 'string',
+    scope: ['domain'],
+    use: read('How passwords of a domain are checked: `zimbra`, `ldap` or `ad`.'),
+  },
   zimbraDomainAliasTargetId: {
     type: 'string',
     scope: ['domain'],
@@ -94,19 +156,38 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     type: 'duration',
     scope: ['account', 'cos'],
     default: '1h',
-    use: later('auth'),
+    use: read('How long an account is locked.'),
   },
   zimbraPasswordLockoutEnabled: {
     type: 'boolean',
     scope: ['account', 'cos'],
     default: 'FALSE',
-    use: later('auth'),
+    use: read(
+      'Whether failed logins lock an account by the three attributes beside this one, in place of `[auth]` in postern.toml.',
+    ),
+  },
+  zimbraPasswordLockoutFailureLifetime: {
+    type: 'duration',
+    scope: ['account', 'cos'],
+    default: '1h',
+    use: read('How long a failed login counts.'),
+  },
+  zimbraPasswordLockoutLockedTime: {
+    type: 'string',
+    scope: ['account'],
+    use: read('When a mailbox server has locked an account whose status is lockout.'),
   },
   zimbraPasswordLockoutMaxFailures: {
     type: 'integer',
     scope: ['account', 'cos'],
     default: '10',
-    use: later('auth'),
+    use: read('Failures that lock an account.'),
+  },
+  zimbraPasswordMustChange: {
+    type: 'boolean',
+    scope: ['account'],
+    default: 'FALSE',
+    use: read('An account whose password must be changed does not authenticate before that.'),
   },
   zimbraPrefMailForwardingAddress: {
     type: 'cs_emailp',

@@ -15,7 +15,6 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: '0',
     postfix: 'smtpd_client_auth_rate_limit',
-    use: later('auth'),
   },
   zimbraMtaSmtpdClientPortLogging: {
     type: 'enum',
@@ -93,7 +92,6 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'no',
     postfix: 'smtpd_sasl_authenticated_header',
-    use: later('auth'),
   },
   zimbraMtaSmtpdSaslSecurityOptions: {
     type: 'enum',
@@ -102,7 +100,6 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'noanonymous',
     postfix: 'smtpd_sasl_security_options',
-    use: later('auth'),
   },
   zimbraMtaSmtpdSaslTlsSecurityOptions: {
     type: 'string',
@@ -110,19 +107,19 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: '$smtpd_sasl_security_options',
     postfix: 'smtpd_sasl_tls_security_options',
-    use: later('auth'),
   },
   zimbraMtaSmtpdSenderLoginMaps: {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'smtpd_sender_login_maps',
-    use: later('auth'),
+    use: fixed(
+      'Who may send as an address is what the directory says of the account that has authenticated.',
+    ),
   },
   zimbraMtaSmtpdSenderRestrictions: {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'smtpd_sender_restrictions',
-    use: later('restrictions'),
   },
   zimbraMtaSmtpdSoftErrorLimit: {
     type: 'integer',
