@@ -27,7 +27,7 @@ export async function generations(args: readonly string[]): Promise<number> {
           reason: one.reason,
           changes: changes ?? [],
         })
-      : `${String(one.number).padStart(5)}  ${timeText(one)}  ${one.reason.padEnd(15)}  ${summary(changes)}`
+      : `${at === 0 ? '*' : ' '}${String(one.number).padStart(5)}  ${timeText(one)}  ${one.reason.padEnd(15)}  ${summary(changes)}`
     process.stdout.write(`${line.trimEnd()}\n`)
   }
   return 0

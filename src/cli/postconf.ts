@@ -1,4 +1,6 @@
+import { dirname, join, resolve } from 'node:path'
 import { useText } from '#src/config/attribute.ts'
+import type { Config } from '#src/config/config.ts'
 import {
   defaultParameter,
   expandedParameter,
@@ -7,7 +9,8 @@ import {
   originOf,
   writtenValue,
 } from '#src/config/parameters.ts'
-import type { Parameter, ParameterValues } from '#src/config/parameters.ts'
+import type { Parameter, ParameterValues, Places } from '#src/config/parameters.ts'
+import { pathsOf } from '#src/config/paths.ts'
 import type { Origin } from '#src/config/resolve.ts'
 import { getopt, lastOf } from './getopt.ts'
 import { print } from './output.ts'
@@ -57,8 +60,10 @@ async function run(args: readonly string[]): Promise<number> {
   const elsewhere = given.options.find(({ letter }) => Object.hasOwn(ELSEWHERE, letter))
   if (elsewhere !== undefined)
     throw new ToolError(`-${elsewhere.letter}: ${ELSEWHERE[elsewhere.letter] ?? ''}`, FATAL)
+  const config = toolConfig(lastOf(given, 'c'))
+  const places = placesOf(config)
   const isEdit = ['e', '#', 'X'].some(has) || given.words.some((word) => word.includes('='))
-  if (isEdit) throw new ToolError(editRefusal(given.words), FATAL)
+  if (isEdit) throw new ToolError(editRefusal(given.words, places), FATAL)
   if (has('o')) throw new ToolError('-o: a value for one call alone would show what nothing goes by', FATAL)
   if (has('d') && has('n')) throw new ToolError('specify one of -d -n', FATAL)
   if (has('h') && has('H')) throw new ToolError('specify one of -h -H', FATAL)
@@ -70,23 +75,40 @@ async function run(args: readonly string[]): Promise<number> {
     sources: has('v'),
     expanded: has('x'),
   }
-  const current = currentSettings(toolConfig(lastOf(given, 'c')))
-  await print([shownText(given.words, shape, current)])
+  const current = currentSettings(config)
+  const wanted =
+    given.words.length === 0 ? honouredParameters() : given.words.flatMap((name) => known(name, places))
+  // What is asked for by name is told by name; the whole list comes with all that is wrong in it.
+  if (given.words.length === 0 && !shape.defaults) warnOfAll(current)
+  await print([shownText(wanted, shape, current)])
   return EX.ok
 }
 
-function shownText(words: readonly string[], shape: Shape, current: CurrentSettings): string {
-  const wanted = words.length === 0 ? honouredParameters() : words.flatMap(known)
-  // What is asked for by name is told by name; the whole list comes with all that is wrong in it.
-  if (words.length === 0 && !shape.defaults) warnOfAll(current)
+/** Parameters of Postfix for which the installation has one value. */
+function placesOf(config: Config): Places {
+  const paths = pathsOf(config.dataFolder)
+  const bin = resolve(import.meta.dirname, '..', '..', 'bin')
+  return new Map([
+    ['config_directory', config.file === '' ? process.cwd() : dirname(config.file)],
+    ['data_directory', paths.data],
+    ['queue_directory', paths.queue],
+    ['command_directory', bin],
+    ['daemon_directory', bin],
+    ['mailq_path', join(bin, 'mailq')],
+    ['sendmail_path', join(bin, 'sendmail')],
+    ['newaliases_path', join(bin, 'newaliases')],
+  ])
+}
+
+function shownText(wanted: readonly Parameter[], shape: Shape, current: CurrentSettings): string {
   return wanted
-    .filter((parameter) => !shape.changedOnly || originOf(parameter, current) !== undefined)
+    .filter((parameter) => !shape.changedOnly || isSet(originOf(parameter, current)))
     .map((parameter) => `${line(parameter, shape, current)}\n`)
     .join('')
 }
 
-function known(name: string): readonly Parameter[] {
-  const parameter = findParameter(name)
+function known(name: string, places: Places): readonly Parameter[] {
+  const parameter = findParameter(name, places)
   if (parameter === undefined) {
     warn(`${name}: unknown parameter`)
     return []
@@ -118,20 +140,25 @@ function valueOf(parameter: Parameter, shape: Shape, values: ParameterValues): s
   return shape.expanded ? expandedParameter(parameter, values) : writtenValue(parameter, values)
 }
 
+/** A value that is not allowed has changed nothing. */
+function isSet(origin: Origin | undefined): boolean {
+  return origin !== undefined && origin.source !== 'default'
+}
+
 function originText(origin: Origin | undefined): string {
   if (origin === undefined) return 'default'
   const where = origin.name === '' ? origin.source : `${origin.source}: ${origin.name}`
-  return origin.kept ? `${where} (its value is not allowed; the one before is kept)` : where
+  return origin.kept ? `${where} (what is set is not allowed)` : where
 }
 
 /** Which way works, for the first of the parameters that were to be changed. */
-function editRefusal(words: readonly string[]): string {
+function editRefusal(words: readonly string[], places: Places): string {
   const [name = 'NAME', ...rest] = (words[0] ?? 'NAME=VALUE').split('=').map((part) => part.trim())
   const value = rest.join('=')
-  const parameter = findParameter(name)
+  const parameter = findParameter(name, places)
   if (parameter === undefined) return `${name}: unknown parameter, and settings are not edited with postconf`
   if (parameter.kind === 'idle') return `${name}: ${useText(parameter.attribute)}`
-  if (parameter.kind === 'built-in') return `${name} cannot be changed`
+  if (parameter.kind === 'built-in') return `${name} cannot be changed: it is ${parameter.value}`
   const { zimbra } = parameter.setting
   const toml = `${name} = ${JSON.stringify(value)} in [limits] of postern.toml, then "postern reload"`
   if (zimbra === '') return `settings are not edited with postconf; put ${toml}`

@@ -56,8 +56,12 @@ function recipientLine(recipient: Readonly<Record<string, unknown>>): string {
 async function excerpt(queue: QueueAccess, id: string): Promise<string> {
   let bytes = Buffer.alloc(0)
   let damage = ''
+  let generation = ''
   for await (const { inside, chunk, damage: told } of queue.ask({ op: 'body', id })) {
-    if (isRecord(inside)) bytes = Buffer.from(String(inside['prefix']))
+    if (isRecord(inside)) {
+      bytes = Buffer.from(String(inside['prefix']))
+      generation = `Taken under generation ${String(inside['generation'])} of the settings.\n`
+    }
     if (typeof chunk === 'string' && bytes.length < EXCERPT_BYTES)
       bytes = Buffer.concat([bytes, Buffer.from(chunk, 'base64')])
     if (typeof told === 'string') damage = told
@@ -67,5 +71,5 @@ async function excerpt(queue: QueueAccess, id: string): Promise<string> {
   const shown = gap < 0 ? lines : lines.slice(0, gap + 1 + BODY_LINES)
   const more = shown.length < lines.length || bytes.length > EXCERPT_BYTES ? '[…]\n' : ''
   const wrong = damage === '' ? '' : `Damaged: ${printable(damage)}\n`
-  return `${wrong}${shown.map((line) => `${printable(line.replaceAll('\t', ' '))}\n`).join('')}${more}`
+  return `${generation}${wrong}${shown.map((line) => `${printable(line.replaceAll('\t', ' '))}\n`).join('')}${more}`
 }

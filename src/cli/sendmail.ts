@@ -27,6 +27,11 @@ export function sendmail(args: readonly string[]): Promise<number> {
   return runTool('sendmail', () => run(args), EX.unavailable)
 }
 
+/** `newaliases` of Postfix: aliases are entries of the directory, so there is nothing to be done, and it is done. */
+export function newaliases(): Promise<number> {
+  return Promise.resolve(0)
+}
+
 async function run(args: readonly string[]): Promise<number> {
   // A lone -q has no value; getopt(3) as Postfix uses it would want one.
   if (args.length === 1 && args[0] === '-q') return await postqueue(['-f'])
@@ -36,6 +41,7 @@ async function run(args: readonly string[]): Promise<number> {
   if (queueRun !== undefined) return await runQueue(queueRun)
   const mode = lastOf(given, 'b') ?? 'm'
   if (mode === 'p') return await mailqTool([])
+  if (mode === 'i') return await newaliases()
   const config = toolConfig(lastOf(given, 'C'))
   if (mode === 's') return await speakSmtp(config)
   if (mode !== 'm') throw new ToolError(`unsupported: -b${mode}`, EX.usage)

@@ -3,6 +3,7 @@ type Tool = (args: readonly string[]) => Promise<number>
 /** The commands that have names of their own: bin/ has a link for each. Loaded when called. */
 export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['postconf', async () => (await import('./postconf.ts')).postconf],
+  ['newaliases', async () => (await import('./sendmail.ts')).newaliases],
   ['mailq', async () => (await import('./postqueue.ts')).mailqTool],
   ['postqueue', async () => (await import('./postqueue.ts')).postqueue],
   ['postsuper', async () => (await import('./postsuper.ts')).postsuper],

@@ -26,8 +26,13 @@ const BUILT_IN: ReadonlyMap<string, string> = new Map([
   ['mail_version', VERSION],
 ])
 
+/** Where things lie, by the parameters that name them: an installation decides that, and no setting. */
+export type Places = ReadonlyMap<string, string>
+
 /** undefined for a name that neither Postern nor Zimbra knows. */
-export function findParameter(name: string): Parameter | undefined {
+export function findParameter(name: string, places: Places = new Map()): Parameter | undefined {
+  const place = places.get(name)
+  if (place !== undefined) return { kind: 'built-in', name, value: place }
   const key = BY_POSTFIX.get(name)
   if (key !== undefined) return { kind: 'setting', name, key, setting: SETTINGS[key] }
   const attribute = attributeOfParameter(name)
@@ -97,7 +102,7 @@ export function originOf(parameter: Parameter, { resolved, sources }: ParameterV
   if (parameter.kind === 'built-in') return undefined
   if (parameter.kind === 'setting') {
     const origin = resolved.origins[parameter.key]
-    return origin.source === 'default' ? undefined : origin
+    return origin.source === 'default' && !origin.kept ? undefined : origin
   }
   for (const source of ENTRIES) {
     const values = sources[source]?.get(parameter.attribute.name) ?? []

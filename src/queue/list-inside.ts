@@ -13,6 +13,8 @@ import { isCount, isText } from './rows.ts'
 export interface Inside {
   readonly sender: string
   readonly arrivedMs: number
+  /** Of the settings that it was taken under. */
+  readonly generation: number
   readonly prefix: string
   readonly spool: string | null
   readonly bodyBytes: number
@@ -23,15 +25,16 @@ export interface Inside {
 export function insideOf(reader: QueueReader, seq: number): Inside | undefined {
   const row = reader.store
     .prepare<[number], unknown[]>(
-      'SELECT sender, arrived_ms, prefix, spool, body_bytes, body_crc FROM message WHERE seq = ?',
+      'SELECT sender, arrived_ms, generation, prefix, spool, body_bytes, body_crc FROM message WHERE seq = ?',
     )
     .raw()
     .get(seq)
   if (row === undefined) return undefined
-  const [sender, arrivedMs, prefix, spool, bodyBytes, bodyCrc32] = row
+  const [sender, arrivedMs, generation, prefix, spool, bodyBytes, bodyCrc32] = row
   return {
     sender: isText(sender) ? sender : '?',
     arrivedMs: isCount(arrivedMs) ? arrivedMs : 0,
+    generation: isCount(generation) ? generation : 0,
     prefix: isText(prefix) ? prefix : '',
     spool: isText(spool) && isSpoolFile(spool) ? spool : null,
     bodyBytes: isCount(bodyBytes) ? bodyBytes : 0,

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import test from 'ava'
 import type { Attribute } from '#src/config/attribute.ts'
 import { ATTRIBUTES } from '#src/config/catalogue.ts'
@@ -90,20 +90,22 @@ function isSound(setting: Setting, value: unknown): boolean {
   switch (setting.type) {
     case 'integer':
     case 'bytes':
-      return Number.isSafeInteger(value) && Number(value) >= setting.least && Number(value) <= setting.most
+      return isBetween(value, setting.least, setting.most)
     case 'duration':
-      return (
-        Number.isSafeInteger(value) && Number(value) >= setting.leastMs && Number(value) <= setting.mostMs
-      )
+      return isBetween(value, setting.leastMs, setting.mostMs)
     case 'boolean':
       return typeof value === 'boolean'
     case 'enum':
-      return typeof value === 'string' && setting.values.includes(value)
+      return setting.values.some((one) => one === value)
     case 'text':
       return typeof value === 'string' && (setting.pattern?.test(value) ?? true)
     case 'list':
       return Array.isArray(value) && value.every((word) => typeof word === 'string')
   }
+}
+
+function isBetween(value: unknown, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
 }
 
 const RUNS = 2000

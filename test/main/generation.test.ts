@@ -44,8 +44,6 @@ class Box implements Disposable {
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems))
     const store = GenerationStore.open(join(this.#folder.path, 'generations.db'))
     this.#opened.push(store)
-    const attributes = (entry: Entry | undefined): Attributes | undefined =>
-      entry === undefined ? undefined : new Map(Object.entries(entry))
     const epoch = () => this.#epoch
     return new Generations(loaded.config, {
       store,
@@ -74,6 +72,10 @@ class Box implements Disposable {
     for (const store of this.#opened) store[Symbol.dispose]()
     this.#folder[Symbol.dispose]()
   }
+}
+
+function attributes(entry: Entry | undefined): Attributes | undefined {
+  return entry === undefined ? undefined : new Map(Object.entries(entry))
 }
 
 const TOML = 'localconfig = "local.xml"\n[directory]\nserver = "mta1.example.com"\n'
