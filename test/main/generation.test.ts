@@ -165,7 +165,7 @@ test('a value that is not allowed leaves the old one in force, is told once, and
 
 test('an attribute that is refused is an alarm, one without effect is a note that is told once', (t) => {
   using one = box({
-    zimbraMtaTransportMaps: ['hash:/etc/transport'],
+    zimbraMtaVirtualMailboxMaps: ['hash:/etc/boxes'],
     zimbraMtaMaxUse: ['5'],
     zimbraSpamTagPercent: ['20'],
     zimbraMtaNoSuchThing: ['1'],
@@ -175,7 +175,7 @@ test('an attribute that is refused is an alarm, one without effect is a note tha
   generations.reload()
   t.deepEqual(
     generations.alarms.map(({ attribute }) => attribute),
-    ['zimbraMtaTransportMaps'],
+    ['zimbraMtaVirtualMailboxMaps'],
   )
   t.deepEqual(
     one.events('settings.note').map(({ attribute, kind }) => [attribute, kind]),
