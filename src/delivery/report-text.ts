@@ -60,18 +60,19 @@ const PARAGRAPHS: Readonly<Record<Sort, (attached: string) => readonly string[]>
     ...HELP,
   ],
   'arrived sender': (attached) => [
-    'As you asked to be told: your message went on its way as the report below',
-    'says. Where it was delivered, that is to a mailbox; whether anybody has read',
-    `it, nobody knows here. Where it was relayed, you may hear no more of it. ${attached}`,
-    'is attached.',
+    'You asked to be told: your message went on its way as the report below says.',
+    'Where it was delivered, it is in a mailbox, read or not. Where it was relayed,',
+    'you may hear no more of it.',
+    '',
+    `${attached} is attached below the report.`,
   ],
   'failed postmaster': (attached) => [
     'A message could not be delivered. You get this copy because notify_classes',
     `asks for it. ${attached} is attached below the report.`,
   ],
   'delayed postmaster': (attached) => [
-    'A message could not be delivered yet. You get this copy because',
-    `notify_classes asks for it. ${attached} is attached below the report.`,
+    'A message could not be delivered yet. You get this copy because notify_classes',
+    `asks for it. ${attached} is attached below the report.`,
   ],
   'arrived postmaster': (attached) => [`${attached} is attached below the report.`],
 }
@@ -84,16 +85,17 @@ export function recipientOf(
 ): DsnRecipient {
   const remote = outcome.source === 'remote'
   const peer = remote ? /^(.*?)(?:\[[^\]]*\])?(?::[0-9]+)?$/.exec(outcome.relay)?.[1] : undefined
-  const host = outcome.relay.replace(/:[0-9]+$/, '')
+  // What was said at an earlier attempt, and by whom is not known any more.
+  const host = remote && peer !== 'none' ? outcome.relay.replace(/:[0-9]+$/, '') : ''
   return {
     address: recipient.address,
     orcpt: recipient.orcpt,
     action: actionOf(order.kind, outcome.arrival),
     status: outcome.dsn,
-    remoteMta: peer === undefined || peer === 'none' ? '' : peer,
+    remoteMta: peer === undefined || peer === 'none' ? '' : mtaName(peer),
     diagnosticType: remote ? 'smtp' : 'x-postern',
     diagnostic: outcome.reply,
-    text: remote ? `host ${host} said: ${outcome.reply}` : outcome.reply,
+    text: host === '' ? outcome.reply : `host ${host} said: ${outcome.reply}`,
     lastAttempt: order.attempted ? mailDate(nowMs) : '',
     retryUntil: order.kind === 'delayed' ? mailDate(order.retryUntilMs) : '',
   }
@@ -111,18 +113,23 @@ function actionOf(kind: Report['kind'], arrival: ReportSubject['outcome']['arriv
   }
 }
 
+/** A host as RFC 3464 section 2.2.2 wants it: an address is a literal. */
+function mtaName(host: string): string {
+  switch (isIP(host)) {
+    case 4:
+      return `[${host}]`
+    case 6:
+      return `[IPv6:${host}]`
+    default:
+      return host
+  }
+}
+
 const DOMAIN = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?$/
 
 /** Received-From-MTA (RFC 3464 section 2.2.4): the name of HELO where it is one, else the address as a literal. */
 export function receivedFrom({ clientAddress, helo, protocol }: Origin): string {
   if (protocol === 'local') return ''
   if (DOMAIN.test(helo)) return helo
-  switch (isIP(clientAddress)) {
-    case 4:
-      return `[${clientAddress}]`
-    case 6:
-      return `[IPv6:${clientAddress}]`
-    default:
-      return ''
-  }
+  return isIP(clientAddress) === 0 ? '' : mtaName(clientAddress)
 }

@@ -108,20 +108,25 @@ export function noRoute(error: unknown): Route {
   return { kind: 'deferred', dsn: '4.3.0', reason: `no route: ${errorText(error)}` }
 }
 
-/** It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired"). */
-export function expiredRoute({ lastReply, lastDsn }: StoredRecipient, forced: boolean): Route {
-  if (lastReply !== '') return { kind: 'deferred', dsn: lastDsn, reason: lastReply }
-  return forced
-    ? { kind: 'deferred', dsn: '4.7.0', reason: 'message is administratively expired' }
-    : { kind: 'deferred', dsn: '4.4.7', reason: NEVER_TRIED }
-}
+/** A peer's reply, as it is kept; our own sentences begin with no code. */
+const PEER_REPLY = /^[2-5][0-9][0-9][ -]/
 
-/** The same for one that waits for its place already. */
-export function expiredOutcome({ n, lastReply, lastDsn }: StoredRecipient): RecipientOutcome {
-  return lastReply === '' ? localDeferral(n, '4.4.7', NEVER_TRIED) : localDeferral(n, lastDsn, lastReply)
+/**
+ * It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired" where an
+ * operator wants it, `forced`).
+ */
+export function expiredOutcome(
+  { n, lastReply, lastDsn }: StoredRecipient,
+  forced: boolean,
+): RecipientOutcome {
+  if (lastReply === '') {
+    return forced
+      ? localDeferral(n, '4.7.0', 'message is administratively expired')
+      : localDeferral(n, '4.4.7', 'delivery time expired before an attempt could be made')
+  }
+  const outcome = localDeferral(n, lastDsn, lastReply)
+  return PEER_REPLY.test(lastReply) ? { ...outcome, source: 'remote' } : outcome
 }
-
-const NEVER_TRIED = 'delivery time expired before an attempt could be made'
 
 /** RFC 3461 section 5.2.7.3: the address has become others, which are recipients of their own. */
 export function expandedOutcome(n: number): RecipientOutcome {

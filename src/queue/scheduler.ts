@@ -12,7 +12,7 @@ import { Destinations } from './destinations.ts'
 import { DuePuller } from './due-puller.ts'
 import { Expiry } from './expiry.ts'
 import { CHANGES_WAITING_MAX, STALLED_MS } from './limits.ts'
-import { expandedOutcome, expiredOutcome, expiredRoute, localDeferral, noRoute } from './outcomes.ts'
+import { expandedOutcome, expiredOutcome, localDeferral, noRoute } from './outcomes.ts'
 import type { BodySource, Deliverer, RecipientOutcome, ReportComposer, Route, Router } from './ports.ts'
 import type { DueKey, QueueReader } from './queue-reader.ts'
 import { Damage } from './rows.ts'
@@ -267,7 +267,7 @@ export class Scheduler implements WriterListener {
   #expireJob({ entry, recipients }: Job): void {
     entry.waiting--
     this.#begin(entry)
-    const outcomes = recipients.map((recipient) => expiredOutcome(recipient))
+    const outcomes = recipients.map((recipient) => expiredOutcome(recipient, false))
     this.#logLocal(entry, outcomes)
     this.#settlement.ended(entry, recipients, outcomes)
   }
@@ -322,9 +322,12 @@ export class Scheduler implements WriterListener {
         expanded.push(recipient)
         continue
       }
-      const answer = entry.overdue
-        ? expiredRoute(recipient, entry.message.forcedExpire)
-        : this.#askRouter(recipient.address, entry.message.sender)
+      if (entry.overdue) {
+        const outcome = expiredOutcome(recipient, entry.message.forcedExpire)
+        unroutable.push({ recipient, outcome })
+        continue
+      }
+      const answer = this.#askRouter(recipient.address, entry.message.sender)
       asked ||= answer instanceof Promise
       const route = answer instanceof Promise ? await answer : answer
       if (route.kind !== 'destination') {

@@ -318,3 +318,14 @@ test('a sender that is an alias of ours gets its report in the mailboxes behind 
   const bytes = made?.message.body.kind === 'inline' ? made.message.body.bytes : Buffer.alloc(0)
   t.is(readReport(bytes).fields.get('to'), 'sender@example.org')
 })
+
+for (const [relay, shown] of [
+  ['mx.x.test[192.0.2.7]:25', 'dns; mx.x.test'],
+  ['192.0.2.7[192.0.2.7]:25', 'dns; [192.0.2.7]'],
+  ['2001:db8::7[2001:db8::7]:25', 'dns; [IPv6:2001:db8::7]'],
+] as const) {
+  test(`the peer ${relay} is reported as ${shown}`, async (t) => {
+    const { report } = await bounce({ outcome: { relay } })
+    t.is(report.status[1]?.get('remote-mta'), shown)
+  })
+}

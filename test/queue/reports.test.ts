@@ -8,6 +8,7 @@ import type { NewMessage, Notify } from '#src/queue/types.ts'
 import { readReport } from '#test/delivery/read-report.ts'
 import type { Report } from '#test/delivery/read-report.ts'
 import {
+  DESTINATION,
   FakeDeliverer,
   newId,
   newMessage,
@@ -338,4 +339,43 @@ test('a notice to postmaster that fails is dropped and logged, and makes no furt
   t.is(queue.deliverer.deliveries.length, 4)
   await queue.stop()
   t.is(rowCounts(paths).messages, 0)
+})
+
+test('what an operator lets expire goes back with the words of the last attempt, and without its date', async (t) => {
+  using paths = scratch()
+  await using queue = await start(paths, ENDINGS.late)
+  const message = newMessage({ text: TEXT })
+  await submitAll(t, queue, [message])
+  await until(() => queue.deliverer.deliveries.length === 1)
+  await quiet(queue, 1)
+  await queue.writer.act('expire', [message.id])
+  await until(() => queue.deliverer.deliveries.length === 2)
+  await quiet(queue, 0)
+  const [, a] = reportsTo(queue, message.sender)[0]?.status ?? []
+  t.is(a?.get('action'), 'failed')
+  t.is(a?.get('diagnostic-code'), 'smtp; 450 4.2.1 Not now')
+  t.false(a?.has('remote-mta'))
+  t.false(a?.has('last-attempt-date'))
+})
+
+test('what a transport discards is reported as delivered, as discard(8) does', async (t) => {
+  using paths = scratch()
+  await using queue = await start(
+    paths,
+    {},
+    {
+      router: (address) =>
+        address === 'a@x.test'
+          ? { kind: 'discarded', dsn: '2.0.0', reason: 'thrown away' }
+          : { kind: 'destination', destination: DESTINATION },
+    },
+  )
+  const notify: Notify[] = ['SUCCESS']
+  const message = newMessage({ text: TEXT, recipients: [{ ...recipient('a@x.test'), notify }] })
+  await submitAll(t, queue, [message])
+  await until(() => queue.deliverer.deliveries.length === 1)
+  await quiet(queue, 0)
+  const [, a] = reportsTo(queue, message.sender)[0]?.status ?? []
+  t.is(a?.get('action'), 'delivered')
+  t.is(a?.get('diagnostic-code'), 'x-postern; thrown away')
 })
