@@ -27,6 +27,8 @@ export interface ApplianceOptions {
   readonly directory?: readonly string[]
   /** smtpd processes. */
   readonly workers?: number
+  /** A second listener, beside the one on 127.0.0.1. */
+  readonly listener?: { readonly address: string; readonly port: number }
   /** Lines of [limits], Postfix's names: `message_size_limit = 1000`. */
   readonly limits?: readonly string[]
   /** Lines of [settings], Zimbra's names. */
@@ -227,12 +229,18 @@ export function killIfThere(pid: number): void {
   }
 }
 
+function listenerLines({ listener }: ApplianceOptions): string[] {
+  if (listener === undefined) return []
+  return ['[[listener]]', `address = "${listener.address}"`, `port = ${listener.port}`]
+}
+
 function configuration(options: ApplianceOptions, smtpPort: number, mailboxPort: number): string {
   return [
     ...(options.data === undefined ? [] : [`data = ${JSON.stringify(options.data)}`]),
     `workers = ${options.workers ?? 1}`,
     '[[listener]]',
     `port = ${smtpPort}`,
+    ...listenerLines(options),
     '[mailbox]',
     `port = ${mailboxPort}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),
