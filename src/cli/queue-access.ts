@@ -14,7 +14,7 @@ import { ACTION_IDS_MAX, LIST_PAGE, PAGE_BYTES } from '#src/queue/limits.ts'
 import { isEmptyFilter } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
 import { NONE_ACTIVE } from '#src/queue/listing.ts'
-import type { ListedMessage } from '#src/queue/listing.ts'
+import type { ActiveSeqs, ListedMessage } from '#src/queue/listing.ts'
 import { QUEUE_LOCK, controlSocketPath, databasePath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { QueueDb } from '#src/queue/queue-db.ts'
@@ -150,10 +150,16 @@ function readerOf(paths: QueuePaths): QueueReader | undefined {
   return undefined
 }
 
-async function activeOf(daemon: Ask) {
-  for await (const { active } of daemon({ op: 'active' }))
-    if (Array.isArray(active)) return new Set(active.map(Number))
-  return NONE_ACTIVE
+/** Of a daemon that has just ended nothing is in memory. */
+async function activeOf(daemon: Ask): Promise<ActiveSeqs> {
+  try {
+    for await (const { active } of daemon({ op: 'active' }))
+      if (Array.isArray(active)) return new Set(active.map(Number))
+  } catch (error) {
+    if (NOBODY_THERE.has(errorCode(error))) return NONE_ACTIVE
+    throw error
+  }
+  throw new Error('the queue manager gave no answer')
 }
 
 type Ask = (request: Request) => AsyncIterable<Record<string, unknown>>

@@ -12,7 +12,7 @@ export interface ListedMessage {
   readonly arrivedMs: number
   readonly sizeBytes: number
   readonly sender: string
-  /** Who brought it; '' where the row is damaged. */
+  /** Who brought it; '' where the row is too damaged to tell. */
   readonly clientAddress: string
   readonly clientName: string
   /** As the scanner has read it, in UTF-8; '' where there is none. */
@@ -111,6 +111,7 @@ export function listSeqs(
 function fromRows(row: Row, recipientRows: readonly Row[], active: boolean): ListedMessage | undefined {
   const [, id, arrivedMs, sender, envelope, sizeBytes, verdict, expire] = row
   if (!isText(id) || !isText(sender) || !isCount(arrivedMs) || !isCount(sizeBytes)) return undefined
+  if (arrivedMs > TIME_MAX_MS) return undefined
   const origin = parsed(envelope)?.['origin']
   const facts = parsed(verdict)
   if (!isRecord(origin) || facts === undefined || recipientRows.length === 0) return undefined
@@ -175,24 +176,30 @@ export function listOne(reader: QueueReader, seq: number, active: boolean): List
   }
 }
 
+/** What can be read of it is shown as it is, and may be what is wrong. */
 function damaged(reader: QueueReader, seq: number, reason: string): ListedMessage {
+  const [row = []] = statementsOf(reader.store).messageRows.all(JSON.stringify([seq]))
+  const [, , arrivedMs, sender, envelope, sizeBytes, verdict, expire] = row
+  const origin = parsed(envelope)?.['origin']
   const recipients = reader
     .rawAddresses(seq)
     .map((address) => ({ address, original: address, state: 'corrupt' as const, reason, failed: false }))
   return {
     queue: 'corrupt',
     id: reader.idOf(seq),
-    arrivedMs: 0,
-    sizeBytes: 0,
-    sender: '',
-    clientAddress: '',
-    clientName: '',
-    subject: '',
-    verdict: [],
-    forcedExpire: false,
+    arrivedMs: isCount(arrivedMs) && arrivedMs <= TIME_MAX_MS ? arrivedMs : 0,
+    sizeBytes: isCount(sizeBytes) ? sizeBytes : 0,
+    sender: textOf(sender),
+    clientAddress: isRecord(origin) ? textOf(origin['clientAddress']) : '',
+    clientName: isRecord(origin) ? textOf(origin['clientName']) : '',
+    ...judged(parsed(verdict) ?? {}),
+    forcedExpire: expire === 1,
     recipients,
   }
 }
+
+/** The last instant that a date can be made of (ECMA-262, Time Values and Time Range). */
+const TIME_MAX_MS = 8_640_000_000_000_000
 
 /** Where the recipients of a message differ: what an operator has to look at comes first. */
 export function queueOfStates(states: ReadonlySet<string>, active: boolean): RecipientState {

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { mailqEntry, queueLine } from '#src/cli/queue-format.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { memoryLog } from '#src/base/log.ts'
 import { findPages } from '#src/queue/list-find.ts'
@@ -63,6 +64,36 @@ test('a message with a damaged body shows the damage and not its last reply, and
     t.deepEqual(queue.deliverer.deliveries, [])
   }
 })
+
+test('of a damaged row is shown what can be read of it, and nothing of it can stop a listing', async (t) => {
+  using paths = scratch()
+  const id = await queued(paths)
+  const damages = [
+    [`UPDATE message SET sender = 'forged' || sender`, 'forgedsender@example.test'],
+    [`UPDATE message SET arrived_ms = 9000000000000000`, 'forgedsender@example.test'],
+    [`UPDATE message SET envelope = '{"origin":7}', verdict = '['`, 'forgedsender@example.test'],
+    [`UPDATE recipient SET state = 'nowhere'`, 'forgedsender@example.test'],
+  ] as const
+  for (const [sql, sender] of damages) {
+    change(paths, sql)
+    {
+      using db = new QueueDb(openStore(databasePath(paths.queueDir)))
+      const seq = db.seqOf(id) ?? 0
+      const base = { seq, id, atMs: 1, done: [], deferred: [], reports: [], leaves: true }
+      if (!sql.includes('nowhere')) db.apply({ ...base, corrupt: 'row' }, 1)
+    }
+    using reader = new QueueReader(openStore(databasePath(paths.queueDir), { readonly: true }))
+    const message = listed({ reader })
+    t.deepEqual([message?.id, message?.sender, message?.queue], [id, sender, 'corrupt'], sql)
+    t.regex(message?.recipients[0]?.reason ?? '', /none|does not hold/, sql)
+    t.true(queueLine(message ?? missing()).startsWith('corrupt'), sql)
+    t.true(mailqEntry(message ?? missing()).includes(sender), sql)
+  }
+})
+
+function missing(): never {
+  throw new Error('it is not listed')
+}
 
 test('who held and released a message, and why, is in its trace', async (t) => {
   using paths = scratch()
