@@ -21,7 +21,7 @@ run: install ## start the appliance in the foreground with everything under ./va
 	@exec bin/postern start
 
 .PHONY: install-test
-install-test: install ## what the tests need besides: Postfix and Dovecot as peers, strace, QEMU's storage daemon
+install-test: install ## what the tests need besides: Postfix, Dovecot, OpenSMTPD and unbound as peers, strace, QEMU's storage daemon
 	@scripts/debian-packages.sh test
 
 .PHONY: test

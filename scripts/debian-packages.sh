@@ -29,6 +29,7 @@ missing_for_test() {
   want unbound
   want ldnsutils
   want strace
+  has ip || missing="$missing iproute2"
   want curl
   want procps
   want e2fsprogs
