@@ -49,6 +49,14 @@ export const TLS_SETTINGS = {
     takesHold: 'next attempt',
     text: 'Whether every SMTP server is spoken to in TLS from the first octet, without STARTTLS. Port 465 is always (RFC 8314), unless the level there is `none`.',
   },
+  smtpTlsNoteStarttlsOffer: {
+    postfix: 'smtp_tls_note_starttls_offer',
+    zimbra: '',
+    type: 'boolean',
+    default: false,
+    takesHold: 'next attempt',
+    text: 'Whether the log tells of SMTP servers that offer STARTTLS where none is used.',
+  },
   smtpTlsServername: {
     postfix: 'smtp_tls_servername',
     zimbra: '',

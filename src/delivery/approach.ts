@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { readTlsRequired } from './content-header.ts'
 import { localResult } from './failure.ts'
 import { NO_POLICY } from './tls-outcome.ts'
+import { isSocketPath } from './routing/nexthop.ts'
 import { isNeedless } from './tls-policy.ts'
 import { USUAL_SESSION } from './tls-session.ts'
 import { NO_TLS } from './tls.ts'
@@ -46,6 +47,8 @@ export type Approached =
 /** RFC 8689 section 4.2.1: what it means where no host of the way can promise TLS. */
 export const REQUIRE_TLS_STATUS = '5.7.30'
 
+const NOTHING_ASKED = { ownNames: undefined, credentials: undefined } as const
+
 /** Decides how an address is approached: TLS by policy, by the message's own wish, and as whom. */
 export class Approaches {
   readonly #context: ApproachContext
@@ -56,16 +59,15 @@ export class Approaches {
 
   /** One mailbox server at an address that needs no look-up, where TLS needs none either; undefined for all else. */
   direct({ protocol, host, port, hops }: Destination, requireTls: boolean): Approach | undefined {
-    if (hops !== undefined || isIP(host) === 0 || requireTls) return undefined
-    const { tls, usualTls } = this.#context.settings()[protocol]
+    if (hops !== undefined) return undefined
+    const { tls, usualTls, helloName } = this.#context.settings()[protocol]
+    // A socket in the file system leaves this machine as little as loopback does, and nobody else can listen there.
+    if (isSocketPath(host))
+      return { peer: { protocol, host: helloName, address: host, port: 0 }, ...NOTHING_ASKED, tls: NO_TLS }
+    if (isIP(host) === 0 || requireTls) return undefined
     if (!usualTls || (tls !== 'none' && tls !== 'may' && tls !== 'encrypt')) return undefined
     const policy = isNeedless(protocol, host, tls) ? NO_TLS : { level: tls, session: USUAL_SESSION }
-    return {
-      peer: { protocol, host, address: host, port },
-      ownNames: undefined,
-      tls: policy,
-      credentials: undefined,
-    }
+    return { peer: { protocol, host, address: host, port }, ...NOTHING_ASKED, tls: policy }
   }
 
   async to(

@@ -82,6 +82,7 @@ export class Attempts {
         return { ...everybody(request, opened.failure.result, opened.failure.relay), setupMs }
       }
       const { connection } = opened
+      this.#logTls(connection, direct.tls)
       const done = await this.#converse(connection, request, { pool, signal, setupMs, keep: true })
       if (done !== 'stale') return done
       if (chunkless || !pool.chunkless) return { ...lost(request, connection), setupMs }
@@ -261,9 +262,14 @@ export class Attempts {
   }
 
   /** With whom a fresh connection has TLS, for who has to show it (smtp_tls_loglevel=1). */
-  #logTls({ peer, tls, relay }: Connection, { level }: TlsPolicy): void {
-    if (tls === '') return
+  #logTls({ peer, tls, relay, capabilities }: Connection, { level }: TlsPolicy): void {
     const { protocol, host, port } = peer
+    if (tls === '') {
+      const isOffered = capabilities?.startTls === true && this.#context.settings()[protocol].noteStartTls
+      const facts = { protocol, host, port, state: 'starttls-offered', relay, level }
+      if (isOffered) this.#context.log.write('info', 'delivery.connection', facts)
+      return
+    }
     this.#context.log.write('info', 'delivery.connection', {
       protocol,
       host,

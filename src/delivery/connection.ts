@@ -1,4 +1,4 @@
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, isIPv6 } from 'node:net'
 import { TLSSocket, connect as connectTls } from 'node:tls'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { sendBody } from './body.ts'
@@ -7,7 +7,7 @@ import { Handshake } from './handshake.ts'
 import { ReplyReader } from './replies.ts'
 import { certificateProblem, tlsOptions } from './tls.ts'
 import { Transaction } from './transaction.ts'
-import type { Socket } from 'node:net'
+import type { NetConnectOpts, Socket } from 'node:net'
 import type { Clock } from '#src/base/clock.ts'
 import type { BodyEncoder, Content } from './body.ts'
 import type { Dialogue, Step } from './dialogue.ts'
@@ -23,6 +23,7 @@ export interface PeerAddress {
   readonly protocol: 'lmtp' | 'smtp'
   /** As routing named it, without brackets. */
   readonly host: string
+  /** An IP address, or the path of a socket in the file system; then the port is 0. */
   readonly address: string
   readonly port: number
 }
@@ -74,7 +75,7 @@ export class Connection {
     this.peer = peer
     this.#context = context
     this.#openedMs = context.clock.monotonicMs()
-    const where = { host: peer.address, port: peer.port, noDelay: true }
+    const where = placeOf(peer, context.settings)
     if (tls.level === 'none') {
       this.#socket = connectTcp({
         ...where,
@@ -99,9 +100,9 @@ export class Connection {
     return `${this.peer.host}[${this.peer.address}]`
   }
 
-  /** `host[address]:port`, as it stands behind relay=. */
+  /** `host[address]:port`, as it stands behind relay=; a socket in the file system has no port. */
   get relay(): string {
-    return `${this.name}:${this.peer.port}`
+    return this.peer.port === 0 ? this.name : `${this.name}:${this.peer.port}`
   }
 
   /** Whether the TCP connection was made. */
@@ -446,6 +447,14 @@ export class Connection {
     if (!this.#connected) this.#connectError = 'ETIMEDOUT'
     this.#act(this.#dialogue.broken('timeout' satisfies Break))
   }
+}
+
+/** Where to connect to, and from which of our own addresses (smtp_bind_address, smtp_bind_address6). */
+function placeOf({ address, port }: PeerAddress, { bind }: AgentSettings): NetConnectOpts {
+  if (port === 0) return { path: address }
+  const from = bind[isIPv6(address) ? 6 : 4]
+  const where = { host: address, port, noDelay: true }
+  return from === '' ? where : { ...where, localAddress: from }
 }
 
 /** A refusal for one recipient in the packet of the 354 does not keep the message from the others. */

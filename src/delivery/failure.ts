@@ -141,6 +141,8 @@ const SYSTEM_TEXT: ReadonlyMap<string, string> = new Map([
   ['EMFILE', 'Too many open files'],
   ['ENFILE', 'Too many open files in system'],
   ['EPIPE', 'Broken pipe'],
+  ['ENOENT', 'No such file or directory'],
+  ['ENOTSOCK', 'Socket operation on non-socket'],
 ])
 
 export function systemText(code: string): string {

@@ -210,7 +210,7 @@ export function readTlsDay(path: string, day: string): readonly TlsCount[] {
           FROM tls_session WHERE day = ? ORDER BY domain, policy, failure, mx_host, address, sender`,
       )
       .all(day)
-    return rows.map(({ policy, ...row }) => ({ ...row, source: readSource(policy) }))
+    return rows.map((row) => Object.assign(row, { source: readSource(row.policy) }))
   } finally {
     store.close()
   }

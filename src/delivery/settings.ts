@@ -66,6 +66,10 @@ export interface AgentSettings {
   readonly transportDelayMs: number
   /** How long running deliveries may go on after close(). */
   readonly closeMs: number
+  /** Our own addresses that connections come from, by family; '' leaves it to the system (smtp_bind_address, smtp_bind_address6). */
+  readonly bind: { readonly 4: string; readonly 6: string }
+  /** Whether it is told that a peer offers STARTTLS where none is used (smtp_tls_note_starttls_offer). */
+  readonly noteStartTls: boolean
   /** To a loopback address LMTP uses no TLS at 'may'. */
   readonly tls: FullTlsLevel
   /** Whether TLS is made with the usual protocols, ciphers and names, whatever its level: then there is nothing to look up. */
@@ -96,6 +100,8 @@ const LMTP: Omit<AgentSettings, 'helloName'> = {
   rateDelayMs: 0,
   transportDelayMs: 0,
   closeMs: 10 * SECOND,
+  bind: { 4: '', 6: '' },
+  noteStartTls: false,
   tls: 'may',
   usualTls: true,
   ignored: [],

@@ -153,6 +153,8 @@ function smtpSettings(settings: Settings): AgentSettings {
     rateDelayMs: settings.smtpDestinationRateDelayMs,
     transportDelayMs: settings.smtpTransportRateDelayMs,
     tls: settings.smtpTlsSecurityLevel,
+    bind: { 4: settings.smtpBindAddress, 6: settings.smtpBindAddress6 },
+    noteStartTls: settings.smtpTlsNoteStarttlsOffer,
     ignored: settings.smtpDiscardEhloKeywords.map((word) => word.toUpperCase()),
     timeouts: {
       connectMs: settings.smtpConnectTimeoutMs,
@@ -182,6 +184,7 @@ export function deliverySettings(settings: Settings): DeliverySettings {
     idleMs: settings.lmtpConnectionCacheTimeLimitMs,
     restMs: Math.min(defaults.lmtp.restMs, settings.minimalBackoffTimeMs),
     tls: settings.lmtpTlsSecurityLevel,
+    bind: { 4: settings.lmtpBindAddress, 6: settings.lmtpBindAddress6 },
     usualTls: isUsual(opportunistic) && isUsual(mandatory),
     ignored: settings.lmtpDiscardLhloKeywords.map((word) => word.toUpperCase()),
     timeouts: {

@@ -5,6 +5,7 @@ import type { Destination, DestinationHop, Route, Router } from '#src/queue/port
 import { NO_TABLES, lookUp, senderRelayHost } from '#src/delivery/routing/tables.ts'
 import type { RoutingTables } from '#src/delivery/routing/tables.ts'
 import type { TableAnswer } from '#src/delivery/routing/transport.ts'
+import { isSocketPath } from '#src/delivery/routing/nexthop.ts'
 import { isIP } from 'node:net'
 
 /** The lookups that routing wants of the directory. */
@@ -93,11 +94,16 @@ function routeOf(routing: Routing): Route {
 function destinationOf(protocol: 'lmtp' | 'smtp', hops: readonly DestinationHop[]): Destination {
   const [first] = hops
   const port = first?.port ?? 0
-  if (first !== undefined && hops.length === 1 && protocol === 'lmtp' && isIP(first.host) !== 0) {
+  if (first !== undefined && hops.length === 1 && protocol === 'lmtp' && isDirect(first.host)) {
     return { protocol, host: first.host, port }
   }
   // A fallback relay is named too: who may use it does not wait with who may not.
   return { protocol, host: hops.map(nameOf).join(','), port, hops }
+}
+
+/** An address, or a socket in the file system: there is nothing to look up. */
+function isDirect(host: string): boolean {
+  return isIP(host) !== 0 || isSocketPath(host)
 }
 
 function nameOf({ host, port, bracketed }: DestinationHop, index: number): string {

@@ -125,6 +125,7 @@ export class FakePeer {
     this.#server = server
   }
 
+  /** `address`: one of this machine, or the path of a socket in the file system. */
   static async listen(script: Script, port = 0, address = '127.0.0.1'): Promise<FakePeer> {
     const server = createServer({ allowHalfOpen: true })
     const peer = new FakePeer(server)
@@ -133,7 +134,8 @@ export class FakePeer {
       peer.conversations.push(conversation)
       Promise.resolve(script(conversation)).catch((error: unknown) => peer.#failures.push(error))
     })
-    server.listen(port, address)
+    if (address.startsWith('/')) server.listen(address)
+    else server.listen(port, address)
     await once(server, 'listening')
     return peer
   }

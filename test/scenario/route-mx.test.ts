@@ -124,3 +124,42 @@ test('two recipients on two mailbox servers have a session each, by the transpor
   t.deepEqual([one.connections, two.connections], [1, 1])
   await until('the queue is empty', async () => (await postern.queue()).length === 0)
 })
+
+test('the family of addresses that is preferred is used, from the address that was chosen, and the other one where it leads nowhere', async (t) => {
+  using folder = tempFolder('route-six')
+  const bodies: string[] = []
+  await using four = await FakePeer.listen(wellBehaved(bodies, HELLO, 'smtp'))
+  await using six = await FakePeer.listen(wellBehaved(bodies, HELLO, 'smtp'), four.port, '::1')
+  await using zone = await ZoneServer.start(`
+both.example MX 10 mx.both.example
+mx.both.example A 127.0.0.1
+mx.both.example AAAA ::1
+four.example MX 10 mx.four.example
+mx.four.example A 127.0.0.1
+mx.four.example AAAA 2001:db8::1
+`)
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    dnsPort: zone.port,
+    limits: [
+      `smtp_tcp_port = ${four.port}`,
+      'smtp_address_preference = "ipv6"',
+      'smtp_bind_address = "127.0.0.9"',
+      'smtp_connect_timeout = "2s"',
+    ],
+    settings: ['zimbraMtaSmtpHeloName = "out.example.test"'],
+  })
+  {
+    using client = await SmtpClient.greeted(postern.smtpPort)
+    const to = ['a@both.example', 'b@four.example']
+    const message = plainMail('out', 'Hello.')
+    t.is((await client.send({ from: 'alice@example.test', to, message })).code, 250)
+    await client.quit()
+  }
+  await until('both are delivered', () => bodies.length === 2)
+  t.true(six.conversations[0]?.heard.includes('RCPT TO:<a@both.example>'))
+  t.true(four.conversations[0]?.heard.includes('RCPT TO:<b@four.example>'))
+  t.is(six.conversations[0]?.heard[0], 'EHLO out.example.test')
+  t.is(six.conversations[0]?.socket.remoteAddress, '::1')
+  t.is(four.conversations[0]?.socket.remoteAddress, '127.0.0.9')
+})

@@ -6,7 +6,7 @@ import { canonicalDomain } from '#src/mail/address.ts'
 export interface NextHop {
   /** As it was written: `[mail.example.com]:587`. Deliveries with the same text share a queue. */
   readonly text: string
-  /** Host, domain or address, without brackets and port. */
+  /** Host, domain or address, without brackets and port; or the path of a socket in the file system. */
   readonly host: string
   readonly port: number
   /** It stood in brackets: no MX look-up. */
@@ -46,6 +46,8 @@ export function parseNextHops(
   if (words.length === 0) return { kind: 'bad', error: 'missing host information' }
   if (words.length > NEXT_HOPS_MAX) return { kind: 'bad', error: `more than ${NEXT_HOPS_MAX} hosts` }
   const hops: NextHop[] = []
+  if (words.length > 1 && words.some((word) => word.startsWith('unix:')))
+    return { kind: 'bad', error: 'a socket in the file system stands alone' }
   for (const word of words) {
     const parsed = parseNextHop(word, protocol, standardPort)
     if (parsed.kind === 'bad') return { kind: 'bad', error: `${parsed.error} in "${word}"` }
@@ -64,7 +66,7 @@ export function parseNextHop(
   standardPort: number = DEFAULT_PORTS[protocol],
 ): ParsedNextHop {
   const word = protocol === 'lmtp' && text.startsWith('inet:') ? text.slice(5) : text
-  if (word.startsWith('unix:')) return bad('a socket in the file system is not supported')
+  if (protocol === 'lmtp' && word.startsWith('unix:')) return socketHop(text, word.slice('unix:'.length))
   const split = word.startsWith('[') ? splitBracketed(word) : splitPlain(word)
   if (split.kind === 'bad') return split
   const host = hostOf(split.host)
@@ -72,6 +74,21 @@ export function parseNextHop(
   const port = portOf(split.service, standardPort)
   if (typeof port === 'string') return bad(port)
   return { kind: 'ok', hop: { text, host, port, bracketed: split.bracketed } }
+}
+
+/** `sun_path` has 108 octets, the last one a NUL. */
+const SOCKET_PATH_BYTES_MAX = 107
+
+/** `unix:/run/dovecot/lmtp`, as in `lmtp:unix:/run/dovecot/lmtp`. Postfix's short form is relative to its queue; here are none. */
+function socketHop(text: string, path: string): ParsedNextHop {
+  if (!isSocketPath(path)) return bad('the path of a socket begins with "/"')
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) return bad('the path of the socket is too long')
+  return { kind: 'ok', hop: { text, host: path, port: 0, bracketed: true } }
+}
+
+/** Whether a host is the path of a socket in the file system. */
+export function isSocketPath(host: string): boolean {
+  return host.startsWith('/')
 }
 
 type Split =

@@ -225,7 +225,8 @@ test('a table that cannot be asked, or holds what cannot be used, defers', async
       'smtp:[broken',
       /^deferred 4\.3\.5 missing "\]" in "\[broken" \(transport table: other\.example smtp:\[broken\)/,
     ],
-    ['lmtp:unix:/run/lmtp', /^deferred 4\.3\.5 a socket in the file system is not supported/],
+    ['lmtp:unix:run/lmtp', /^deferred 4\.3\.5 the path of a socket begins with "\/"/],
+    ['smtp:unix:/run/smtp', /^deferred 4\.3\.5 unknown service: \/run\/smtp/],
   ]
   for (const [entry, expected] of cases)
     t.regex(brief(await route('u@other.example', { 'other.example': entry })), expected)
