@@ -45,6 +45,10 @@ for (const tls of [false, true]) {
       t.true(stored.endsWith('Subject: dovecot\n\n.dot\n..two\nlast\n'))
       t.is(/ with LMTPS\s/.test(stored), tls)
     }
+    t.is(
+      delivery.log.lines.some(({ facts }) => facts['state'] === 'tls'),
+      tls,
+    )
   })
 }
 
