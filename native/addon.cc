@@ -457,9 +457,9 @@ class Encoder : public Napi::ObjectWrap<Encoder> {
   explicit Encoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Encoder>(info) {}
 
  private:
-  /// begin(mode): "bdat", or anything else for DATA.
+  /// begin(bdat): true for chunks, anything else for DATA. No text, for that costs more than a message's first line.
   void Begin(const Napi::CallbackInfo& info) {
-    const bool bdat = info[0].IsString() && info[0].As<Napi::String>().Utf8Value() == "bdat";
+    const bool bdat = info[0].IsBoolean() && info[0].As<Napi::Boolean>().Value();
     encoder_.Begin(bdat ? postern::Encoder::Mode::kBdat : postern::Encoder::Mode::kData);
   }
 

@@ -47,7 +47,7 @@ export interface NativeScanner {
 }
 
 export interface NativeEncoder {
-  begin(mode: 'data' | 'bdat'): void
+  begin(bdat: boolean): void
   // oxlint-disable-next-line max-params -- as in NativeScanner
   write(input: Uint8Array, start: number, end: number, out: Uint8Array, outStart: number): number
   finish(out: Uint8Array, outStart: number): number

@@ -18,7 +18,7 @@ export class BodyEncoder {
 
   /** 'bdat': for chunks, whose length says where they end (RFC 3030 section 2): no dot is stuffed or added. */
   begin(mode: 'data' | 'bdat'): void {
-    this.#native.begin(mode)
+    this.#native.begin(mode === 'bdat')
   }
 
   /** Encodes input[start, end) to out[outStart, …), which must not overlap it. Returns the octets written. */
