@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['generations', async () => (await import('./generations.ts')).generations],
   ['diff', async () => (await import('./generations.ts')).diff],
   ['rollback', async () => (await import('./generations.ts')).rollback],
+  ['import-zimbra', async () => (await import('./import-zimbra.ts')).importZimbra],
   ['settings', async () => (await import('./settings.ts')).settings],
   ['version', async () => version],
   ['help', async () => help],

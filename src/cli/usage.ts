@@ -30,6 +30,10 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
 
   directory import FILE|-   take entries from LDIF; all of them or none
   directory export          the whole directory as LDIF
+  import-zimbra --ldif FILE|-|--ldap URL [--bind-dn DN --password-file FILE --ca FILE --no-starttls --base DN]
+    [--postconf FILE] [--localconfig FILE] [--server NAME] [--json]
+                         what a Zimbra would be here: honoured, different, lost, and what to look at before the switch
+    --apply [--replace]  take it over into the embedded directory; --replace: instead of what is there
   settings [--notes]        every setting with the value that is in force; --notes: what is set and has no effect
   generations [--limit N]   the history of the settings, the newest first
   diff A [B]                what generation B (or the newest) has otherwise than A

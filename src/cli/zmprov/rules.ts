@@ -71,6 +71,16 @@ export function deprecation(name: string): string | undefined {
     : `Warn: attribute ${attribute.name} has been deprecated since ${attribute.deprecatedSince}`
 }
 
+/** Whether a name is of one of the families that are about mail on its way. */
+export function isOfMail(name: string): boolean {
+  return FAMILIES.test(name)
+}
+
+/** Whether an attribute is one that entries of any directory have: names, telephones, the password. */
+export function isCommonAttribute(name: string): boolean {
+  return OF_ENTRIES.has(name.toLowerCase())
+}
+
 /** The table of settings as the administration asks it. */
 export const RULES: AttributeRules = { rule }
 
@@ -89,7 +99,7 @@ function rule(kind: EntryKind, name: string): AttributeRule {
   const common = OF_ENTRIES.get(key)
   if (common !== undefined) return { kind: 'known', ...common, check: textProblem }
   const near = suggestAttribute(name)
-  const isSlip = FAMILIES.test(name) || (near !== undefined && differLittle(name, near))
+  const isSlip = isOfMail(name) || (near !== undefined && differLittle(name, near))
   if (/^zimbra[A-Z][A-Za-z0-9]{0,120}$/.test(name) && !isSlip)
     return { kind: 'known', name, multi: true, check: textProblem }
   const hint = near === undefined ? '' : `; is ${near} meant?`

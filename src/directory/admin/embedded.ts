@@ -81,6 +81,24 @@ export class EmbeddedStore implements AdminStore {
     return 'done'
   }
 
+  /** How many entries there are. */
+  get size(): number {
+    return this.#table.ids().length
+  }
+
+  /** Takes all entries away; gives how many there were. */
+  clear(): number {
+    const ids = this.#table.ids()
+    for (const id of ids) this.#table.remove(id)
+    return ids.length
+  }
+
+  /** Gives an entry that is there these attributes and no others. */
+  replace(entry: AdminEntry): void {
+    const id = this.#table.idOf(entry.dn)
+    if (id !== undefined) this.#write(id, entry.attributes)
+  }
+
   /** The work must wait for nothing but this store: the transaction keeps other writers out. */
   async together<T>(work: () => Promise<T>): Promise<T> {
     if (this.#depth > 0) return await work()
