@@ -59,7 +59,14 @@ const PAGE_RECIPIENTS_MAX = 5000
 
 /** The same row numbers in portions that memory has room for, whatever they are for: a message may be for ten thousand. */
 export function* portions(reader: QueueReader, seqs: readonly number[]): Generator<readonly number[]> {
-  const { recipientCounts } = statementsOf(reader.store)
+  const { recipientsWithin, recipientCounts } = statementsOf(reader.store)
+  const [least, most] = [Math.min(...seqs), Math.max(...seqs)]
+  const within = seqs.length === 0 ? 0 : (recipientsWithin.get(least, most, PAGE_RECIPIENTS_MAX + 1) ?? 0)
+  // So it nearly always is, and is found out at a fraction of what it costs to count each message's.
+  if (within <= PAGE_RECIPIENTS_MAX) {
+    yield seqs
+    return
+  }
   const counts = new Map(recipientCounts.all(JSON.stringify(seqs)))
   let from = 0
   let sum = 0
@@ -259,6 +266,11 @@ function prepare(store: Store) {
          FROM json_each(?) AS wanted CROSS JOIN recipient ON seq = wanted.value ORDER BY wanted.key, n`,
       )
       .raw(),
+    recipientsWithin: store
+      .prepare<[number, number, number], number>(
+        'SELECT count(*) FROM (SELECT 1 FROM recipient WHERE seq BETWEEN ? AND ? LIMIT ?)',
+      )
+      .pluck(),
     recipientCounts: store
       .prepare<[string], [number, number]>(
         'SELECT seq, count(*) FROM json_each(?) AS wanted CROSS JOIN recipient ON seq = wanted.value GROUP BY seq',
