@@ -7,7 +7,7 @@ import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { composed } from './sendmail-message.ts'
 import { mailqTool, postqueue } from './postqueue.ts'
-import { hostnameOf, originOf } from './settings-access.ts'
+import { ownNames } from './settings-access.ts'
 import { relayDialogue } from './smtp-relay.ts'
 import { ownAddress, submit } from './submit-client.ts'
 import type { SubmitReply, Submitted } from './submit-client.ts'
@@ -86,8 +86,7 @@ async function sendMessage(given: Given, config: Config): Promise<number> {
     const text = 'Recipient addresses must be specified on the command line or via the -t option'
     throw new ToolError(text, EX.usage)
   }
-  const hostname = hostnameOf(config)
-  const origin = originOf(config)
+  const { hostname, origin } = ownNames(config)
   const sender = senderOf(given, origin)
   const ignoreDots = given.options.some(
     ({ letter, value }) => letter === 'i' || (letter === 'o' && value === 'i'),

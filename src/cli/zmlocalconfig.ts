@@ -154,7 +154,7 @@ function checkKey(
 function useOf(key: string): string {
   const known = Object.hasOwn(LOCALCONFIG_KEYS, key) ? LOCALCONFIG_KEYS[key] : undefined
   const use = (known?.attribute === undefined ? undefined : findAttribute(known.attribute)?.use) ?? known?.use
-  return use === undefined || use.kind === 'setting' ? '' : useText({ use })
+  return use === undefined || use.kind === 'setting' || use.kind === 'read' ? '' : useText({ use })
 }
 
 /** Replaces the file as a whole, so that nobody ever reads half of it. It may hold passwords: mode 0600. */

@@ -186,7 +186,8 @@ function keyTable(): string {
     const about = attribute === undefined ? [text, use === undefined ? undefined : useText({ use })] : []
     const what =
       attribute === undefined ? about.filter((one) => one !== undefined).join(' ') : `\`${attribute}\``
-    return `| \`${key}\` | ${cell(fallback)} | ${cell(what)} | ${reader === undefined ? 'no' : 'yes'} |\n`
+    const isHonoured = reader !== undefined || use?.kind === 'read'
+    return `| \`${key}\` | ${cell(fallback)} | ${cell(what)} | ${isHonoured ? 'yes' : 'no'} |\n`
   })
   return `| key | Zimbra's default | attribute, or what it is | honoured |\n|---|---|---|---|\n${rows.join('')}`
 }

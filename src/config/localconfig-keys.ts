@@ -1,5 +1,5 @@
 import type { AttributeUse } from './attribute.ts'
-import { fixed } from './attribute.ts'
+import { fixed, read } from './attribute.ts'
 
 /** A key of `zmlocalconfig`. */
 export interface LocalconfigKey {
@@ -167,6 +167,13 @@ export const LOCALCONFIG_KEYS: Readonly<Record<string, LocalconfigKey>> = {
     attribute: 'zimbraMtaVirtualMailboxMaps',
   },
   postfix_virtual_transport: { default: 'error', attribute: 'zimbraMtaSmtpdVirtualTransport' },
+  zimbra_server_hostname: {
+    default: 'localhost',
+    use: read(
+      'Whose entry stands above globalConfig, where `server` in [directory] of postern.toml does not say it.',
+    ),
+    text: 'The name of the entry of this server.',
+  },
   zmconfigd_interval: {
     default: '60',
     text: 'How often settings are looked at, in seconds. Postern looks every two minutes where this is not set.',

@@ -25,6 +25,11 @@ const OURS =
 /** Everything that is set and has no effect, or not the one that it seems to have. */
 export function notesOf(sources: Sources): SettingNote[] {
   const notes: SettingNote[] = []
+  const lacking = sources.lacksServer ?? ''
+  if (lacking !== '') {
+    const text = `The directory has no entry of a server ${lacking}; \`server\` in [directory] of postern.toml names the one that counts.`
+    notes.push({ attribute: 'server', source: 'server', kind: 'unknown', text })
+  }
   for (const source of ENTRIES) {
     const entry = sources[source] ?? new Map<string, readonly string[]>()
     const names = new Set([...entry.keys()].map((name) => name.toLowerCase()))

@@ -1,5 +1,5 @@
 /** When a changed value begins to count, as docs/settings.md says it. */
-export type TakesHold = 'next connection' | 'next message' | 'next attempt' | 'next start'
+export type TakesHold = 'next connection' | 'next message' | 'next attempt' | 'next start' | 'at once'
 
 interface Common {
   /** The parameter's name in Postfix, as `[limits]` of postern.toml takes it; '' if Postfix has none. */

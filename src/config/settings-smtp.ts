@@ -47,7 +47,7 @@ export const SMTP_SETTINGS = {
     unit: 's',
     leastMs: 1000,
     mostMs: DAY_MS,
-    takesHold: 'next start',
+    takesHold: 'at once',
     text: 'How often a directory over LDAP is looked at for changed settings and entries, where the server cannot tell sooner. `poll` in [directory] of postern.toml goes before it.',
   },
   smtpdBanner: {

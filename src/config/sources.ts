@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import type { Attribute } from './attribute.ts'
 import type { Config } from './config.ts'
 import { readLocalconfig } from './localconfig.ts'
+import type { Localconfig } from './localconfig.ts'
 import type { Overrides } from './resolve.ts'
 
 /** Attributes of one entry, by their names as they are spelt there. */
@@ -27,6 +28,8 @@ export interface Sources {
   readonly globalConfig: Attributes
   /** An imported localconfig.xml, by its keys. */
   readonly localconfig?: ReadonlyMap<string, string>
+  /** The name of this server, where the directory ought to have an entry of it and has none; else ''. */
+  readonly lacksServer?: string
 }
 
 /** Entries of the directory that hold settings, the strongest first. */
@@ -55,10 +58,19 @@ export type ReadSources =
   | { readonly kind: 'sources'; readonly sources: Sources }
   | { readonly kind: 'unreadable'; readonly what: 'directory' | 'localconfig.xml'; readonly reason: string }
 
-/** Whose entry stands above globalConfig: the one that postern.toml names, else that of this machine's name. */
-export function serverNameOf(config: Pick<Config, 'directory'>): string {
-  return config.directory.server === '' ? hostname().toLowerCase() : config.directory.server
+/** Whose entry stands above globalConfig: that of postern.toml, else of localconfig.xml, else of this machine's name. */
+export function serverNameOf(
+  config: Pick<Config, 'directory'>,
+  localconfig: Localconfig = new Map(),
+): string {
+  const { server } = config.directory
+  if (server !== '') return server
+  const named = localconfig.get('zimbra_server_hostname')?.toLowerCase() ?? ''
+  return SERVER_NAME.test(named) ? named : hostname().toLowerCase()
 }
+
+/** Nothing in it has a meaning in a distinguished name. */
+const SERVER_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?$/
 
 /** Reads the directory and localconfig.xml. Postern.toml has been read before. */
 export function readSources(
@@ -75,11 +87,14 @@ export function readSources(
     }
   }
   const globalConfig = entries.globalConfig()
-  const server = entries.serverConfig(serverNameOf(config))
+  const serverName = serverNameOf(config, local.keys)
+  const server = entries.serverConfig(serverName)
   if (globalConfig === undefined || server === undefined)
     return { kind: 'unreadable', what: 'directory', reason: entries.trouble }
+  // A Zimbra has an entry for each of its servers; the embedded directory needs none.
+  const lacksServer = config.directory.ldap !== undefined && server.size === 0 ? serverName : ''
   return {
     kind: 'sources',
-    sources: { overrides: config.overrides, server, globalConfig, localconfig: local.keys },
+    sources: { overrides: config.overrides, server, globalConfig, localconfig: local.keys, lacksServer },
   }
 }

@@ -66,6 +66,17 @@ test('a new directory blocks the extensions that Zimbra suggests', (t) => {
   t.deepEqual(box.directory.globalConfig()?.get('zimbraMtaBlockedExtension'), COMMON_BLOCKED_EXTENSIONS)
 })
 
+test('the entry of a server has its attributes, and where there is none there are none', (t) => {
+  using box = opened(
+    'dn: cn=mta1.example.test, cn=servers, cn=zimbra\ncn: mta1.example.test\nzimbraMtaMyNetworks: 10.0.0.0/8\nzimbraMtaMyNetworks: 192.0.2.1',
+  )
+  t.deepEqual(box.directory.serverConfig('mta1.example.test')?.get('zimbraMtaMyNetworks'), [
+    '10.0.0.0/8',
+    '192.0.2.1',
+  ])
+  t.deepEqual(box.directory.serverConfig('mta2.example.test'), new Map())
+})
+
 test('the extension of an address falls away, unless the address is known with it', (t) => {
   using box = opened(entry('uid=plus', ['zimbraMailDeliveryAddress: bob+tag@example.test']))
   finds(t, box.directory, 'bob+other@example.test', ['bob@example.test'])

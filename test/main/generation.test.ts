@@ -141,6 +141,25 @@ test('postern.toml, the server, globalConfig, localconfig.xml and the default de
   )
 })
 
+test('the server is the one that localconfig.xml names where postern.toml names none', (t) => {
+  using one = box({ zimbraMtaHopcountLimit: ['1'] })
+  one.toml('localconfig = "local.xml"\n')
+  one.server = { zimbraMtaHopcountLimit: ['11'] }
+  t.is(one.start().current.settings.hopcountLimit, 1)
+  one.localconfig(
+    '<localconfig><key name="zimbra_server_hostname"><value>MTA1.example.com</value></key></localconfig>',
+  )
+  t.is(one.start().current.settings.hopcountLimit, 11)
+})
+
+test('a directory over LDAP without an entry of this server is told', (t) => {
+  using one = box()
+  one.toml('[directory]\nserver = "mta2.example.com"\nurls = ["ldap://127.0.0.1:1"]\n')
+  const [note] = one.start().current.notes
+  t.like(note, { attribute: 'server', kind: 'unknown' })
+  t.regex(note?.text ?? '', /no entry of a server mta2\.example\.com/)
+})
+
 test('a value that is not allowed leaves the old one in force, is told once, and once more when it is mended', (t) => {
   using one = box({ zimbraMtaHopcountLimit: ['7'] })
   const generations = one.start()
