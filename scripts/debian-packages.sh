@@ -25,6 +25,9 @@ missing_for_run() {
 
 missing_for_test() {
   want postfix
+  want postfix-ldap
+  want slapd
+  want ldap-utils
   want dovecot-lmtpd
   want unbound
   want ldnsutils
@@ -76,10 +79,11 @@ forbid_starts() {
   trap '$as_root rm -f "$policy"; rm -f "$log"' EXIT
 }
 
-# Postfix's own question is answered "No configuration": our private instances bring theirs, and Debian's unit
+# Postfix's and slapd's own questions are answered "No configuration": our private instances bring theirs, and the units
 # then has nothing to start, at this or any later boot.
 answer_questions() {
   echo 'postfix postfix/main_mailer_type select No configuration' | $as_root debconf-set-selections 2>/dev/null || true
+  echo 'slapd slapd/no_configuration boolean true' | $as_root debconf-set-selections 2>/dev/null || true
 }
 
 # unpack_one PACKAGE: its files, without its scripts, into a folder of its own.
@@ -95,11 +99,14 @@ unpack_one() {
   rm -rf "$folder"
 }
 
-# A freshly installed Dovecot or unbound is not left to start at the next boot.
+# A freshly installed Dovecot, unbound or slapd is not left to start at the next boot.
 disable_new_services() {
   has systemctl || return 0
   case " $missing " in
     *' dovecot-lmtpd '*) $as_root systemctl disable dovecot.service dovecot.socket >/dev/null 2>&1 || true ;;
+  esac
+  case " $missing " in
+    *' slapd '*) $as_root systemctl disable slapd.service >/dev/null 2>&1 || true ;;
   esac
   case " $missing " in
     *' unbound '*) $as_root systemctl disable unbound.service unbound-resolvconf.service >/dev/null 2>&1 || true ;;

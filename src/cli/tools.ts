@@ -8,6 +8,7 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['postqueue', async () => (await import('./postqueue.ts')).postqueue],
   ['postsuper', async () => (await import('./postsuper.ts')).postsuper],
   ['postcat', async () => (await import('./postcat.ts')).postcat],
+  ['postmap', async () => (await import('./postmap.ts')).postmap],
   ['qshape', async () => (await import('./qshape.ts')).qshape],
   ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
   ['zmcontrol', async () => (await import('./zmcontrol.ts')).zmcontrol],

@@ -160,7 +160,7 @@ rootpw ${ADMIN_PASSWORD}
 directory ${folder}/db
 maxsize 2147483648
 dbnosync
-index objectClass,entryUUID,entryCSN,uid eq
+index objectClass,entryUUID,entryCSN,uid,mail eq
 index zimbraMailDeliveryAddress,zimbraMailAlias,zimbraMailCatchAllAddress,zimbraDomainName,zimbraId eq
 index zimbraMemberOf,zimbraOldMailAddress,zimbraAllowFromAddress eq
 ${

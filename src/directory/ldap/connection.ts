@@ -16,6 +16,10 @@ export interface LdapServer {
   readonly startTls: boolean
   /** PEM file of authorities; '' for the machine's own. */
   readonly caFile: string
+  /** Authorities as PEM texts, beside or instead of a file. */
+  readonly ca?: readonly string[]
+  /** Any certificate will do: only for maps whose file says so (tls_require_cert of ldap_table(5)). */
+  readonly isUnverified?: boolean
   /** TCP, TLS and bind together. */
   readonly connectTimeoutMs: number
   /** One answer; of a paged search, one page. */
@@ -257,11 +261,14 @@ export class LdapConnection {
 
   #tlsOptions(): ConnectionOptions {
     const host = bare(new URL(this.url).hostname)
+    const { caFile, ca = [], isUnverified = false } = this.#server
+    const authorities = [...(caFile === '' ? [] : [readCa(caFile)]), ...ca]
     return {
       host,
       minVersion: 'TLSv1.2',
+      rejectUnauthorized: !isUnverified,
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(this.#server.caFile === '' ? {} : { ca: readCa(this.#server.caFile) }),
+      ...(authorities.length === 0 ? {} : { ca: authorities }),
     }
   }
 }
