@@ -23,6 +23,8 @@ const PAUSE_MS = 30
 /** A fault comes after so many more attempts of delivery at most, and so many milliseconds more. */
 const ATTEMPTS_BETWEEN_MAX = 60
 const DELAY_MAX_MS = 60
+/** A bound for a machine so busy that a tool takes ten seconds. */
+const TOOLS_WITHIN_MS = 300_000
 /** Of mail that is put off for the first times: how often. */
 const PUT_OFF_TIMES = 2
 
@@ -93,6 +95,15 @@ export async function storm(t: ExecutionContext, { random, rounds, fault }: Stor
       await sleep(random.fraction() * DELAY_MAX_MS)
       faults.push(await fault(postern))
     }
+    // On a busy machine tools are slow: what is held against them must have happened.
+    await until(
+      'a tool has deleted and one has held',
+      () => operator.deleted.length > 0 && operator.held.length > 0,
+      TOOLS_WITHIN_MS,
+    )
+  } catch (error) {
+    t.log(operator.counts, operator.lastFailure)
+    throw error
   } finally {
     over.abort()
     await Promise.all([load, tools])
@@ -182,6 +193,7 @@ function judge(t: ExecutionContext, evidence: Evidence): void {
       `${operator.held.length} held` +
       (operator.lastFailure === '' ? '' : `; last failure: ${operator.lastFailure}`),
   )
+  t.true(mails.length > 0 && reports.length > 0, 'mail and reports flowed')
   t.deepEqual(
     { ...verdict, doubles: [] },
     { lost: [], changed: [], refusedYetDelivered: [], strangers: [], doubles: [], unexplained: [] },
