@@ -42,18 +42,6 @@ const OF_ENTRIES: ReadonlyMap<string, { readonly name: string; readonly multi: b
     .map((one) => [one.name.toLowerCase(), one] as const),
 )
 
-/** Zimbra's attributes beyond the table that decide whether an entry works at all. */
-const CLOSED: ReadonlyMap<string, { readonly name: string; readonly values: readonly string[] }> = new Map(
-  [
-    {
-      name: 'zimbraAccountStatus',
-      values: ['active', 'maintenance', 'locked', 'closed', 'lockout', 'pending'],
-    },
-    { name: 'zimbraMailStatus', values: ['enabled', 'disabled'] },
-    { name: 'zimbraIsAdminAccount', values: ['TRUE', 'FALSE'] },
-  ].map((one) => [one.name.toLowerCase(), one]),
-)
-
 /** What is worth saying of an attribute that was set, beyond an error; undefined for nothing. */
 export function attributeNote(name: string): string | undefined {
   const attribute = findAttribute(name)
@@ -88,14 +76,6 @@ function rule(kind: EntryKind, name: string): AttributeRule {
   const attribute = findAttribute(name)
   if (attribute !== undefined) return inTable(kind, attribute)
   const key = name.toLowerCase()
-  const closed = CLOSED.get(key)
-  if (closed !== undefined) {
-    const check = (values: readonly string[]) =>
-      values.every((value) => closed.values.includes(value))
-        ? ''
-        : `must be one of: ${closed.values.join(',')}`
-    return { kind: 'known', name: closed.name, multi: false, check }
-  }
   const common = OF_ENTRIES.get(key)
   if (common !== undefined) return { kind: 'known', ...common, check: textProblem }
   const near = suggestAttribute(name)

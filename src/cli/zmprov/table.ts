@@ -5,12 +5,14 @@ import { CONFIG_COMMANDS } from './config-commands.ts'
 import { DESCRIBE } from './describe.ts'
 import { DOMAIN_COMMANDS } from './domain-commands.ts'
 import { LIST_COMMANDS } from './list-commands.ts'
+import { SEARCH_COMMANDS } from './search-commands.ts'
 
 const COMMANDS: readonly Command[] = [
   ...ACCOUNT_COMMANDS,
   ...CONFIG_COMMANDS,
   ...DOMAIN_COMMANDS,
   ...LIST_COMMANDS,
+  ...SEARCH_COMMANDS,
   DESCRIBE,
 ]
 

@@ -56,7 +56,6 @@ export interface AdminStore extends AsyncDisposable {
 export const equals = (name: string, value: string): Match => ({ kind: 'equals', name, value })
 export const all = (...of: readonly Match[]): Match => ({ kind: 'all', of })
 export const any = (...of: readonly Match[]): Match => ({ kind: 'any', of })
-export const not = (of: Match): Match => ({ kind: 'not', of })
 
 /** The values of one attribute, text only; upper and lower case of its name do not count. */
 export function valuesOf(entry: AdminEntry, name: string): readonly string[] {

@@ -117,7 +117,7 @@ zimbraMailStatus: enabled
 > ma ann@three.test zimbraAccountStatus ''
 ! service.INVALID_REQUEST (zimbraAccountStatus is a required attribute)
 > ma ann@three.test zimbraAccountStatus open
-! account.INVALID_ATTR_VALUE (zimbraAccountStatus must be one of: active,maintenance,locked,closed,lockout,pending: open)
+! account.INVALID_ATTR_VALUE (zimbraAccountStatus must be one of …closed…: open)
 > md three.test zimbraDomainStatus closed
 > gd -e three.test zimbraDomainStatus zimbraMailStatus
 # name three.test
@@ -423,6 +423,47 @@ uid: o,u=x
 > da '"a b+c"@ten.test'
 > gaa ten.test
 "o,u=x"@ten.test
+`,
+  },
+  {
+    title: 'filters of LDAP find accounts, aliases and lists',
+    text: `
+> cd eleven.test
+<id>
+> cd twelve.test
+<id>
+> ca ann@eleven.test '' displayName 'Ann (A*)' zimbraMailQuota 100
+<id>
+> ca bob@eleven.test '' displayName 'Bob B' zimbraMailStatus disabled zimbraMailQuota 20
+<id>
+> ca eve@twelve.test '' displayName 'Eve'
+<id>
+> cdl all@eleven.test displayName Everybody
+<id>
+> sa zimbraMailStatus=disabled
+bob@eleven.test
+> sa '(&(objectClass=zimbraAccount)(!(zimbraMailStatus=disabled)))'
+ann@eleven.test
+eve@twelve.test
+> sa displayName=*e* sortAscending 0
+eve@twelve.test
+all@eleven.test
+> sa '(displayName=Ann \\\\28A\\\\2a\\\\29)'
+ann@eleven.test
+> sa '(|(uid=ann)(uid=bob)(uid=all))' limit 1 offset 1
+ann@eleven.test
+> sa objectClass=* domain eleven.test types distributionlists
+all@eleven.test
+> sa uid=* domain twelve.test
+eve@twelve.test
+> sa mail=b*@eleven.test
+bob@eleven.test
+> sa '(uid=ann'
+! service.INVALID_REQUEST (not a filter of LDAP: (uid=ann…)
+> sa uid=ann limit many
+! service.INVALID_REQUEST (many is no number)
+> sa uid=ann types gizmos
+! service.INVALID_REQUEST (no such type: gizmos…)
 `,
   },
 ]
