@@ -20,6 +20,7 @@ async function commands(conversation: Parameters<Script>[0]): Promise<void> {
   for (let i = 0; i < 5; i += 1) await conversation.line()
 }
 
+// What a peer may do beyond the table of reply-classes.test.ts.
 interface Case {
   readonly title: string
   readonly script: Script
@@ -30,66 +31,9 @@ interface Case {
 
 const CASES: readonly Case[] = [
   {
-    title: 'a peer that closes before its greeting',
-    script: (c) => void c.socket.end(),
-    outcomes: 'deferred 4.4.2 lost connection with PEER while receiving the initial server greeting',
-  },
-  {
-    title: 'a peer that never greets',
-    script: () => {},
-    settings: hasty({ helloMs: SOON }),
-    outcomes: 'deferred 4.4.2 conversation with PEER timed out while receiving the initial server greeting',
-  },
-  {
-    title: 'a 4xx greeting',
-    script: (c) => c.say('450 4.3.2 not now\r\n'),
-    outcomes: 'deferred 4.3.2 450 4.3.2 not now',
-  },
-  {
-    title: 'a 5xx greeting, which is about the host and not about the mail',
-    script: (c) => c.say('554 5.3.2 no service\r\n'),
-    outcomes: 'deferred 4.3.2 554 5.3.2 no service',
-  },
-  {
-    title: 'a 421 greeting',
-    script: (c) => c.say('421 4.3.2 too many\r\n'),
-    outcomes: 'deferred 4.3.2 421 4.3.2 too many',
-  },
-  {
-    title: 'a greeting that is no reply',
-    script: (c) => c.say('hello there\r\n'),
-    outcomes:
-      'deferred 4.5.0 remote protocol error in reply from PEER while receiving the initial server greeting',
-  },
-  {
-    title: 'a stall after LHLO',
-    script: async (c) => {
-      c.say('220 peer\r\n')
-      await c.closed()
-    },
-    settings: hasty({ helloMs: LATER }),
-    outcomes: 'deferred 4.4.2 conversation with PEER timed out while performing the LHLO handshake',
-  },
-  {
-    title: 'LHLO refused for now',
-    script: greeted(() => {}, '451 4.3.0 later\r\n'),
-    outcomes: 'deferred 4.3.0 451 4.3.0 later',
-  },
-  {
-    title: 'LHLO refused for good',
-    script: greeted(() => {}, '550 5.7.1 not you\r\n'),
-    outcomes: 'bounced 5.7.1 550 5.7.1 not you',
-  },
-  {
     title: 'a reply behind the greeting that nobody asked for',
     script: (c) => c.say(`220 peer\r\n${LHLO_ALL}`),
     outcomes: 'deferred 4.5.0 remote protocol error in reply from PEER while performing the LHLO handshake',
-  },
-  {
-    title: 'a stall after MAIL',
-    script: greeted((c) => c.closed()),
-    settings: hasty({ mailMs: SOON }),
-    outcomes: 'deferred 4.4.2 conversation with PEER timed out while sending MAIL FROM',
   },
   {
     title: 'a stall after the first RCPT',

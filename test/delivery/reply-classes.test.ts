@@ -113,6 +113,17 @@ const LMTP_BODY: Row = {
   reset: [SENT, lost(DOT), lost(DOT)],
 }
 
+const LHLO = 'performing the LHLO handshake'
+
+/** Greeting and hello with TLS not offered. */
+const PLAIN: Readonly<Record<'smtp' | 'lmtp', Readonly<Partial<Record<Point, Row>>>>> = {
+  smtp: { greeting: TABLE.greeting, EHLO: { ...usual(EHLO, MAIL), '5xx': SENT } },
+  lmtp: {
+    greeting: { ...TABLE.greeting, '2xx and close': lost(LHLO) },
+    EHLO: usual(LHLO, MAIL),
+  },
+}
+
 /** Where opportunistic TLS makes a difference: what goes wrong with it is no reason to keep the mail. */
 const MAY_STARTTLS: Row = { ...whatever(SENT), '421': BUSY }
 
@@ -150,6 +161,11 @@ function cases(): Case[] {
         const tls = { key: PKI.key, cert: PKI.leaf }
         const early = { at, manner, protocol: 'smtp', pipelining: true, tls } as const
         found.push({ ...early, level: 'encrypt', expected: TABLE[at][manner] })
+        for (const protocol of ['smtp', 'lmtp'] as const) {
+          const expected = PLAIN[protocol][at]?.[manner]
+          const plain = { at, manner, protocol, pipelining: true, level: 'none' } as const
+          if (expected !== undefined) found.push({ ...plain, expected })
+        }
         if (at === 'STARTTLS') found.push({ ...early, level: 'may', expected: MAY_STARTTLS[manner] })
         continue
       }
