@@ -36,7 +36,6 @@ export const CAPABILITIES = {
   disclaimer: 'disclaimers',
   dkim: 'DKIM',
   dnscache: 'the caching resolver',
-  generic: 'generic addresses',
   lookups: 'directories of several servers',
   milter: 'milters',
   notices: 'warning mails and postmaster notices',

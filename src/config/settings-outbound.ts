@@ -44,6 +44,14 @@ export const ROUTING_SETTINGS = {
     takesHold: 'next attempt',
     text: 'Files with a `relayhost` for single senders: `user@example.com [relay.example.net]:587`, `@example.com …`, `<>` for the null sender; `DUNNO` means the usual one. As long as one cannot be read, all mail waits.',
   },
+  smtpGenericMaps: {
+    postfix: 'smtp_generic_maps',
+    zimbra: 'zimbraMtaSmtpGenericMaps',
+    type: 'text',
+    default: '',
+    takesHold: 'next attempt',
+    text: 'Files that say what addresses become on their way out over SMTP, as generic(5): `ann@in.example ann.smith@example.org`, `@in.example @example.net`, in the envelope and in the header. They are read as text, whatever type stands before their names. As long as one cannot be read, mail over SMTP waits.',
+  },
   smtpFallbackRelay: {
     postfix: 'smtp_fallback_relay',
     zimbra: 'zimbraMtaFallbackRelayHost',

@@ -4,10 +4,13 @@ import { Alarms } from './alarms.ts'
 import { Attempts } from './attempt.ts'
 import { Connector } from './connector.ts'
 import { localResult } from './failure.ts'
+import { genericRequest } from './generic.ts'
 import { Pool } from './pool.ts'
 import { logRecipient } from './report.ts'
+import { tableProblem } from './routing/tables.ts'
 import { NO_POLICY } from './tls-outcome.ts'
 import { USUAL_SESSION } from './tls-session.ts'
+import { everybody } from './walk.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type {
@@ -26,6 +29,7 @@ import type { Delays } from './report.ts'
 import type { Candidate } from './routing/candidates.ts'
 import type { AgentSettings, DeliverySettings } from './settings.ts'
 import type { TlsRecorder } from './tls-outcome.ts'
+import type { GenericRules } from './generic.ts'
 import type { Batch } from './walk.ts'
 
 export interface DelivererOptions {
@@ -37,6 +41,8 @@ export interface DelivererOptions {
   readonly ownNames?: (candidate: Candidate) => ReadonlySet<string> | undefined
   /** What TLS and AUTH have to be at an address; the plain level of the settings if not given. */
   readonly secure?: Secure
+  /** What addresses become on their way out over SMTP (generic(5)); undefined for no such tables. */
+  readonly generic?: () => GenericRules | undefined
   /** Told of each session with a domain's own hosts (RFC 8460). */
   readonly recordTls?: TlsRecorder
   readonly log: Log
@@ -68,6 +74,7 @@ class PooledDeliverer implements Deliverer {
   readonly #log: Log
   readonly #clock: Clock
   readonly #attempts: Attempts
+  readonly #generic: () => GenericRules | undefined
   readonly #pools = new Map<string, Pool>()
   readonly #waiters = new Set<Waiter>()
   readonly #listeners: (() => void)[] = []
@@ -83,6 +90,7 @@ class PooledDeliverer implements Deliverer {
 
   constructor(options: DelivererOptions) {
     this.#settings = options.settings
+    this.#generic = options.generic ?? (() => undefined)
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
     const { lmtp, smtp } = options.settings()
@@ -185,12 +193,22 @@ class PooledDeliverer implements Deliverer {
     for (let at = 0; at < recipients.length; at += size) {
       const batch = recipients.length <= size ? recipients : recipients.slice(at, at + size)
       const beganMs = this.#clock.monotonicMs()
-      const done = await this.#attempts.carry({ ...request, recipients: batch }, pool, signal)
+      const done = await this.#carry({ ...request, recipients: batch }, pool, signal)
       const { setupMs } = done
       const transferMs = this.#clock.monotonicMs() - beganMs - setupMs
       outcomes.push(...this.#report(request, batch, done, { ...delays, setupMs, transferMs }))
     }
     return outcomes
+  }
+
+  /** Mailbox servers are told addresses as they are. */
+  #carry(request: DeliveryRequest, pool: Pool, signal: AbortSignal): Promise<Batch> {
+    const rules = request.destination.protocol === 'smtp' ? this.#generic() : undefined
+    if (rules === undefined) return this.#attempts.carry(request, pool, signal)
+    const problem = tableProblem(rules.tables)
+    if (problem === '') return this.#attempts.carry(genericRequest(request, rules), pool, signal)
+    const result = localResult('deferred', '4.3.0', `smtp_generic_maps: ${problem}`)
+    return Promise.resolve({ ...everybody(request, result, 'none'), setupMs: 0 })
   }
 
   /** Why a delivery does not even start. */

@@ -43,6 +43,7 @@ export function routingBoot({ settings, config }: Generation): RoutingBoot {
     tables: {
       transport: settings.transportMaps,
       relayHosts: settings.senderDependentRelayhostMaps,
+      generic: settings.smtpGenericMaps,
     },
     own: {
       hostname: settings.myHostname,

@@ -9,6 +9,7 @@ import type { Planner } from '#src/delivery/attempt.ts'
 import { deliveryPlan } from '#src/delivery/routing/candidates.ts'
 import type { Candidate, CandidateRules } from '#src/delivery/routing/candidates.ts'
 import type { RoutingSettings } from '#src/delivery/routing/route.ts'
+import type { GenericRules } from '#src/delivery/generic.ts'
 import { readTables, tableProblem } from '#src/delivery/routing/tables.ts'
 import type { RoutingTables } from '#src/delivery/routing/tables.ts'
 import { TlsTally } from '#src/delivery/tls-tally.ts'
@@ -29,8 +30,8 @@ import { createRouter } from './router.ts'
 /** What routing is told by master. Plain data. */
 export interface RoutingBoot {
   readonly settings: RoutingSettings
-  /** transport_maps and sender_dependent_relayhost_maps: names of files. */
-  readonly tables: { readonly transport: string; readonly relayHosts: string }
+  /** transport_maps, sender_dependent_relayhost_maps and smtp_generic_maps: names of files. */
+  readonly tables: { readonly transport: string; readonly relayHosts: string; readonly generic: string }
   readonly own: OwnListeners
   readonly candidates: Pick<
     CandidateRules,
@@ -51,6 +52,7 @@ interface InForce {
   readonly router: Router
   readonly rules: CandidateRules
   readonly secure: Secure
+  readonly generic: GenericRules | undefined
 }
 
 const RESOLV_CONF = '/etc/resolv.conf'
@@ -127,8 +129,14 @@ export class QmgrRouting {
       const reason = `all mail waits, for a routing table cannot be read: ${problem}`
       this.#log.write('error', 'delivery.alarm', { reason })
     }
-    return { router: createRouter(this.#directory, boot.settings, tables), rules, secure }
+    const { ownName, recipientDelimiters } = boot.settings
+    const outward = readTables(boot.tables.generic)
+    const generic =
+      outward.length === 0 ? undefined : { tables: outward, ownName, delimiters: recipientDelimiters }
+    return { router: createRouter(this.#directory, boot.settings, tables), rules, secure, generic }
   }
+
+  readonly generic = (): GenericRules | undefined => this.#inForce.generic
 
   /** Counts a session for the domain that it was with (RFC 8460). */
   readonly recordTls: TlsRecorder = (domain, outcome) => this.#tally.record(domain, outcome)

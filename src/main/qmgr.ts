@@ -166,6 +166,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     ownNames: routing.ownNames,
     secure: routing.secure,
     recordTls: routing.recordTls,
+    generic: routing.generic,
     log: opened,
     createEncoder: () => new BodyEncoder(),
   })

@@ -1,5 +1,5 @@
 import type { AttributeTable } from '#src/config/attribute.ts'
-import { GLOBAL_SERVER, fixed, later } from '#src/config/attribute.ts'
+import { GLOBAL_SERVER, fixed } from '#src/config/attribute.ts'
 import { CIPHER_GRADES, SASL_OPTIONS, TLS_LEVELS, YES_NO } from './words.ts'
 
 const TOLD_ANYWAY = fixed('The log tells of every connection whether it has TLS, and with whom.')
@@ -95,7 +95,6 @@ export const CLIENT_ATTRIBUTES: AttributeTable = {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'smtp_generic_maps',
-    use: later('generic'),
   },
   zimbraMtaSmtpHeloName: {
     type: 'string',
