@@ -1,3 +1,4 @@
+import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { NewRecipient, Notify } from '#src/queue/types.ts'
 import type { Address } from '#src/mail/address.ts'
 import type { MailParameters } from './parameters.ts'
@@ -86,7 +87,9 @@ export function addRecipient(
     envelope.recipients.push({ address, ...rest, notify })
   }
   // RFC 3461 section 5.2.7.3: the sender hears that its mail went to several, and not of each, nor who they are.
-  if (several && envelope.recipients.length > before)
+  // In an envelope that is full to the last place it does not.
+  const { length } = envelope.recipients
+  if (several && length > before && length < RECIPIENTS_MAX)
     envelope.recipients.push({ address: rest.original, ...rest, notify: ['EXPANDED'] })
 }
 

@@ -329,3 +329,25 @@ for (const [relay, shown] of [
     t.is(report.status[1]?.get('remote-mta'), shown)
   })
 }
+
+for (const kind of ['failed', 'delayed', 'arrived'] as const) {
+  test(`of internationalised mail with RET=HDRS a report of what is ${kind} has the header in the form of RFC 6533`, async (t) => {
+    const outcome = { ...GONE, kind: kind === 'arrived' ? ('sent' as const) : GONE.kind }
+    const notify = ['SUCCESS', 'FAILURE', 'DELAY'] as const
+    const [made] = await composer({
+      kind,
+      message: message({ smtpUtf8: true, ret: 'HDRS', sender: 'jos\u00e9@example.org' }),
+      about: [{ recipient: recipient('m\u00fcller@x.test', { notify }), outcome }],
+      body: body('Subject: \u00fc\r\n\r\nx\r\n'),
+      attempted: true,
+      retryUntilMs: Date.now(),
+    })
+    const report = readReport(
+      made?.message.body.kind === 'inline' ? made.message.body.bytes : Buffer.alloc(0),
+    )
+    t.is(report.parts[1]?.fields.get('content-type'), 'message/global-delivery-status')
+    t.is(report.parts[2]?.fields.get('content-type'), 'message/global-headers')
+    t.is(report.status[1]?.get('final-recipient'), 'utf-8; m\u00fcller@x.test')
+    t.true(made?.message.smtpUtf8)
+  })
+}

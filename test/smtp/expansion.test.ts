@@ -1,5 +1,6 @@
 import test from 'ava'
 import { parseAddress } from '#src/mail/address.ts'
+import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { Notify } from '#src/queue/types.ts'
 import { parseMailParameters } from '#src/smtp/parameters.ts'
 import { addRecipient, newEnvelope } from '#src/smtp/session.ts'
@@ -76,4 +77,11 @@ test('a list that is named twice is told of once', (t) => {
   for (let i = 0; i < 2; i++) addRecipient(given, ['one@x.test', 'two@x.test'], rest)
   t.is(given.recipients.filter((each) => each.notify.includes('EXPANDED')).length, 1)
   t.is(given.recipients.length, 3)
+})
+
+test('an envelope never holds more recipients than the queue takes', (t) => {
+  const given = envelope()
+  const members = Array.from({ length: RECIPIENTS_MAX }, (_, i) => `m${i}@x.test`)
+  addRecipient(given, members, { original: 'list@x.test', orcpt: '', notify: ['SUCCESS'] })
+  t.is(given.recipients.length, RECIPIENTS_MAX)
 })
