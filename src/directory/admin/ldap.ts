@@ -11,7 +11,6 @@ import {
   PresenceFilter,
   SubstringFilter,
 } from 'ldapts'
-import { errorText } from '#src/base/fault.ts'
 import type { Credentials, LdapEntry, LdapServer } from '#src/directory/ldap/connection.ts'
 import { failureOf, LdapConnection, NO_SUCH_OBJECT, resultCode } from '#src/directory/ldap/connection.ts'
 import type { LdifAttribute, LdifModification, LdifValue } from '#src/directory/ldif.ts'
@@ -46,7 +45,7 @@ export class LdapStore implements AdminStore {
       try {
         return new LdapStore(await LdapConnection.open(server, target.who, signal), target.base)
       } catch (error) {
-        reasons.push(`${server.url}: ${failureOf(error).message}`)
+        reasons.push(`${server.url}: ${reasonOf(error)}`)
       }
     }
     throw new StoreRefusal('unreachable', `no directory server can be used: ${reasons.join('; ')}`)
@@ -205,6 +204,20 @@ function refusalOf(error: unknown): StoreRefusal {
       'the server is a replica and takes no changes; name the one that does in admin_urls of [directory]',
       error,
     )
-  const text = errorText(failureOf(error)).replaceAll(/\s+/g, ' ').trim()
-  return new StoreRefusal(code === undefined ? 'unreachable' : (ABOUT.get(code) ?? 'other'), text, error)
+  const about = code === undefined ? 'unreachable' : (ABOUT.get(code) ?? 'other')
+  return new StoreRefusal(about, reasonOf(error), error)
+}
+
+/** What the server said, and what its result code means where it said nothing else. */
+function reasonOf(error: unknown): string {
+  const failure = failureOf(error)
+  const text = failure.message.replaceAll(/\s+/g, ' ').trim()
+  const { cause } = failure
+  if (resultCode(error) === undefined || !(cause instanceof Error)) return text
+  // The names of RFC 4511 appendix A.1, as the package spells them: InvalidCredentialsError.
+  const meaning = cause.name
+    .replace(/Error$/, '')
+    .replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ')
+    .toLowerCase()
+  return `${meaning}: ${text}`
 }
