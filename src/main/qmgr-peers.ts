@@ -30,7 +30,7 @@ export interface TlsBoot extends Omit<TlsRules, 'policies' | 'ca' | 'caProblem'>
 }
 
 /** Reads the files of a generation, and decides by them for each address. */
-export function securityOf(boot: PeersBoot, dns: NameLookup, sts: StsPolicies): Secure {
+export function securityOf(boot: PeersBoot, dns: NameLookup, sts: Pick<StsPolicies, 'policyOf'>): Secure {
   const rules = { smtp: tlsRules(boot.smtp), lmtp: tlsRules(boot.lmtp) }
   const auth: AuthRules = {
     ...boot.auth,

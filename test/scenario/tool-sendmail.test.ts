@@ -13,7 +13,11 @@ function tool(postern: Appliance, name: string, args: readonly string[], input =
 test('sendmail sends what it is given, as Postfix’s does, and says with its exit code what came of it', async (t) => {
   using folder = tempFolder('tool-sendmail')
   await using sink = await LmtpSink.listen({ keep: true })
-  await using postern = await Appliance.start({ folder: folder.path, lmtpPort: sink.port })
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    lmtpPort: sink.port,
+    settings: ['zimbraMtaMyOrigin = "origin.test"'],
+  })
   const sent = async (args: readonly string[], input: string) => {
     const before = sink.deliveries.length
     const ran = await tool(postern, 'sendmail', args, input)
@@ -28,6 +32,12 @@ test('sendmail sends what it is given, as Postfix’s does, and says with its ex
   )
   t.regex(plain, /^From: me@example\.org\r\nSubject: plain\r\n/m)
   t.regex(plain, /\r\n\r\nline\r\n\.\.dots\r\n$/)
+
+  // myorigin is the domain of whoever has none.
+  t.regex(
+    await sent(['-f', 'me', 'alice@example.test'], 'Subject: origin\n\nx\n'),
+    /^From: me@origin\.test\r\n/m,
+  )
 
   const dots = await sent(['-i', '-f', 'me@example.org', 'alice@example.test'], 'Subject: dots\n\na\n.\nb')
   t.regex(dots, /\r\n\r\na\r\n\.\r\nb\r\n$/)

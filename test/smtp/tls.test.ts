@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import test from 'ava'
+import { postfixLine } from '#src/base/postfix-line.ts'
 import { Server } from '#src/smtp/server.ts'
 import { newCertificate } from './support/certificate.ts'
 import { fakes } from './support/fakes.ts'
@@ -24,6 +25,24 @@ test('STARTTLS is offered with a certificate, and within TLS no more', async (t)
   t.is(await talk.rest(), '')
   const line = serving.log.lines.find((one) => one.event === 'smtpd.tls')
   t.regex(String(line?.facts['cipher']), /^TLSv1\.3 with cipher TLS_/)
+})
+
+test('with smtpd_tls_loglevel 0 no handshake has a line, with smtpd_client_port_logging each line has the port', async (t) => {
+  await using serving = await serve({ logsTls: false, logsClientPort: true }, CERTIFICATE)
+  await using talk = await Talk.greeted(serving.port)
+  await talk.ask('STARTTLS')
+  await talk.startTls()
+  await talk.ask('EHLO client.example')
+  await talk.ask('MAIL FROM:<a@client.example>')
+  await talk.ask('RCPT TO:<unknown@example.test>')
+  const { lines } = serving.log
+  t.false(lines.some(({ event }) => event === 'smtpd.tls'))
+  for (const event of ['smtpd.connect', 'smtpd.reject'] as const) {
+    const line = lines.find((one) => one.event === event)
+    t.regex(String(line?.facts['clientPort']), /^\d+$/, event)
+    if (line !== undefined)
+      t.regex(postfixLine(event, line.facts)[0] ?? '', /client\.example\[127\.0\.0\.1\]:\d+/)
+  }
 })
 
 test('REQUIRETLS is offered and taken inside TLS only, and goes with the message (RFC 8689)', async (t) => {
