@@ -142,13 +142,18 @@ export class Entries implements Disposable {
   *export(): Generator<string> {
     for (const id of this.#table.ids()) {
       const dn = this.#table.dnOf(id)
-      if (dn !== undefined) yield formatLdif(dn, this.#table.read(id))
+      if (dn !== undefined) yield formatLdif(dn, grouped(this.#table.read(id)))
     }
   }
 
   [Symbol.dispose](): void {
     this.#store.close()
   }
+}
+
+/** The values of one attribute stand together: slapadd keeps two attributes of one name otherwise. */
+function grouped(attributes: readonly LdifAttribute[]): readonly LdifAttribute[] {
+  return [...Map.groupBy(attributes, ({ name }) => name.toLowerCase()).values()].flat()
 }
 
 /** What becomes of an entry's attributes by one change (RFC 2849); a value that is there is not added again. */

@@ -19,7 +19,10 @@ async function makeConfig(p: Provisioning): Promise<void> {
   await makeRoot(p)
   await ensure(p, {
     dn: CONFIG_DN,
-    attributes: [...attribute('objectClass', 'zimbraGlobalConfig'), ...attribute('cn', 'config')],
+    attributes: [
+      ...attribute('objectClass', 'organizationalRole', 'zimbraGlobalConfig'),
+      ...attribute('cn', 'config'),
+    ],
   })
 }
 
