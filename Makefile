@@ -24,6 +24,11 @@ run: install ## start the appliance in the foreground with everything under ./va
 install-test: install ## what the tests need besides: Postfix, Dovecot, OpenSMTPD and unbound as peers, strace, QEMU's storage daemon
 	@scripts/debian-packages.sh test
 
+DOCS := docs/settings.md
+.PHONY: docs
+docs: install ## docs/settings.md from the table of settings
+	node bin/postern settings --markdown > $(DOCS).new && mv $(DOCS).new $(DOCS)
+
 .PHONY: test
 test: install-test ## all tests (the long crash tests and fuzzing have their own targets)
 	ava $(AVA_FLAGS)

@@ -94,13 +94,9 @@ async function run(args: readonly string[]): Promise<number> {
   if (parsed.kind === 'wrong') throw new ToolError(`${file}:${parsed.line}: ${parsed.reason}`, 1)
   if (values.edit === true || values.unset === true) {
     write(file, edited(parsed.keys, options))
-    if (file === config.localconfigFile) await reload(config)
-    return 0
+    return file === config.localconfigFile ? await reload(config, `${file} is written, but not in force`) : 0
   }
-  if (values.reload === true) {
-    await reload(config)
-    return 0
-  }
+  if (values.reload === true) return await reload(config, 'not in force')
   return await shown(listed(parsed.keys, options))
 }
 
@@ -109,8 +105,14 @@ async function shown(pieces: Iterable<string>): Promise<number> {
   return 0
 }
 
-async function reload(config: Config): Promise<void> {
-  await askMaster(controlSocketOf(config), 'reload')
+/** Where nothing runs, the next start reads the file. */
+async function reload(config: Config, failure: string): Promise<number> {
+  try {
+    await askMaster(controlSocketOf(config), 'reload')
+    return 0
+  } catch (error) {
+    throw new ToolError(`${failure}: ${errorText(error)}`, 1)
+  }
 }
 
 /** The keys as they are to be from now on; a ToolError where one of them may not be so, and then none is changed. */

@@ -45,6 +45,8 @@ export function localconfigTexts(
   if (keys === undefined || keys.size === 0) return undefined
   for (const name of keysOf(setting)) {
     const value = keys.get(name)
+    // Zimbra empties a key to unset it. An empty list, and an empty text, are values all the same.
+    if (value === '' && setting.type !== 'list' && setting.type !== 'text') continue
     if (value !== undefined) return { name, texts: [value] }
   }
   return undefined

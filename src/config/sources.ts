@@ -92,7 +92,8 @@ export function readSources(
   if (globalConfig === undefined || server === undefined)
     return { kind: 'unreadable', what: 'directory', reason: entries.trouble }
   // A Zimbra has an entry for each of its servers; the embedded directory needs none.
-  const lacksServer = config.directory.ldap !== undefined && server.size === 0 ? serverName : ''
+  const isZimbra = config.directory.ldap !== undefined && globalConfig.size > 0
+  const lacksServer = isZimbra && server.size === 0 ? serverName : ''
   return {
     kind: 'sources',
     sources: { overrides: config.overrides, server, globalConfig, localconfig: local.keys, lacksServer },

@@ -174,6 +174,17 @@ test('a key counts below globalConfig and above the default, in its own words', 
   )
 })
 
+test('an empty key unsets a number, and empties a list', (t) => {
+  const localconfig = new Map([
+    ['postfix_smtpd_hard_error_limit', ''],
+    ['postfix_notify_classes', ''],
+  ])
+  const { settings, problems } = resolveSettings({ overrides: {}, globalConfig: new Map(), localconfig })
+  t.deepEqual(problems, [])
+  t.is(settings.hardErrorLimit, 20)
+  t.deepEqual(settings.notifyClasses, [])
+})
+
 test('a value under a key is judged as the setting judges it', (t) => {
   t.is(keyProblem('postfix_smtpd_hard_error_limit', '13'), '')
   t.is(keyProblem('postfix_smtpd_hard_error_limit', 'many'), 'must be a whole number')

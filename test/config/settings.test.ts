@@ -10,7 +10,7 @@ import { shownValue } from '#src/config/document.ts'
 import { suggest } from '#src/config/suggest.ts'
 import { parseSetting } from '#src/config/values.ts'
 
-test('docs/settings.md is what the table says (bin/postern settings --markdown > docs/settings.md)', (t) => {
+test('docs/settings.md is what the table says (make docs)', (t) => {
   t.is(readFileSync('docs/settings.md', 'utf8'), settingsDocument())
 })
 

@@ -155,6 +155,8 @@ test('the server is the one that localconfig.xml names where postern.toml names 
 test('a directory over LDAP without an entry of this server is told', (t) => {
   using one = box()
   one.toml('[directory]\nserver = "mta2.example.com"\nurls = ["ldap://127.0.0.1:1"]\n')
+  t.deepEqual(one.start().current.notes, [], 'nothing of it is known yet')
+  one.set({ cn: ['config'] })
   const [note] = one.start().current.notes
   t.like(note, { attribute: 'server', kind: 'unknown' })
   t.regex(note?.text ?? '', /no entry of a server mta2\.example\.com/)
