@@ -21,6 +21,8 @@ export type EventName =
   | 'smtpd.error'
   | 'smtpd.settings'
   | 'smtpd.tls'
+  | 'smtpd.certificate'
+  | 'smtpd.tls_settings'
   | 'smtpd.auth'
   | 'smtpd.auth_failed'
   | 'smtpd.auth_unavailable'

@@ -15,6 +15,16 @@ import { Problems, Table } from './reader.ts'
 import type { Overrides } from './resolve.ts'
 import { keyLines } from './toml-lines.ts'
 
+/** `[tls]`: what the listeners show. */
+export interface TlsConfig {
+  readonly certificateFile: string
+  readonly keyFile: string
+  /** A folder for each host that clients may name, with certificate.pem and key.pem; it need not be there. */
+  readonly hostsFolder: string
+  /** Whether TLS 1.0 and 1.1 are taken where the settings list them. */
+  readonly legacy: boolean
+}
+
 export interface HostPort {
   readonly host: string
   readonly port: number
@@ -39,7 +49,7 @@ export interface Config {
   /** smtpd processes; 0 means as many as the machine carries. */
   readonly workers: number
   readonly signatureFolder: string
-  readonly tls: { readonly certificateFile: string; readonly keyFile: string }
+  readonly tls: TlsConfig
   /** Validating resolvers, asked in this order; none: those of /etc/resolv.conf. */
   readonly dnsServers: readonly HostPort[]
   /** Whether MTA-STS policies of other domains are asked for. */
@@ -189,8 +199,8 @@ export function parseHostPort(text: string, defaultPort: number): HostPort | und
   return { host, port }
 }
 
-function readTls(table: Table, folder: string, dataFolder: string): Config['tls'] {
-  table.only(['certificate', 'key'])
+function readTls(table: Table, folder: string, dataFolder: string): TlsConfig {
+  table.only(['certificate', 'key', 'hosts', 'legacy'])
   if ((table.raw('certificate') === undefined) !== (table.raw('key') === undefined)) {
     const lone = table.raw('key') === undefined ? 'certificate' : 'key'
     table.wrong(lone, 'needs the other half: give both certificate and key, or neither')
@@ -198,6 +208,8 @@ function readTls(table: Table, folder: string, dataFolder: string): Config['tls'
   return {
     certificateFile: resolve(folder, table.text('certificate', join(dataFolder, 'tls', 'certificate.pem'))),
     keyFile: resolve(folder, table.text('key', join(dataFolder, 'tls', 'key.pem'))),
+    hostsFolder: resolve(folder, table.text('hosts', join(dataFolder, 'tls', 'hosts'))),
+    legacy: table.flag('legacy', false),
   }
 }
 

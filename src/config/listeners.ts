@@ -39,11 +39,12 @@ export function readListeners(top: Table): readonly Listener[] {
   const seen = new Set<string>()
   return tables.map((table) => {
     table.only(['address', 'port', 'service'])
-    const at = readAddress(table, 2525)
-    const name = `${at.address} ${at.port}`
+    const { address, port } = readAddress(table, 2525)
+    const name = `${address} ${port}`
     if (seen.has(name)) table.wrong('port', 'is the same listener as one above')
     seen.add(name)
-    return { ...at, service: table.oneOf('service', SERVICE_OF_PORT.get(at.port) ?? 'smtp', SERVICES) }
+    const service = table.oneOf('service', SERVICE_OF_PORT.get(port) ?? 'smtp', SERVICES)
+    return { address, port, service }
   })
 }
 

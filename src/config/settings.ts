@@ -2,6 +2,7 @@ import type { Setting, ValueOf } from './setting.ts'
 import { DELIVERY_SETTINGS, QUEUE_SETTINGS } from './settings-queue.ts'
 import { NOTICE_SETTINGS } from './settings-notices.ts'
 import { ACCESS_SETTINGS } from './settings-access.ts'
+import { LISTENER_SETTINGS } from './settings-listener.ts'
 import { OUTBOUND_SETTINGS, PEER_SETTINGS, ROUTING_SETTINGS } from './settings-outbound.ts'
 import { SMTP_SETTINGS } from './settings-smtp.ts'
 
@@ -12,6 +13,7 @@ import { SMTP_SETTINGS } from './settings-smtp.ts'
 export const SETTINGS = {
   ...SMTP_SETTINGS,
   ...ACCESS_SETTINGS,
+  ...LISTENER_SETTINGS,
   ...QUEUE_SETTINGS,
   ...NOTICE_SETTINGS,
   ...DELIVERY_SETTINGS,

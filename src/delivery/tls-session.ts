@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import { DEFAULT_CIPHERS, createSecureContext } from 'node:tls'
 import { errorText } from '#src/base/fault.ts'
+import { allowedProtocols } from '#src/net/tls-protocols.ts'
 
 /** How a TLS handshake is made beyond who must answer; undefined fields as Node and OpenSSL have them. */
 export interface TlsSession {
@@ -40,10 +41,6 @@ export const USUAL_SESSION: TlsSession = {
   servername: undefined,
 }
 
-/** Every protocol that Postfix has a name for, the oldest first. Those before TLS 1.2 are never used (RFC 8996). */
-const PROTOCOLS = ['SSLv2', 'SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']
-const FIRST_USED = PROTOCOLS.indexOf('TLSv1.2')
-
 /** RFC 8446 section B.4: the grade is about the older protocols; Postfix does not choose among these either. */
 const SUITES_13 = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256'
 
@@ -70,26 +67,12 @@ export function sessionOf(wish: SessionWish): TlsSession | string {
 
 type Protocols = Pick<TlsSession, 'minVersion' | 'maxVersion' | 'secureOptions'>
 
-/** smtp_tls_protocols (3.6): names that are allowed, `!` before one that is not, `>=` and `<=`. */
+/** smtp_tls_protocols. Those before TLS 1.2 are never used (RFC 8996). */
 function protocolsOf(text: string): Protocols | string {
-  const words = text.split(/[\s,:]+/).filter((word) => word !== '')
-  const named = new Set<number>()
-  const excluded = new Set<number>()
-  let least = 0
-  let most = PROTOCOLS.length - 1
-  for (const word of words) {
-    const [, sign = '', name = ''] = /^(!|>=|<=|)(.*)$/s.exec(word) ?? []
-    const at = PROTOCOLS.findIndex((each) => each.toLowerCase() === name.toLowerCase())
-    if (at < 0) return `invalid TLS protocol "${word}"`
-    if (sign === '!') excluded.add(at)
-    else if (sign === '>=') least = at
-    else if (sign === '<=') most = at
-    else named.add(at)
-  }
-  const isOn = (at: number): boolean =>
-    at >= least && at <= most && !excluded.has(at) && (named.size === 0 || named.has(at))
-  const has12 = isOn(FIRST_USED)
-  const has13 = isOn(FIRST_USED + 1)
+  const allowed = allowedProtocols(text)
+  if (typeof allowed === 'string') return allowed
+  const has12 = allowed.has('TLSv1.2')
+  const has13 = allowed.has('TLSv1.3')
   if (!has12 && !has13) return `TLS protocols "${text.trim()}" leave neither TLSv1.2 nor TLSv1.3`
   return {
     minVersion: has12 ? 'TLSv1.2' : 'TLSv1.3',

@@ -138,6 +138,9 @@ export class Child {
       this.#started?.abort()
       this.#settle({ kind: 'ready' })
       this.#deps.onChange()
+    } else if (message.kind === 'facts') {
+      if (this.#state.at === 'ready' && this.#state.process === child)
+        this.#state = { ...this.#state, facts: message.facts }
     } else if (message.kind === 'failed') {
       this.#reason = message.reason
     } else {
@@ -251,6 +254,7 @@ export class Child {
 
 const KINDS: readonly string[] = [
   'ready',
+  'facts',
   'failed',
   'anvil',
   'gone',

@@ -26,6 +26,8 @@ export type ToChild<Boot> =
 export type FromChild =
   /** `facts` are shown by `postern status`: what it listens on, how many signatures it has, … */
   | { readonly kind: 'ready'; readonly facts?: Facts }
+  /** The facts are others now. Those called `attention`, a list, stand at the end of `postern status`. */
+  | { readonly kind: 'facts'; readonly facts: Facts }
   /**
    * It cannot start, and a restart would not help (the port is taken, a folder is not writable). `reason` is a
    * whole sentence for the operator that names the thing and the mend. The child exits after it.

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
+import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
 import { AnvilCounts } from './anvil.ts'
@@ -102,7 +103,9 @@ export class Master {
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
       make('directory', 1, directoryBoot),
       make('qmgr', 1, qmgrBoot),
-      ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i))),
+      ...Array.from({ length: workers }, (_, i) =>
+        make('smtpd', i + 1, (context) => smtpdBoot(context, i + 1)),
+      ),
     ]
   }
 
@@ -263,6 +266,14 @@ export class Master {
     }
   }
 
+  /** What the processes want an operator to look at; those of one kind mostly say the same. */
+  #attention(): readonly string[] {
+    const said = this.#children.flatMap(({ state }) =>
+      'facts' in state && Array.isArray(state.facts['attention']) ? state.facts['attention'].map(String) : [],
+    )
+    return [...new Set(said)]
+  }
+
   #status(): ControlAnswer {
     const { clock, paths, workers } = this.#options
     const { generations } = this.#options
@@ -277,7 +288,7 @@ export class Master {
       dataFolder: paths.data,
       configFile: config.file,
       generation: number,
-      problems: [...generations.alarms.map(alarmText), ...notesLine(notes)],
+      problems: [...generations.alarms.map(alarmText), ...this.#attention(), ...notesLine(notes)],
       held: generations.held,
       listeners: config.listeners,
       lmtpServer: config.lmtpServer ?? null,
@@ -290,11 +301,16 @@ export class Master {
         pid: child.pid ?? null,
         uptimeMs: 'sinceMs' in child.state ? Math.round(nowMs - child.state.sinceMs) : null,
         restarts: child.restarts,
-        facts: 'facts' in child.state ? child.state.facts : {},
+        facts: 'facts' in child.state ? withoutAttention(child.state.facts) : {},
         reason: child.state.at === 'waiting' ? child.state.reason : '',
       })),
     }
   }
+}
+
+/** What is said once at the end is not said beside each process too. */
+function withoutAttention(facts: Facts): Facts {
+  return Object.fromEntries(Object.entries(facts).filter(([name]) => name !== 'attention'))
 }
 
 /** Never resolves for what is ready: in a race only a failure may win early. */

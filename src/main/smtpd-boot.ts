@@ -1,3 +1,4 @@
+import type { TlsConfig } from '#src/config/config.ts'
 import type { Listener } from '#src/config/listeners.ts'
 import type { Settings } from '#src/config/settings.ts'
 import type { LogBoot } from './ipc.ts'
@@ -21,7 +22,7 @@ export interface SmtpdBoot {
   readonly postmaster: string
   readonly notices: NoticesBoot
   /** PEM files. They are read anew at each generation; a pair that cannot be used leaves the old one. */
-  readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
+  readonly certificate: TlsConfig
   /** Files of signatures, and the folder where what is compiled of them is kept. */
   readonly signatureFolder: string
   readonly signatureCache: string

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { createSecureContext } from 'node:tls'
 import { systemClock } from '#src/base/clock.ts'
-import { errorText } from '#src/base/fault.ts'
+import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import type { Service } from '#src/config/listeners.ts'
 import { DirectoryClient } from '#src/directory/client.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { PeerNames } from '#src/dns/peer-names.ts'
@@ -22,12 +21,13 @@ import { ScanJudge } from '#src/scan/judge.ts'
 import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
 import type { Policy } from '#src/smtp/ports.ts'
-import type { Certificate } from '#src/smtp/server.ts'
+import type { ServerTls } from '#src/smtp/server-tls.ts'
 import { SessionNotices } from '#src/smtp/session-notices.ts'
 import type { NoticeRules } from '#src/smtp/session-notices.ts'
 import { noticeTargets } from './notice-targets.ts'
 import { DirectoryAuthenticator } from './smtpd-authenticator.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
+import { ListenerTls } from './smtpd-listener-tls.ts'
 import { smtpSettings } from './smtpd-settings.ts'
 
 /** MIME parts that a message may have; more is refused. Digests have hundreds; each costs a report of 300 bytes. */
@@ -72,12 +72,13 @@ export class EnvironmentMaker implements Disposable {
   #directory: { readonly key: string; readonly value: Directory } | undefined
   #signatures: { readonly key: string; readonly value: SignatureSet } | undefined
   #scanners: ScannerPool | undefined
-  #certificate: Certificate | undefined
+  readonly #tls: ListenerTls
 
   constructor(boot: SmtpdBoot, anvil: Anvil, log: Log) {
     this.#log = log
     this.#anvil = anvil
     this.#directoryFile = boot.directoryFile
+    this.#tls = new ListenerTls(boot, log, { clock: systemClock, tells: boot.slot <= FIRST_SLOT })
     this.#queue = new QueueClient({
       socketPath: boot.queueSocket,
       spoolDir: boot.spoolFolder,
@@ -161,28 +162,21 @@ export class EnvironmentMaker implements Disposable {
     })
   }
 
-  /**
-   * The certificate of a generation; undefined where STARTTLS is switched off. A pair that cannot be used leaves
-   * the one before in force, and tells.
-   */
-  certificate(boot: SmtpdBoot): Certificate | undefined {
-    if (boot.settings.tlsSecurityLevel === 'none') return undefined
-    const { certificateFile, keyFile } = boot.certificate
-    try {
-      const pair = { cert: readFileSync(certificateFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
-      // Throws where the two are not a pair.
-      createSecureContext(pair)
-      this.#certificate = pair
-    } catch (error) {
-      this.#log.write('error', 'smtpd.error', { certificate: certificateFile, error: errorText(error) })
-    }
-    return this.#certificate
+  /** TLS of the listeners, made of the files as they are now. */
+  tls(boot: SmtpdBoot): (service: Service) => ServerTls | undefined {
+    return this.#tls.make(boot)
   }
 
   /** What `postern status` shows. */
-  get facts(): { readonly signatures: number; readonly engine: string } {
+  get facts(): Facts {
     const info = this.#signatures?.value.info
-    return { signatures: info?.signatures ?? 0, engine: info?.engine ?? '' }
+    const certificate = this.#tls.validUntil === '' ? 'none' : `until ${this.#tls.validUntil}`
+    return { signatures: info?.signatures ?? 0, engine: info?.engine ?? '', certificate }
+  }
+
+  /** What an operator has to look at, a sentence each. */
+  get attention(): readonly string[] {
+    return this.#tls.attention
   }
 
   [Symbol.dispose](): void {
@@ -190,6 +184,7 @@ export class EnvironmentMaker implements Disposable {
     this.#notices[Symbol.dispose]()
     this.#queue.close()
     this.#directoryProcess[Symbol.dispose]()
+    this.#tls[Symbol.dispose]()
     this.#names[Symbol.dispose]()
     this.#scanners?.retire()
     this.#signatures?.value.close()

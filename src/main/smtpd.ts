@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { systemClock } from '#src/base/clock.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
+import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { Server } from '#src/smtp/server.ts'
 import { AnvilClient } from './anvil-client.ts'
@@ -19,12 +20,19 @@ interface Running {
   readonly log: Log
   readonly maker: EnvironmentMaker
   readonly servers: readonly Server[]
+  /** What is in force. */
+  boot: SmtpdBoot
+  readonly listeners: string[]
 }
+
+/** How often files of certificates are looked at. Whoever replaces one and cannot wait says `postern reload`. */
+const CERTIFICATE_CHECK_MS = 60_000
 
 /** A listener could not be opened; the sentence is for the operator. */
 class ListenFailed extends Error {}
 
 let running: Running | undefined
+let watch: NodeJS.Timeout | undefined
 let starting: Promise<void> | undefined
 let stopping: Promise<void> | undefined
 const anvil = new AnvilClient(tell, systemClock)
@@ -61,15 +69,18 @@ async function start(boot: SmtpdBoot): Promise<void> {
     log = openLog(logTargets('smtpd', boot.log))
     const maker = new EnvironmentMaker(boot, anvil, log)
     const environment = maker.make(boot)
-    const certificate = maker.certificate(boot)
-    const servers = boot.listeners.map(({ service }) => new Server({ environment, service, certificate }))
-    running = { log, maker, servers }
+    const tls = maker.tls(boot)
+    const servers = boot.listeners.map(
+      ({ service }) => new Server({ environment, service, tls: tls(service) }),
+    )
+    running = { log, maker, servers, boot, listeners: [] }
     await maker.queueHeard()
-    const listeners: string[] = []
+    const { listeners } = running
     for (const [n, server] of servers.entries()) listeners.push(await listen(server, boot.listeners[n]))
-    const facts = { listeners, ...maker.facts, tls: certificate !== undefined }
+    const facts = factsOf(running)
     log.write('info', 'smtpd.start', { generation: boot.generation, ...facts })
     tell({ kind: 'ready', facts })
+    watch = setInterval(() => lookAtCertificates(), CERTIFICATE_CHECK_MS).unref()
     // A process that is killed writes nothing at its end, and the one in its place should be quick.
     flushCompileCache()
   } catch (error) {
@@ -99,12 +110,33 @@ function adopt(boot: SmtpdBoot): void {
   const { maker, servers, log } = running
   try {
     const environment = maker.make(boot)
-    const certificate = maker.certificate(boot)
-    for (const server of servers) server.adopt(environment, certificate)
+    const tls = maker.tls(boot)
+    for (const server of servers) server.adopt(environment, tls(server.service))
+    running.boot = boot
+    tell({ kind: 'facts', facts: factsOf(running) })
     log.write('info', 'smtpd.settings', { generation: boot.generation })
   } catch (error) {
     log.write('error', 'smtpd.settings', { generation: boot.generation, error: errorText(error) })
   }
+}
+
+/** A certificate that was replaced is shown from then on, and one that has come near its end is told. */
+function lookAtCertificates(): void {
+  if (running === undefined || stopping !== undefined) return
+  const { maker, servers, boot, log } = running
+  const before = JSON.stringify(factsOf(running))
+  try {
+    const tls = maker.tls(boot)
+    for (const server of servers) server.takeTls(tls(server.service))
+  } catch (error) {
+    log.write('error', 'smtpd.error', { error: errorText(error) })
+  }
+  const facts = factsOf(running)
+  if (JSON.stringify(facts) !== before) tell({ kind: 'facts', facts })
+}
+
+function factsOf({ listeners, maker }: Running): Facts {
+  return { listeners, ...maker.facts, attention: maker.attention }
 }
 
 async function stop(): Promise<void> {
@@ -113,6 +145,7 @@ async function stop(): Promise<void> {
 }
 
 async function stopNow(): Promise<void> {
+  clearInterval(watch)
   // A stop in the middle of the start ends what the start has opened.
   if (process.exitCode === undefined) await starting
   await Promise.all(running?.servers.map(async (server) => await server.stop()) ?? [])

@@ -15,6 +15,7 @@ import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
 import { REPLY, tooManyConnections } from './replies.ts'
 import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
+import { shownCertificate } from './server-tls.ts'
 import { CommandStream } from './stream.ts'
 import type { StreamReceiver } from './stream.ts'
 import { Transcript } from './transcript.ts'
@@ -27,6 +28,8 @@ export interface ConnectionHost {
   readonly service: Client['service']
   /** Whether there is a certificate to offer. */
   readonly tlsOffered: boolean
+  /** Where clients are asked for a certificate: how long its chain may be. */
+  readonly clientDepthMax: number | undefined
   /** Whether there are more connections than `connectionsMax` with this one. */
   readonly full: boolean
 }
@@ -127,6 +130,15 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     const socket = this._socket
     if (!(socket instanceof TLSSocket)) return ''
     return `${socket.getProtocol() ?? 'TLS'} with cipher ${socket.getCipher().name}`
+  }
+
+  get clientCertificate(): Facts {
+    const socket = this._socket
+    const depthMax = this.#host.clientDepthMax
+    if (depthMax === undefined || !(socket instanceof TLSSocket)) return {}
+    const shown = shownCertificate(socket, depthMax)
+    if (shown === undefined) return { clientCertificate: 'none' }
+    return { clientCertificate: shown.subject, fingerprint: shown.fingerprint, trusted: shown.trusted }
   }
 
   startTls(): void {
@@ -284,7 +296,8 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
 
   /** The socket is read from now on. */
   #opened(): void {
-    this.#log('info', 'smtpd.connect', { port: this.remotePort, service: this.#client.service })
+    this.#log('info', 'smtpd.connect', { port: this.remotePort, listener: this.#client.service })
+    if (this.#client.tls) this.#dialogue.logTls()
     if (this.#host.full) {
       this.#refuse(REPLY.serverBusy)
       return

@@ -17,6 +17,7 @@ import type { DialogueParts, Wire } from './wire.ts'
 import { readCommandLine } from './line.ts'
 import type { Eventually, RecipientVerdict } from './ports.ts'
 import type { Received } from './reception.ts'
+import { receivedFacts } from './received-facts.ts'
 import { grantPriority } from './priority.ts'
 import { REPLY, shuttingDown, timeoutExceeded, tooManyErrors } from './replies.ts'
 import { AUTH_LINE_MAX } from './sasl.ts'
@@ -150,8 +151,11 @@ export class Dialogue {
   }
 
   #authStep(step: AuthStep): void {
-    if (step.kind === 'answer') this.#answer(step.reply)
-    else this.#after(step.reply, (reply) => this.#answer(reply), REPLY.authUnavailable)
+    if (step.kind === 'wait') {
+      // What comes of it was logged, with the name.
+      this.#after(step.reply, (reply) => this.#answer(reply, false), REPLY.authUnavailable)
+    } else if (this.#authentication.underWay) this.#say([step.reply], false)
+    else this.#answer(step.reply)
   }
 
   /** A line that is none. */
@@ -203,8 +207,13 @@ export class Dialogue {
     this.#client.forget()
     this.#client.tls = true
     this.#rules = this.#access()
-    const { logsTls } = this.#environment.settings
-    if (logsTls) this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher })
+    this.logTls()
+  }
+
+  /** smtpd_tls_loglevel: a line for the handshake that has just been. */
+  logTls(): void {
+    if (!this.#environment.settings.logsTls) return
+    this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher, ...this.#wire.clientCertificate })
   }
 
   /** Nothing has come for as long as we wait. */
@@ -339,7 +348,8 @@ export class Dialogue {
   }
 
   #finished(received: Received): void {
-    this.#logReceived(received)
+    const { event, facts } = receivedFacts(received, this.#intake.last, this.#client)
+    this.#log('info', event, { ...this.#who(), ...facts })
     if (received.kind === 'queued') {
       this.#errors = 0
       this.#junk = 0
@@ -456,29 +466,6 @@ export class Dialogue {
     if (greetingOf(this.#session)?.esmtp !== true) return 'SMTP'
     const { tls, user } = this.#client
     return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls ? 'S' : ''}${user === '' ? '' : 'A'}`
-  }
-
-  #logReceived(received: Received): void {
-    const { id, envelope, protocol } = this.#intake.last
-    const base = { ...this.#who(), id, from: envelope.sender.text, proto: protocol }
-    const nrcpt = envelope.recipients.length
-    if (received.kind === 'queued') {
-      const { prefix, messageId } = received.message
-      const { user, mechanism } = this.#client
-      const login = user === '' ? {} : { saslMethod: mechanism, user }
-      const size = prefix.length + received.bytes
-      this.#log('info', 'smtpd.queued', { ...base, ...login, size, nrcpt, messageId })
-      return
-    }
-    const to = envelope.recipients[0]?.original
-    const verdict = JSON.stringify(received.facts)
-    this.#log('info', 'smtpd.message_refused', {
-      ...base,
-      to,
-      nrcpt,
-      reply: replyText(received.reply),
-      verdict,
-    })
   }
 
   #who(): Facts {

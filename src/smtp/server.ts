@@ -11,13 +11,9 @@ import type { ConnectionHost } from './connection.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { ClientInfo } from './ports.ts'
 import { newScratch } from './reception.ts'
+import { TlsContexts } from './server-tls.ts'
+import type { ServerTls } from './server-tls.ts'
 import type { ReceptionTools } from './reception.ts'
-
-/** A key and its certificate chain, PEM. */
-export interface Certificate {
-  readonly key: string
-  readonly cert: string
-}
 
 /** Where to listen: a free choice of `port` is 0; `fd` is a socket that somebody opened for us. */
 export type ListenAt =
@@ -27,8 +23,8 @@ export type ListenAt =
 export interface ServerOptions {
   readonly environment: SmtpEnvironment
   readonly service: ClientInfo['service']
-  /** Without one STARTTLS is not offered, and no other is ever served in its place. */
-  readonly certificate: Certificate | undefined
+  /** Without it STARTTLS is not offered, and no other certificate is ever served in its place. */
+  readonly tls: ServerTls | undefined
 }
 
 /** Of `connectionsMax`: with so many sessions a process is under stress, and new clients have to be quick. */
@@ -48,14 +44,13 @@ export class Server extends SMTPServer implements ConnectionHost {
   /** The same for sessions that begin under stress. */
   #stressed: SmtpEnvironment
   #tools: ReceptionTools
-  #tlsOffered: boolean
+  #tls: ServerTls | undefined
+  #contexts: TlsContexts | undefined
   #deadlines: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
 
-  constructor({ environment, service, certificate }: ServerOptions) {
+  constructor({ environment, service, tls }: ServerOptions) {
     super({
-      ...certificate,
-      minVersion: 'TLSv1.2',
       secure: service === 'submissions',
       name: environment.settings.hostname,
       socketTimeout: environment.settings.timeoutMs,
@@ -65,14 +60,15 @@ export class Server extends SMTPServer implements ConnectionHost {
       logger: false,
       disableReverseLookup: true,
       authOptional: true,
-      ...(certificate === undefined ? { hideSTARTTLS: true } : {}),
+      // Whatever a client shows, it is we who look at it.
+      rejectUnauthorized: false,
     })
     this.service = service
     this.#sessionIds = sessionIds()
     this.#environment = environment
     this.#stressed = stressed(environment)
     this.#tools = toolsOf(environment)
-    this.#tlsOffered = certificate !== undefined
+    this.takeTls(tls)
   }
 
   /** What a session that begins now goes by. */
@@ -89,7 +85,12 @@ export class Server extends SMTPServer implements ConnectionHost {
   }
 
   get tlsOffered(): boolean {
-    return this.#tlsOffered
+    return this.#tls !== undefined
+  }
+
+  /** smtpd_tls_ask_ccert; how long a chain of certificates may be. undefined: nobody is asked. */
+  get clientDepthMax(): number | undefined {
+    return this.#tls?.clients.ask === true ? this.#tls.clients.depthMax : undefined
   }
 
   get full(): boolean {
@@ -97,13 +98,12 @@ export class Server extends SMTPServer implements ConnectionHost {
   }
 
   /** A new generation, for sessions that begin from now on. */
-  adopt(environment: SmtpEnvironment, certificate: Certificate | undefined): void {
+  adopt(environment: SmtpEnvironment, tls: ServerTls | undefined): void {
     this.#environment = environment
     this.#stressed = stressed(environment)
     this.#tools = { ...toolsOf(environment), blocks: this.#tools.blocks, scratch: this.#tools.scratch }
     this.options.closeTimeout = environment.settings.stopGraceMs
-    this.#tlsOffered = certificate !== undefined
-    this.updateSecureContext(certificate)
+    this.takeTls(tls)
     this.#watchDeadlines()
   }
 
@@ -148,11 +148,18 @@ export class Server extends SMTPServer implements ConnectionHost {
     super._handleProxy(socket, callback)
   }
 
-  /** Of all that smtp-server would do here, only this must never happen: serving its own published key. */
-  override updateSecureContext(options?: Parameters<SMTPServer['updateSecureContext']>[0]): void {
-    if (options !== undefined && options !== null) Object.assign(this.options, options)
-    if (this.options.key === undefined || this.options.cert === undefined) this.secureContext = new Map()
-    else super.updateSecureContext()
+  /**
+   * smtp-server would serve its own published key where it is given none. Contexts are ours, so there is nothing to make
+   * here; without one a handshake fails.
+   */
+  override updateSecureContext(): void {
+    this.secureContext = new Map()
+  }
+
+  override _resolveSNI(...[servername, callback]: Parameters<SMTPServer['_resolveSNI']>): void {
+    const contexts = this.#contexts
+    if (contexts === undefined) callback(new Error('no certificate'))
+    else callback(null, contexts.named(servername))
   }
 
   override onSecure(...[, , callback]: Parameters<SMTPServer['onSecure']>): void {
@@ -167,6 +174,17 @@ export class Server extends SMTPServer implements ConnectionHost {
   /** Of the listening socket after it has listened, or of a TLS handshake. Neither may end the process. */
   override _onError(error: Error): void {
     this.#environment.log.write('warn', 'smtpd.error', { error: errorText(error) })
+  }
+
+  /** For clients that come from now on; handshakes under way have theirs. Throws where no context can be made of it. */
+  takeTls(tls: ServerTls | undefined): void {
+    if (tls === this.#tls) return
+    const contexts = tls === undefined ? undefined : new TlsContexts(tls, this.service)
+    const made = contexts?.default
+    this.#tls = tls
+    this.#contexts = contexts
+    this.secureContext = made === undefined ? new Map() : new Map([['*', made]])
+    this.options.requestCert = tls?.clients.ask === true
   }
 
   async #stopNow(): Promise<void> {

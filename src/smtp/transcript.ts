@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import { COMMANDS } from './commands.ts'
+import { MECHANISMS } from './sasl.ts'
 
 /** The classes of notify_classes (postconf(5)) that a session can fall into. */
 export type SessionErrorClass = 'software' | 'resource' | 'data' | 'policy' | 'protocol' | 'bounce'
@@ -67,7 +68,9 @@ function shown(text: string): string {
   const [verb = '', mechanism = ''] = text.split(/[ \t]+/, 2)
   const command = COMMANDS.get(verb.toUpperCase())
   if (command === undefined) return '[no command]'
-  return command.name === 'auth' ? `${verb} ${mechanism}` : text
+  if (command.name !== 'auth') return text
+  // A client may leave the mechanism out and send what it has.
+  return MECHANISMS.some((one) => one === mechanism.toUpperCase()) ? `${verb} ${mechanism}` : verb
 }
 
 /** Which class a refusal falls into: the first row that fits. Our own replies are known by their words and status. */

@@ -1,3 +1,4 @@
+import type { Facts } from '#src/base/fault.ts'
 import type { Client } from './client.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
@@ -17,6 +18,8 @@ export interface Wire {
   readonly tlsOffered: boolean
   /** `TLSv1.3 with cipher …`, '' outside TLS. */
   readonly cipher: string
+  /** The certificate that the client has shown, where it was asked for one. */
+  readonly clientCertificate: Facts
   startTls(): void
 }
 

@@ -87,6 +87,15 @@ test('every key is taken', (t) => {
     [tls]
     certificate = "/etc/c.pem"
     key = "k.pem"
+    hosts = "hosts"
+    legacy = true
+    [auth]
+    method = "directory"
+    ca = "ca.pem"
+    account_failures = 5
+    address_failures = 0
+    window = "1m"
+    lockout = "1h"
     [log]
     level = "debug"
     json = false
@@ -107,7 +116,18 @@ test('every key is taken', (t) => {
   t.deepEqual(read.lmtpServer, { host: 'store.example.com', port: 7025 })
   t.is(read.mailbox.port, 2003)
   t.is(read.directory.firstDomain, 'xn--bcher-kva.example')
-  t.deepEqual(read.tls, { certificateFile: '/etc/c.pem', keyFile: '/box/k.pem' })
+  t.deepEqual(read.tls, {
+    certificateFile: '/etc/c.pem',
+    keyFile: '/box/k.pem',
+    hostsFolder: '/box/hosts',
+    legacy: true,
+  })
+  t.deepEqual(read.auth, {
+    method: 'directory',
+    caFile: '/box/ca.pem',
+    accountLockout: { failuresMax: 5, windowMs: 60_000, lockMs: 3_600_000 },
+    addressLockout: { failuresMax: 0, windowMs: 60_000, lockMs: 3_600_000 },
+  })
   t.deepEqual(read.log, {
     level: 'debug',
     jsonFile: '',

@@ -90,7 +90,7 @@ async function prepare(port = 0): Promise<{ readonly boot: SmtpdBoot; readonly f
       error: 'postmaster@example.test',
       postmaster: 'postmaster@example.test',
     },
-    certificate,
+    certificate: { ...certificate, hostsFolder: join(folder, 'hosts'), legacy: false },
     signatureFolder: join(folder, 'signatures'),
     signatureCache: folder,
     queueSocket: join(folder, 'qmgr.sock'),

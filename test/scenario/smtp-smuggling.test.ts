@@ -52,7 +52,7 @@ async function serve(bareNewline: BareNewline): Promise<Real> {
   const server = new Server({
     environment: { ...all.environment, scanners },
     service: 'smtp',
-    certificate: undefined,
+    tls: undefined,
   })
   const port = await server.start({ host: '127.0.0.1', port: 0, reusePort: false })
   return { ...all, server, port }

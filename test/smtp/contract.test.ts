@@ -57,6 +57,7 @@ const MEMBERS: readonly (readonly [string, object, readonly (readonly [string, n
       ['_handleProxy', 2],
       ['_expectsProxyHeader', 1],
       ['updateSecureContext', 1],
+      ['_resolveSNI', 2],
       ['onSecure', 3],
       ['onAuth', 3],
       ['_onError', 1],

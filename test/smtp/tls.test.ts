@@ -4,7 +4,7 @@ import { connect as connectTls, TLSSocket } from 'node:tls'
 import test from 'ava'
 import { postfixLine } from '#src/base/postfix-line.ts'
 import { Server } from '#src/smtp/server.ts'
-import { newCertificate } from './support/certificate.ts'
+import { newCertificate, plainTls } from './support/certificate.ts'
 import { fakes } from './support/fakes.ts'
 import { serve } from './support/serve.ts'
 import { Talk } from './support/talk.ts'
@@ -139,7 +139,7 @@ test('without a certificate STARTTLS is not there, and nobody else’s key is se
 
 test('an implicit TLS listener without a certificate serves none', async (t) => {
   const { environment } = fakes({ stopGraceMs: 100 })
-  const server = new Server({ environment, service: 'submissions', certificate: undefined })
+  const server = new Server({ environment, service: 'submissions', tls: undefined })
   const port = await server.start({ host: '127.0.0.1', port: 0, reusePort: false })
   const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
   await t.throwsAsync(once(socket, 'secureConnect'))
@@ -148,7 +148,7 @@ test('an implicit TLS listener without a certificate serves none', async (t) => 
 
 test('an implicit TLS listener greets behind the handshake', async (t) => {
   const { environment } = fakes({ stopGraceMs: 100 })
-  const server = new Server({ environment, service: 'submissions', certificate: CERTIFICATE })
+  const server = new Server({ environment, service: 'submissions', tls: plainTls(CERTIFICATE) })
   const port = await server.start({ host: '127.0.0.1', port: 0, reusePort: false })
   const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
   const [greeting]: unknown[] = await once(socket, 'data')
@@ -179,7 +179,7 @@ test('a new certificate is served to the next client, and the session before it 
   await before.ask('STARTTLS')
   await before.startTls()
   const next = await newCertificate()
-  serving.server.adopt(serving.environment, next)
+  serving.server.adopt(serving.environment, plainTls(next))
   await using after = await Talk.greeted(serving.port)
   await after.ask('STARTTLS')
   const socket = await after.startTls()

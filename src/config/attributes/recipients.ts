@@ -194,4 +194,20 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     scope: ['account'],
     use: read('Where a user has mail sent on to.'),
   },
+  zimbraSSLCertificate: {
+    type: 'string',
+    scope: ['globalConfig', 'server', 'domain'],
+    use: read('The certificate that a domain shows to clients that name one of its hosts.'),
+  },
+  zimbraSSLPrivateKey: {
+    type: 'string',
+    scope: ['globalConfig', 'server', 'domain'],
+    use: read('The key of that certificate.'),
+  },
+  zimbraVirtualHostname: {
+    type: 'string',
+    multi: true,
+    scope: ['domain'],
+    use: read('Hosts of a domain: clients that name one are shown its certificate.'),
+  },
 }

@@ -133,26 +133,23 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'no',
     postfix: 'smtpd_tls_ask_ccert',
-    use: later('client-certificates'),
   },
   zimbraMtaSmtpdTlsCAfile: {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'smtpd_tls_CAfile',
-    use: later('client-certificates'),
   },
   zimbraMtaSmtpdTlsCApath: {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'smtpd_tls_CApath',
-    use: later('client-certificates'),
+    use: fixed('Authorities are read from the one file that `smtpd_tls_CAfile` names.'),
   },
   zimbraMtaSmtpdTlsCcertVerifydepth: {
     type: 'integer',
     scope: GLOBAL_SERVER,
     default: '9',
     postfix: 'smtpd_tls_ccert_verifydepth',
-    use: later('client-certificates'),
   },
   zimbraMtaSmtpdTlsCiphers: {
     type: 'enum',
@@ -160,13 +157,11 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'export',
     postfix: 'smtpd_tls_ciphers',
-    use: later('auth'),
   },
   zimbraMtaSmtpdTlsExcludeCiphers: {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'smtpd_tls_exclude_ciphers',
-    use: later('auth'),
   },
   zimbraMtaSmtpdTlsLoglevel: {
     type: 'integer',
@@ -180,21 +175,18 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'medium',
     postfix: 'smtpd_tls_mandatory_ciphers',
-    use: later('auth'),
   },
   zimbraMtaSmtpdTlsMandatoryProtocols: {
     type: 'string',
     scope: GLOBAL_SERVER,
     default: '!SSLv2, !SSLv3',
     postfix: 'smtpd_tls_mandatory_protocols',
-    use: later('auth'),
   },
   zimbraMtaSmtpdTlsProtocols: {
     type: 'string',
     scope: GLOBAL_SERVER,
     default: '!SSLv2, !SSLv3',
     postfix: 'smtpd_tls_protocols',
-    use: later('auth'),
   },
   zimbraMtaSmtpdTlsReceivedHeader: {
     type: 'enum',

@@ -44,6 +44,10 @@ export const LOOKUP_ATTRIBUTES: readonly string[] = [
   'zimbraPasswordLockoutLockedTime',
   'zimbraPasswordLockoutMaxFailures',
   'zimbraPasswordMustChange',
+  // What clients of its hosts are shown: src/directory/domain-certificates.ts.
+  'zimbraSSLCertificate',
+  'zimbraSSLPrivateKey',
+  'zimbraVirtualHostname',
   // Members of dynamic groups by name: ldap-vam.cf has special_result_attribute = member.
   'member',
   'memberURL',

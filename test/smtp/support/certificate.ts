@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureCertificate } from '#src/net/certificate.ts'
-import type { Certificate } from '#src/smtp/server.ts'
+import { USUAL_PROFILE } from '#src/smtp/server-tls.ts'
+import type { Certificate, ServerTls } from '#src/smtp/server-tls.ts'
 
 /** A pair of our own, made afresh. */
 export async function newCertificate(): Promise<Certificate> {
@@ -13,5 +14,16 @@ export async function newCertificate(): Promise<Certificate> {
     return { cert: readFileSync(files.certificateFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+/** One certificate for everybody, and no more than that. */
+export function plainTls(certificate: Certificate | undefined): ServerTls | undefined {
+  if (certificate === undefined) return undefined
+  return {
+    certificate,
+    byName: new Map(),
+    profile: USUAL_PROFILE,
+    clients: { ask: false, ca: undefined, depthMax: 9 },
   }
 }

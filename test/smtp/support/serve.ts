@@ -1,6 +1,7 @@
 import type { ClientInfo } from '#src/smtp/ports.ts'
 import { Server } from '#src/smtp/server.ts'
-import type { Certificate } from '#src/smtp/server.ts'
+import type { Certificate } from '#src/smtp/server-tls.ts'
+import { plainTls } from './certificate.ts'
 import type { SmtpSettings } from '#src/smtp/settings.ts'
 import { fakes } from './fakes.ts'
 import type { Fakes } from './fakes.ts'
@@ -17,7 +18,7 @@ export async function serve(
   service: ClientInfo['service'] = 'smtp',
 ): Promise<Serving> {
   const all = fakes({ stopGraceMs: 200, ...settings })
-  const server = new Server({ environment: all.environment, service, certificate })
+  const server = new Server({ environment: all.environment, service, tls: plainTls(certificate) })
   const port = await server.start({ host: '127.0.0.1', port: 0, reusePort: false })
   return {
     ...all,
