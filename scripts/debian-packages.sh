@@ -80,7 +80,7 @@ forbid_starts() {
 }
 
 # Postfix's and slapd's own questions are answered "No configuration": our private instances bring theirs, and the units
-# then has nothing to start, at this or any later boot.
+# then have nothing to start, at this or any later boot.
 answer_questions() {
   echo 'postfix postfix/main_mailer_type select No configuration' | $as_root debconf-set-selections 2>/dev/null || true
   echo 'slapd slapd/no_configuration boolean true' | $as_root debconf-set-selections 2>/dev/null || true

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
+import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { installed, must, run } from '#test/support/run.ts'
 import { zimbraSchema } from '#test/support/slapd-schema.ts'
@@ -37,6 +38,7 @@ export class Slapd {
   readonly folder: string
   readonly #hasTls: boolean
   #process: ChildProcess | undefined
+  #keeper: Server | undefined
   #output = ''
 
   private constructor(options: SlapdOptions, ports: readonly [number, number]) {
@@ -77,6 +79,7 @@ export class Slapd {
 
   /** Starts it, after it ended or was killed. */
   async startAgain(): Promise<void> {
+    await this.#release()
     const urls = [
       `ldap://127.0.0.1:${this.port}`,
       ...(this.#hasTls ? [`ldaps://127.0.0.1:${this.ldapsPort}`] : []),
@@ -108,8 +111,28 @@ export class Slapd {
     return ['-x', '-H', this.url, '-D', ADMIN_DN, '-w', ADMIN_PASSWORD]
   }
 
-  /** kill -9, or another signal; waits until it is gone. */
+  /**
+   * kill -9, or another signal, and waits until it is gone. Its port is kept, and closes every connection: another slapd of another test
+   * must not be taken for this one.
+   */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await this.#end(signal)
+    const keeper = createServer((socket) => socket.destroy())
+    keeper.listen(this.port, '127.0.0.1')
+    await once(keeper, 'listening')
+    this.#keeper = keeper
+  }
+
+  async #release(): Promise<void> {
+    const keeper = this.#keeper
+    this.#keeper = undefined
+    if (keeper === undefined) return
+    const closed = once(keeper, 'close')
+    keeper.close()
+    await closed
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process
     this.#process = undefined
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
@@ -119,7 +142,8 @@ export class Slapd {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill('SIGTERM')
+    await this.#end('SIGTERM')
+    await this.#release()
   }
 }
 

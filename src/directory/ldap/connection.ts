@@ -291,11 +291,37 @@ function isTlsError(error: unknown): boolean {
   return /^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|HOSTNAME)/.test(code)
 }
 
+/** What the result codes mean that an operator meets (RFC 4511 appendix A.2); the server's own words follow. */
+const MEANINGS: ReadonlyMap<number, string> = new Map([
+  [3, 'the server gave up: its time limit'],
+  [4, 'the server found more than it may show'],
+  [8, 'the server wants a stronger authentication'],
+  [11, 'a limit of the server was met'],
+  [13, 'the server wants TLS'],
+  [32, 'there is no such entry'],
+  [48, 'the server does not take this kind of authentication'],
+  [49, 'the server does not take name and password'],
+  [50, 'the server does not allow it'],
+  [51, 'the server is busy'],
+  [52, 'the server is unavailable'],
+  [53, 'the server will not do it'],
+])
+
+function failureText(error: unknown, code: number | undefined): string {
+  const said = errorText(error)
+    .replaceAll(/\s+/g, ' ')
+    .replace(/\s*Code: 0x[0-9a-f]+$/, '')
+    .trim()
+  if (code === undefined) return said
+  const meaning = MEANINGS.get(code) ?? 'the server refused'
+  return `${meaning} (LDAP result ${code}${said === '' ? '' : `: ${said}`})`
+}
+
 /** Any error of the client as one of ours. */
 export function failureOf(error: unknown): LdapFailure {
   if (error instanceof LdapFailure) return error
   const code = resultCode(error)
-  const text = errorText(error).replaceAll(/\s+/g, ' ').trim()
+  const text = failureText(error, code)
   if (code === undefined) return new LdapFailure(isTlsError(error) ? 'untrusted' : 'unreachable', text, error)
   if (INVALID_CREDENTIALS.has(code)) return new LdapFailure('credentials', text, error)
   return new LdapFailure(NOT_NOW.has(code) ? 'unreachable' : 'refused', text, error)
