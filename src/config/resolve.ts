@@ -195,7 +195,7 @@ function decide({ setting, stand, lookup, before }: Question): Decision {
     problems.push({
       attribute: one.name,
       source: one.source,
-      value: one.texts.join(', '),
+      value: shownTexts(one.name, one.texts),
       reason: reason.reason,
     })
     if (before !== undefined) return { value: before, origin: { ...origin, kept: true }, problems }
@@ -225,13 +225,22 @@ function problemOf(setting: Setting, one: Candidate & { kind: 'texts' }, lookup:
   return texts.kind === 'wrong' ? texts : parseSetting(setting, texts.values)
 }
 
+/** As much of a value as goes into a log and a status: a disclaimer has pages, and passwords are never shown. */
+const VALUE_CHARS_MAX = 200
+
+function shownTexts(name: string, texts: readonly string[]): string {
+  if (/password$/i.test(name)) return '(not shown)'
+  const text = texts.join(', ')
+  return text.length > VALUE_CHARS_MAX ? `${text.slice(0, VALUE_CHARS_MAX)}…` : text
+}
+
 /** Values that no setting reads, yet are not what the schema allows; and values in an entry where they do not count. */
 function otherProblems(sources: Sources, lookup: ParameterLookup): SettingProblem[] {
   return ENTRIES.flatMap((source) =>
     [...(sources[source] ?? [])].flatMap(([name, values]) => {
       const attribute = findAttribute(name)
       if (attribute === undefined || values.length === 0) return []
-      const problem = { attribute: name, source, value: values.join(', ') }
+      const problem = { attribute: name, source, value: shownTexts(name, values) }
       if (!attribute.scope.includes(source)) {
         return [
           {

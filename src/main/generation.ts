@@ -5,7 +5,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig, sourceOf } from '#src/config/config.ts'
-import type { GenerationStore, SettingChange } from '#src/config/generations.ts'
+import type { GenerationStore, SettingChange, StoredGeneration } from '#src/config/generations.ts'
 import { changesBetween, settingName } from '#src/config/generations.ts'
 import type { SettingNote } from '#src/config/notes.ts'
 import { problemText } from '#src/config/reader.ts'
@@ -77,6 +77,8 @@ export class Generations {
   #config: Config
   #sources: Sources = NO_SOURCES
   #holds: Holds
+  /** The generation that the history ends with: of an earlier start, or undefined at the very first. */
+  readonly #last: StoredGeneration | undefined
   /** As it was resolved: an empty `myHostname` is still empty. */
   #resolved: Resolved | undefined
   #current: Generation | undefined
@@ -89,6 +91,7 @@ export class Generations {
     this.#deps = deps
     this.#alarms = new Alarms(deps.log)
     this.#holds = deps.store.holds
+    this.#last = deps.store.newest
     this.#make('start')
   }
 
@@ -171,7 +174,7 @@ export class Generations {
   }
 
   #make(reason: string): Generation {
-    const { directory, store } = this.#deps
+    const { directory } = this.#deps
     this.#epoch = directory.epoch
     const troubles: Alarm[] = []
     const read = readSources(this.#config, directory)
@@ -180,22 +183,20 @@ export class Generations {
       troubles.push(troubleAlarm(read.what, read.reason))
       this.#sources = { ...this.#sources, overrides: this.#config.overrides }
     }
-    const newest = store.newest
-    const resolved = this.#resolve(read.kind === 'sources', newest?.settings)
-    this.#endHolds(resolved.ended)
-    let number = this.#current?.number ?? newest?.number ?? 0
-    const base = this.#resolved?.settings ?? newest?.settings
-    if (base === undefined || !isDeepStrictEqual(base, resolved.settings)) {
-      number += 1
-      const atMs = this.#deps.clock.nowMs()
-      try {
-        store.add({ number, atMs, reason, settings: resolved.settings, origins: resolved.origins })
-      } catch (error) {
-        // Mail does not wait for the history: the settings count, and whoever looks is told what it lacks.
-        troubles.push(troubleAlarm('generations.db', errorText(error)))
-      }
-      this.#tellChanges(number, reason, base, resolved.settings)
+    const resolved = this.#resolve(read.kind === 'sources', this.#last?.settings)
+    let number = this.#current?.number ?? this.#last?.number ?? 0
+    const base = this.#resolved?.settings ?? this.#last?.settings
+    const isNew = base === undefined || !isDeepStrictEqual(base, resolved.settings)
+    if (isNew) number += 1
+    try {
+      this.#endHolds(resolved.ended)
+      const { settings, origins } = resolved
+      if (isNew) this.#deps.store.add({ number, atMs: this.#deps.clock.nowMs(), reason, settings, origins })
+    } catch (error) {
+      // Mail does not wait for the history: the settings count, and whoever looks is told what it lacks.
+      troubles.push(troubleAlarm('generations.db', errorText(error)))
     }
+    if (isNew) this.#tellChanges(number, reason, base, resolved.settings)
     this.#resolved = resolved
     this.#current = this.#generation(number, resolved)
     this.#troubles = troubles

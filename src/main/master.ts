@@ -1,10 +1,11 @@
+import { renameSync, rmSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { isatty } from 'node:tty'
 import { parseArgs } from 'node:util'
 import { systemClock } from '#src/base/clock.ts'
 import { errorText, Fault } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
-import type { OpenLog } from '#src/base/log.ts'
+import type { Log, OpenLog } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig, sourceOf } from '#src/config/config.ts'
@@ -21,6 +22,7 @@ import type { Paths } from '#src/config/paths.ts'
 import { checkPorts, lockDataFolder, prepareDirectory, prepareFolders } from './prepare.ts'
 import { StartRefused } from './refusal.ts'
 import { welcomeText } from './welcome.ts'
+import { storeErrorKind } from '#src/store/sqlite.ts'
 import { ensureCertificate } from '#src/net/certificate.ts'
 import { readMachine } from '#src/workers/machine.ts'
 import { smtpdCount } from '#src/workers/size.ts'
@@ -121,7 +123,7 @@ async function serve(
   { config, paths, log }: { config: Config; paths: Paths; log: OpenLog },
 ): Promise<void> {
   using directory = openDirectory(paths)
-  using store = GenerationStore.open(paths.generations)
+  using store = openGenerations(paths.generations, log)
   const generations = new Generations(config, { store, directory, clock: systemClock, log })
   await ensureCertificate(config.tls, generations.current.settings.myHostname, systemClock.nowMs())
   const workers = config.workers === 0 ? smtpdCount(await readMachine()) : config.workers
@@ -151,6 +153,27 @@ async function serve(
   await master.stop()
   await log.printed()
   if (foreground) process.stdout.write('Postern has stopped.\n')
+}
+
+/**
+ * The history of the settings. Mail does not wait for it: a file that is damaged is set aside, and a new history begins
+ * with what is set now.
+ */
+function openGenerations(path: string, log: Log): GenerationStore {
+  try {
+    const store = GenerationStore.open(path)
+    // Damage shows where it is read.
+    void [store.newest, store.holds]
+    return store
+  } catch (error) {
+    if (storeErrorKind(error) !== 'damaged')
+      throw new StartRefused(`The history of the settings cannot be opened: ${path}: ${errorText(error)}`)
+    const aside = `${path}.damaged`
+    renameSync(path, aside)
+    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
+    log.write('error', 'master.settings', { reason: `${path} is damaged; it is set aside as ${aside}` })
+    return GenerationStore.open(path)
+  }
 }
 
 /** Only globalConfig is looked up here; recipients are for smtpd. */

@@ -38,6 +38,11 @@ class Box implements Disposable {
     return this.told.filter((one) => one.event === event).map(({ facts }) => facts)
   }
 
+  /** No store takes anything any more. */
+  breakHistory(): void {
+    for (const store of this.#opened.splice(0)) store[Symbol.dispose]()
+  }
+
   /** Master starts. */
   start(): Generations {
     const loaded = loadConfig(join(this.#folder.path, 'postern.toml'), this.#folder.path)
@@ -279,6 +284,28 @@ test('a directory or a localconfig.xml that cannot be read keeps what was in for
   one.localconfig('<localconfig/>')
   t.is(again.look()?.settings.hopcountLimit, 8)
   t.deepEqual(again.alarms, [])
+})
+
+test('a history that cannot be written is an alarm, and the settings count all the same', (t) => {
+  using one = box({ zimbraMtaHopcountLimit: ['7'] })
+  const generations = one.start()
+  one.breakHistory()
+  one.set({ zimbraMtaHopcountLimit: ['8'] })
+  t.is(generations.look()?.settings.hopcountLimit, 8)
+  t.is(generations.current.number, 2)
+  t.like(generations.alarms[0], { attribute: 'generations.db' })
+})
+
+test('of a value that is not allowed the log has the start, and of a password nothing', (t) => {
+  using one = box({
+    zimbraShareNotificationMtaAuthPassword: ['geheim\u0000'],
+    zimbraMtaMyNetworks: ['nonsense '.repeat(100)],
+  })
+  const { alarms } = one.start()
+  const told = JSON.stringify([alarms, one.told])
+  t.false(told.includes('geheim'))
+  t.regex(told, /zimbraShareNotificationMtaAuthPassword/)
+  t.true(alarms.every(({ reason }) => reason.length < 500))
 })
 
 test('a postern.toml with mistakes changes nothing, and what cannot change while it runs is told', (t) => {

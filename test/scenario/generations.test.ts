@@ -1,3 +1,5 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import { Appliance } from '#test/support/appliance.ts'
 import { plainMail } from '#test/support/mails.ts'
@@ -101,4 +103,16 @@ test('mail carries the number of the generation that it was taken under', async 
     return stdout.includes('not today') && stdout
   })
   t.regex(shown, /^Taken under generation 2 of the settings\.$/m)
+})
+
+test('a history that is damaged is set aside, and a new one begins', async (t) => {
+  using folder = tempFolder('generation-damage')
+  await using postern = await Appliance.start({ folder: folder.path })
+  await postern.stop()
+  const file = join(postern.data, 'settings', 'generations.db')
+  writeFileSync(file, 'no database at all'.repeat(1000))
+  await postern.startAgain()
+  t.true(existsSync(`${file}.damaged`))
+  t.regex(postern.output, /generations\.db is damaged; it is set aside/)
+  t.regex((await postern.tool('generations')).stdout, /^\* {4}1 .* start$/m)
 })
