@@ -8,6 +8,7 @@ import type { Address } from '#src/config/listeners.ts'
 import { openEntries } from '#src/directory/entries.ts'
 import { openMirror } from '#src/directory/ldap/mirror.ts'
 import { parseLdif } from '#src/directory/ldif.ts'
+import { serverNameOf } from '#src/config/sources.ts'
 import { seedLdif } from '#src/directory/seed.ts'
 import type { Paths } from '#src/config/paths.ts'
 import { StartRefused } from './refusal.ts'
@@ -83,7 +84,7 @@ export function prepareDirectory(paths: Paths, config: Config): void {
   }
   using entries = openEntries(paths.embeddedDirectory)
   if (!entries.isEmpty) return
-  const seed = parseLdif(seedLdif(config.directory.firstDomain))
+  const seed = parseLdif(seedLdif(config.directory.firstDomain, serverNameOf(config)))
   if (seed.kind === 'wrong') throw new TypeError(`the first directory is not valid LDIF: ${seed.reason}`)
   entries.import(seed.records)
 }

@@ -233,7 +233,7 @@ overLdap('a running directory says what its dump says', async (t) => {
     'password',
     ...rest,
   )
-  await slapd.kill('SIGTERM')
+  await slapd.kill()
   const dump = await must('/usr/sbin/slapcat', ['-f', join(slapd.folder, 'slapd.conf')])
   writeFileSync(join(folder.path, 'slapcat.ldif'), dump)
   t.deepEqual(await reportOf(folder.path, '--ldif', 'slapcat.ldif', ...rest), live)

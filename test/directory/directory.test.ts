@@ -285,7 +285,7 @@ test('an export, imported elsewhere, is the same directory', (t) => {
   using other = openEntries(join(folder.path, 'directory.db'))
   importText(other, text)
   t.is([...other.export()].join(''), text)
-  t.deepEqual(importText(other, text), { added: 0, replaced: 6, modified: 0, deleted: 0, warnings: [] })
+  t.deepEqual(importText(other, text), { added: 0, replaced: 12, modified: 0, deleted: 0, warnings: [] })
 })
 
 test('an entry for mail that is not enabled is warned about', (t) => {

@@ -61,7 +61,7 @@ export function movedSettings(staging: Staging, config: Config, given: Given): M
 
 /** The server that is named, else this machine's, else the only one that carries an MTA. */
 function chooseServer(staging: Staging, config: Config, given: Given): string {
-  const named = given.server?.toLowerCase() ?? serverNameOf(config)
+  const named = given.server?.toLowerCase() ?? serverNameOf(config, given.localconfig)
   if (staging.table.idOf(serverDn(named)) !== undefined) return named
   if (given.server !== undefined) return ''
   const [only, ...others] = staging.table.idsWith('zimbraServiceEnabled', 'mta')
