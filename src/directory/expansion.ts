@@ -55,6 +55,8 @@ export class Expansion {
 
   of(address: string): Expanded {
     this.#follow(address, 0)
+    if (this.#mailboxes.size + this.#missing.length > this.#options.expansionLimit)
+      this.#trouble = 'its aliases grow into too many addresses'
     return { deliverTo: [...this.#mailboxes.values()], missing: this.#missing, trouble: this.#trouble }
   }
 
@@ -64,7 +66,10 @@ export class Expansion {
     const key = fold(parsed.text)
     if (this.#seen.has(key)) return
     this.#seen.add(key)
-    if (depth > ALIAS_DEPTH_MAX || this.#seen.size > this.#options.expansionLimit) {
+    // Postfix counts the addresses that came of it, known or not; the lists on the way are bounded like them.
+    const grown = this.#mailboxes.size + this.#missing.length
+    const { expansionLimit } = this.#options
+    if (depth > ALIAS_DEPTH_MAX || grown > expansionLimit || this.#seen.size > 2 * expansionLimit) {
       this.#trouble = 'its aliases grow into too many addresses'
       return
     }

@@ -43,6 +43,8 @@ export interface PolicyClient extends SendingClient {
 export type RecipientDecision =
   | { readonly kind: 'accept'; readonly deliverTo: readonly string[] }
   | { readonly kind: 'refuse'; readonly reply: Reply }
+  /** The message cannot be taken for its other recipients either. */
+  | { readonly kind: 'refuse-message'; readonly reply: Reply }
 
 /** Who may send what to whom. What smtp asks of it is declared in smtp/ports.ts. */
 export class SmtpPolicy {
@@ -141,7 +143,10 @@ export class SmtpPolicy {
         return refuse(550, '5.1.1', `<${address}>: Recipient address rejected: User unknown`)
       case 'unusable':
         // The sender can do nothing about it and need not know where the recipient's mail would have gone.
-        return refuse(451, '4.3.5', `<${address}>: Recipient address rejected: Server configuration problem`)
+        return {
+          kind: 'refuse-message',
+          reply: reply(451, '4.6.0', `<${address}>: Recipient address rejected: Alias expansion error`),
+        }
       case 'unavailable':
         if (isPostmaster) return this.#postmaster()
         return refuse(451, '4.3.0', `<${address}>: Temporary lookup failure`)

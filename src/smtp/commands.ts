@@ -255,6 +255,8 @@ function data(session: Session, args: string): Step {
     case 'discard':
       return answer(REPLY.dataAfterBdat, session)
     case 'mail':
+      if (args === '' && session.envelope.refusal !== undefined)
+        return answer(session.envelope.refusal, session)
       if (session.envelope.accepted === 0) return answer(REPLY.noValidRecipients, session)
       return args === '' ? { kind: 'data', envelope: session.envelope } : answer(REPLY.dataSyntax, session)
   }
@@ -292,6 +294,7 @@ function bdatEnvelope(session: Session, octets: number, last: boolean): Envelope
     case 'discard':
       return discarded(octets)
     case 'mail':
+      if (session.envelope.refusal !== undefined) return session.envelope.refusal
       return session.envelope.accepted === 0 ? REPLY.noValidRecipients : session.envelope
     case 'bdat':
       return session.envelope

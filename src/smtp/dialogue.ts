@@ -311,7 +311,8 @@ export class Dialogue {
     const address = postmaster ? settings.postmaster : step.recipient.text
     this.#recipient = address
     const decided = (verdict: RecipientVerdict): void => {
-      if (verdict.kind === 'refuse' && !postmaster) {
+      if (verdict.kind !== 'accept' && !postmaster) {
+        if (verdict.kind === 'refuse-message') envelope.refusal ??= REPLY.aliasExpansion
         this.#answer(verdict.reply)
         return
       }

@@ -20,6 +20,8 @@ export interface ClientInfo {
 export type RecipientVerdict =
   | { readonly kind: 'accept'; readonly deliverTo: readonly string[] }
   | { readonly kind: 'refuse'; readonly reply: Reply }
+  /** The message cannot be taken for its other recipients either: in part it would come to them twice. */
+  | { readonly kind: 'refuse-message'; readonly reply: Reply }
 
 /** A decision that is usually there at once and sometimes waits for a directory. */
 export type Eventually<T> = T | Promise<T>

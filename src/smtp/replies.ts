@@ -37,6 +37,8 @@ export const REPLY = {
   nestedMail: reply(503, '5.5.1', 'Error: nested MAIL command'),
   needMail: reply(503, '5.5.1', 'Error: need MAIL command'),
   needRcpt: reply(503, '5.5.1', 'Error: need RCPT command'),
+  /** As Postfix's cleanup(8) says it where virtual_alias_expansion_limit was met. */
+  aliasExpansion: reply(451, '4.6.0', 'Error: alias expansion error'),
   noValidRecipients: reply(554, '5.5.1', 'Error: no valid recipients'),
   mailAfterBdat: reply(503, '5.5.1', 'Error: MAIL after BDAT'),
   rcptAfterBdat: reply(503, '5.5.1', 'Error: RCPT after BDAT'),

@@ -1,4 +1,5 @@
 import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
+import type { Reply } from '#src/base/reply.ts'
 import type { NewRecipient, Notify } from '#src/queue/types.ts'
 import type { Address } from '#src/mail/address.ts'
 import type { MailParameters } from './parameters.ts'
@@ -23,6 +24,8 @@ export interface Envelope {
   readonly known: Set<string>
   /** RCPT commands that were accepted; aliases can make more recipients of one, or fewer. */
   accepted: number
+  /** Set where one recipient keeps the message from all of them: then its content is refused. */
+  refusal: Reply | undefined
 }
 
 /**
@@ -65,7 +68,7 @@ export function inTransaction(session: Session): boolean {
 
 /** The transaction that MAIL has opened. */
 export function newEnvelope(sender: Address, parameters: MailParameters): Envelope {
-  return { sender, parameters, recipients: [], known: new Set(), accepted: 0 }
+  return { sender, parameters, recipients: [], known: new Set(), accepted: 0, refusal: undefined }
 }
 
 /**

@@ -76,7 +76,7 @@ function shown(text: string): string {
 /** Which class a refusal falls into: the first row that fits. Our own replies are known by their words and status. */
 const CLASSES: readonly (readonly [RegExp, SessionErrorClass | undefined])[] = [
   [/^4.. 4\.3\.0 Error: internal error/, 'software'],
-  [/^4.. 4\.3\.5 /, 'software'],
+  [/^4.. 4\.(?:3\.5|6\.0) /, 'software'],
   [/^4.. 4\.3\.0 Error: queue /, 'resource'],
   [/^4.. 4\.3\.1 /, 'resource'],
   [/^4.. 4\.3\.2 All server ports/, 'resource'],

@@ -144,9 +144,82 @@ test('mail of an account or list may be forwarded out of our domains, to the acc
 })
 
 test('aliases that grow beyond the limit are told as such', (t) => {
-  const members = Array.from({ length: 20 }, (_, i) => `zimbraMailForwardingAddress: m${i}@example.test`)
-  using box = opened(entry('uid=big', ['zimbraMailAlias: big@example.test', ...members]), { limit: 10 })
+  const unknown = Array.from({ length: 20 }, (_, i) => `zimbraMailForwardingAddress: m${i}@example.test`)
+  using box = opened(entry('uid=big', ['zimbraMailAlias: big@example.test', ...unknown]), { limit: 10 })
   t.is(box.directory.recipient('big@example.test').kind, 'unusable')
+})
+
+const members = (count: number) =>
+  Array.from({ length: count }, (_, i) => `zimbraMailForwardingAddress: m${i}@elsewhere.test`)
+
+test('the limit counts addresses that come of one, known or not, and not the lists on the way', (t) => {
+  const nested = entry('uid=outer', [
+    'zimbraMailAlias: outer@example.test',
+    'zimbraMailForwardingAddress: inner@example.test',
+  ])
+  const inner = (count: number) =>
+    entry('uid=inner', ['zimbraMailAlias: inner@example.test', ...members(count)])
+  using full = opened(nested + inner(10), { limit: 10 })
+  t.is(full.directory.recipient('outer@example.test').kind, 'found')
+  using over = opened(nested + inner(11), { limit: 10 })
+  t.is(over.directory.recipient('outer@example.test').kind, 'unusable')
+})
+
+test('a split domain takes who is unknown here, for the server that its transport names', (t) => {
+  using box = opened(
+    entry('dc=split', [
+      'zimbraDomainName: split.test',
+      'zimbraDomainType: local',
+      'zimbraMailCatchAllAddress: @split.test',
+      'zimbraMailCatchAllForwardingAddress: @split.test',
+      'zimbraMailTransport: smtp:other.test:25',
+    ]) +
+      entry('uid=here', [
+        'zimbraMailDeliveryAddress: here@split.test',
+        'zimbraMailAlias: alias@split.test',
+        'zimbraMailHost: store.test',
+      ]),
+  )
+  finds(t, box.directory, 'here@split.test', ['here@split.test'])
+  finds(t, box.directory, 'alias@split.test', ['here@split.test'])
+  finds(t, box.directory, 'there@split.test', ['there@split.test'])
+  finds(t, box.directory, 'there+x@split.test', ['there+x@split.test'])
+  t.deepEqual(box.directory.transport('here@split.test'), { kind: 'found', value: 'lmtp:store.test:7025' })
+  t.deepEqual(box.directory.transport('there@split.test'), { kind: 'none' })
+  t.deepEqual(box.directory.transport('split.test'), { kind: 'found', value: 'smtp:other.test:25' })
+})
+
+test('a canonical address is found as Postfix finds it: with its extension, by domain, and again', (t) => {
+  using box = opened(
+    entry('uid=carl', [
+      'zimbraMailDeliveryAddress: carl@example.test',
+      'zimbraMailAlias: c@example.test',
+      'zimbraMailCanonicalAddress: carl.smith@example.test',
+    ]) +
+      entry('uid=smith', [
+        'zimbraMailDeliveryAddress: carl.smith@example.test',
+        'zimbraMailCanonicalAddress: smith@example.test',
+      ]) +
+      entry('dc=old', [
+        'zimbraDomainName: old.test',
+        'zimbraDomainType: alias',
+        'zimbraMailCatchAllAddress: @old.test',
+        'zimbraMailCatchAllCanonicalAddress: @example.test',
+      ]),
+  )
+  for (const [address, expected] of [
+    ['carl@example.test', 'smith@example.test'],
+    ['C@example.test', 'smith@example.test'],
+    ['carl+x@example.test', 'smith+x@example.test'],
+    ['anybody@old.test', 'anybody@example.test'],
+    ['carl@old.test', 'smith@example.test'],
+    ['alice@example.test', undefined],
+    ['x@elsewhere.test', undefined],
+    ['', undefined],
+  ] as const) {
+    const found = box.directory.canonical(address)
+    t.is(found.kind === 'found' ? found.address : undefined, expected, address)
+  }
 })
 
 test('a chain of aliases without end is cut', (t) => {

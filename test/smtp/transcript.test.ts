@@ -13,7 +13,7 @@ function hear(transcript: Transcript, line: string): void {
 const policy: Reply = { code: 554, dsn: '5.7.1', text: '<a@far.example>: Relay access denied' }
 const unknown: Reply = { code: 550, dsn: '5.1.1', text: '<x@here>: Recipient address rejected: User unknown' }
 const lookup: Reply = { code: 451, dsn: '4.3.0', text: '<x@here>: Temporary lookup failure' }
-const faulty: Reply = { code: 451, dsn: '4.3.5', text: '<x@here>: Server configuration problem' }
+const faulty: Reply = { code: 451, dsn: '4.6.0', text: '<x@here>: Alias expansion error' }
 
 const CLASSES: readonly (readonly [string, Reply, SessionErrorClass | undefined])[] = [
   ['an acceptance', REPLY.ok, undefined],

@@ -147,6 +147,10 @@ export class FakePolicy implements Policy {
         reply: reply(550, '5.1.1', `<${address}>: Recipient address rejected: User unknown`),
       }
     }
+    if (local === 'endless') {
+      const text = `<${address}>: Recipient address rejected: Alias expansion error`
+      return { kind: 'refuse-message', reply: reply(451, '4.6.0', text) }
+    }
     if (local === 'broken') return Promise.reject(new Error('the directory is on fire'))
     const verdict = {
       kind: 'accept',
