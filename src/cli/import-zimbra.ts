@@ -1,4 +1,5 @@
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
@@ -36,9 +37,7 @@ export async function importZimbra(args: readonly string[]): Promise<number> {
   const config = configOf(options)
   refuseWrongWords(options, config)
   const localconfig = readLocalconfigOf(options)
-  const folder = dirname(pathsOf(config.dataFolder).embeddedDirectory)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  using staging = new Staging(folder, MOVING_RULES)
+  using staging = new Staging(stagingFolder(config, options), MOVING_RULES)
   for await (const { dn, attributes } of entriesOf(options)) staging.add(dn, attributes)
   staging.seal()
   const moved = movedSettings(staging, config, {
@@ -77,6 +76,13 @@ function refuseWrongWords(options: Options, config: Config): void {
     throw new CommandError(
       'the directory is reached over LDAP ([directory] in postern.toml): there is nothing to take over',
     )
+}
+
+/** Beside the directory, whose disk has room for it; a look alone makes no data folder. */
+function stagingFolder(config: Config, options: Options): string {
+  const folder = dirname(pathsOf(config.dataFolder).embeddedDirectory)
+  if (options.flags.has('apply')) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return existsSync(folder) ? folder : tmpdir()
 }
 
 /** The entries, one at a time: a dump is never held as a whole. */

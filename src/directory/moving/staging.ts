@@ -40,33 +40,32 @@ const OPERATIONAL: ReadonlySet<string> = new Set(
 )
 
 /**
- * A directory that is looked at before anything is taken over: its entries, in a file that goes when this is closed. So
- * a hundred thousand accounts cost disk and not memory.
+ * A directory that is looked at before anything is taken over: its entries, in a file without a name that goes when this
+ * is closed. So a hundred thousand accounts cost disk and not memory.
  */
 export class Staging implements Disposable {
   readonly store: Store
   readonly table: EntryTable
   readonly findings = new Findings()
-  readonly #folder: string
   readonly #rules: StagingRules
   readonly #kinds = new Map<MovedKind, number>()
   readonly #met = new Map<string, { kind: MovedKind; name: string; entries: number; isKept: boolean }>()
 
   /** `parent`: the folder in which the file is made, beside the directory that it may become. */
   constructor(parent: string, rules: StagingRules) {
-    this.#folder = mkdtempSync(join(parent, 'import-'))
     this.#rules = rules
+    const folder = mkdtempSync(join(parent, 'import-'))
     try {
-      this.store = openEntryStore(join(this.#folder, 'staging.db'))
+      this.store = openEntryStore(join(folder, 'staging.db'))
       // It is thrown away if anything happens to it.
       this.store.pragma('journal_mode = off')
       this.store.pragma('synchronous = off')
       this.table = new EntryTable(this.store)
-      this.store.exec('BEGIN')
-    } catch (error) {
-      rmSync(this.#folder, { recursive: true, force: true })
-      throw error
+    } finally {
+      // The file is ours as long as it is open, and goes however this process ends.
+      rmSync(folder, { recursive: true, force: true })
     }
+    this.store.exec('BEGIN')
   }
 
   /** Takes one entry in. What is no part of mail is counted only. */
@@ -103,7 +102,6 @@ export class Staging implements Disposable {
 
   [Symbol.dispose](): void {
     this.store.close()
-    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   #counted(kind: MovedKind, attributes: readonly LdifAttribute[]): LdifAttribute[] {
