@@ -51,7 +51,11 @@ export class Fault extends Error {
 
 /** The message of anything that was thrown. */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  // OpenSSL's message has a thread's address and a source file of Node's in it, which help nobody.
+  if ('library' in error && 'reason' in error && typeof error.reason === 'string')
+    return `${String(error.library)}: ${error.reason}`
+  return error.message
 }
 
 /** The `code` of a system error ('ENOSPC'), or '' where it has none. */
