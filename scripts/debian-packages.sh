@@ -34,6 +34,8 @@ missing_for_test() {
   want strace
   has ip || missing="$missing iproute2"
   want curl
+  want swaks
+  has openssl || missing="$missing openssl"
   want procps
   want e2fsprogs
   want qemu-utils

@@ -29,6 +29,10 @@ export interface ApplianceOptions {
   readonly workers?: number
   /** A second listener, beside the one on 127.0.0.1. */
   readonly listener?: { readonly address: string; readonly port: number }
+  /** Listeners for submission too, on ports of their own. */
+  readonly submission?: boolean
+  /** Whole tables of postern.toml: `[tls]`, `legacy = true`. */
+  readonly tables?: readonly string[]
   /** Lines of [limits], Postfix's names: `message_size_limit = 1000`. */
   readonly limits?: readonly string[]
   /** Lines of [settings], Zimbra's names. */
@@ -37,31 +41,45 @@ export interface ApplianceOptions {
   readonly under?: readonly string[]
 }
 
+interface Ports {
+  readonly smtp: number
+  readonly mailbox: number
+  readonly submission: number
+  readonly submissions: number
+}
+
 export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox' | 'directory'
 
 /** The whole appliance as an operator starts it: `bin/postern start` in the foreground, in a folder of its own. */
 export class Appliance {
   readonly smtpPort: number
+  /** STARTTLS; 0 unless `submission` was asked for. */
+  readonly submissionPort: number
+  /** TLS from the first octet; 0 likewise. */
+  readonly submissionsPort: number
   readonly data: string
   readonly folder: string
   readonly #under: readonly string[]
   #master: ChildProcess
   #output = ''
 
-  private constructor(options: ApplianceOptions, smtpPort: number) {
+  private constructor(options: ApplianceOptions, ports: Ports) {
     this.folder = options.folder
     this.data = options.data ?? join(options.folder, 'var')
-    this.smtpPort = smtpPort
+    this.smtpPort = ports.smtp
+    this.submissionPort = options.submission === true ? ports.submission : 0
+    this.submissionsPort = options.submission === true ? ports.submissions : 0
     this.#under = options.under ?? []
     this.#master = this.#spawn()
   }
 
   /** Starts it and waits until it greets. */
   static async start(options: ApplianceOptions): Promise<Appliance> {
-    const [smtpPort = 0, mailboxPort = 0] = await freePorts(2)
+    const [smtp = 0, mailbox = 0, submission = 0, submissions = 0] = await freePorts(4)
+    const ports = { smtp, mailbox, submission, submissions }
     mkdirSync(options.folder, { recursive: true })
-    writeFileSync(join(options.folder, 'postern.toml'), configuration(options, smtpPort, mailboxPort))
-    const appliance = new Appliance(options, smtpPort)
+    writeFileSync(join(options.folder, 'postern.toml'), configuration(options, ports))
+    const appliance = new Appliance(options, ports)
     try {
       await appliance.serving()
     } catch (error) {
@@ -234,15 +252,22 @@ function listenerLines({ listener }: ApplianceOptions): string[] {
   return ['[[listener]]', `address = "${listener.address}"`, `port = ${listener.port}`]
 }
 
-function configuration(options: ApplianceOptions, smtpPort: number, mailboxPort: number): string {
+function configuration(options: ApplianceOptions, ports: Ports): string {
   return [
     ...(options.data === undefined ? [] : [`data = ${JSON.stringify(options.data)}`]),
     `workers = ${options.workers ?? 1}`,
     '[[listener]]',
-    `port = ${smtpPort}`,
+    `port = ${ports.smtp}`,
     ...listenerLines(options),
+    ...(options.submission === true
+      ? (['submission', 'submissions'] as const).flatMap((service) => [
+          '[[listener]]',
+          `port = ${ports[service]}`,
+          `service = "${service}"`,
+        ])
+      : []),
     '[mailbox]',
-    `port = ${mailboxPort}`,
+    `port = ${ports.mailbox}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),
     ...(options.dnsPort === undefined ? [] : ['[dns]', `servers = ["127.0.0.1:${options.dnsPort}"]`]),
     ...(options.directory === undefined ? [] : ['[directory]', ...options.directory]),
@@ -254,6 +279,7 @@ function configuration(options: ApplianceOptions, smtpPort: number, mailboxPort:
       : ['notify_classes = ""']),
     '[settings]',
     ...(options.settings ?? []),
+    ...(options.tables ?? []),
     '',
   ].join('\n')
 }

@@ -42,6 +42,13 @@ export class SmtpClient {
     return new SmtpClient(socket)
   }
 
+  /** Connects with TLS from the first octet, whoever answers; `greeting` is still to be read. */
+  static async connectTls(port: number, host = '127.0.0.1'): Promise<SmtpClient> {
+    const socket = connectTls({ port, host, rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    return new SmtpClient(socket)
+  }
+
   /** Connects, reads the greeting and says EHLO. */
   static async greeted(port: number, helo = 'client.example'): Promise<SmtpClient> {
     const client = await SmtpClient.connect(port)
@@ -141,13 +148,23 @@ export class SmtpClient {
   async startTls(helo = 'client.example'): Promise<ClientReply> {
     const ready = await this.command('STARTTLS')
     if (ready.code !== 220) return ready
+    await this.handshake()
+    return this.command(`EHLO ${helo}`)
+  }
+
+  /** The handshake alone, once STARTTLS was answered 220. */
+  async handshake(): Promise<void> {
     this.#socket.removeAllListeners('data')
     this.#socket.removeAllListeners('close')
     const secure = connectTls({ socket: this.#socket, rejectUnauthorized: false })
     await once(secure, 'secureConnect')
     this.#socket = secure
     this.#listen()
-    return this.command(`EHLO ${helo}`)
+  }
+
+  /** AUTH PLAIN (RFC 4616). */
+  async authenticate(user: string, password: string): Promise<ClientReply> {
+    return this.command(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}`)
   }
 
   /** One message, command by command. Gives the reply that ended it: the refusal, or the one to its last dot. */
