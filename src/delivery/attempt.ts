@@ -130,10 +130,18 @@ export class Attempts {
       else if (pool.chunkless && !chunkless) walk.again()
       else walk.talked(lost(part, opened.connection))
     }
-    if (walk.failure !== undefined && walk.sessions === 0) this.#noteFailure(pool, walk.failure)
-    if (walk.failure?.result.dsn.endsWith(LOOP) === true)
-      alarms.raise(request.message.id, walk.failure.result.logText)
+    if (walk.mayGoUnpromised && !signal.aborted) {
+      const message = { ...request.message, requireTls: false }
+      return await this.#along({ ...request, message }, pool, signal, beganMs)
+    }
+    this.#noteWalk(pool, request, walk)
     return walk.batch()
+  }
+
+  #noteWalk(pool: Pool, { message }: DeliveryRequest, { failure, sessions }: Walk): void {
+    if (failure === undefined) return
+    if (sessions === 0) this.#noteFailure(pool, failure)
+    if (failure.result.dsn.endsWith(LOOP)) this.#context.alarms.raise(message.id, failure.result.logText)
   }
 
   async #converse(connection: Connection, request: DeliveryRequest, how: How): Promise<Talk | 'stale'> {

@@ -73,7 +73,7 @@ function lettersOf(order: ReportOrder, postmasters: (which: ReportClass) => read
   const which = classOf(kind, message)
   const to = which === undefined ? [] : postmasters(which)
   // Postmaster's copy has the header alone; of a bounce that came to nothing it is the only one left.
-  const original = which === '2bounce' ? 'message' : 'headers'
+  const original = which === '2bounce' ? originalOf(kind, message) : 'headers'
   if (to.length > 0) letters.push({ audience: 'postmaster', to, about, original })
   return letters
 }
@@ -89,9 +89,13 @@ function wants(kind: ReportOrder['kind'], { recipient, outcome }: ReportSubject)
   }
 }
 
-/** RFC 3461 section 4.3: RET is about failures; any other report has the header alone. */
+/**
+ * RFC 3461 section 4.3: RET is about failures; any other report has the header alone. So has the bounce of a REQUIRETLS
+ * message, whatever RET says (RFC 8689 section 5): its way back may be in plaintext.
+ */
 function originalOf(kind: ReportOrder['kind'], message: QueuedMessage): DsnOriginal['kind'] {
-  return kind === 'failed' && message.ret !== 'HDRS' ? 'message' : 'headers'
+  const isWhole = message.ret !== 'HDRS' && message.requireTls !== true
+  return kind === 'failed' && isWhole ? 'message' : 'headers'
 }
 
 /** Which class of notify_classes asks for a copy; a notice of ours that fails makes no other one. */
@@ -146,7 +150,7 @@ async function write(order: ReportOrder, letter: Letter, options: ReportOptions)
     verdict: { bounceOf: message.id },
     generation: options.generation ?? 0,
     ...(audience === 'postmaster' ? { notice: true } : {}),
-    // RFC 8689 section 5: a report tells what the message held.
+    // RFC 8689 section 5: a report tells what the message held. Where nobody can promise it, it goes all the same (walk.ts).
     ...(message.requireTls === true ? { requireTls: true } : {}),
     ...(message.priority === undefined ? {} : { priority: message.priority }),
   }

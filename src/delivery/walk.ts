@@ -39,6 +39,7 @@ export class Walk {
   sessions = 0
   /** Nothing but the promise of TLS was missing so far. */
   #onlyTls = true
+  #lackedPromise = false
   setupMs = 0
 
   constructor(request: DeliveryRequest, found: DeliveryPlan & { readonly kind: 'try' }) {
@@ -79,7 +80,9 @@ export class Walk {
 
   failed(failure: OpenFailure): void {
     this.failure = failure
-    this.#onlyTls &&= lacksPromise(failure)
+    const lacks = lacksPromise(failure)
+    this.#onlyTls &&= lacks
+    this.#lackedPromise ||= lacks
     if (failure.result.kind !== 'bounced') return
     for (const index of this.#left) this.#answer(index, failure.result, failure.relay)
     this.#left = []
@@ -103,6 +106,15 @@ export class Walk {
   #answer(index: number, result: Result, relay: string): void {
     this.#results.set(index, result)
     this.#relays.set(index, relay)
+  }
+
+  /**
+   * A bounce that wants REQUIRETLS where no host that could be talked to promises it: RFC 8689 section 5 would rather
+   * have it sent without than lost. It holds no more than the header of what came back.
+   */
+  get mayGoUnpromised(): boolean {
+    const { requireTls, sender } = this.#whole.message
+    return requireTls === true && sender === '' && this.sessions === 0 && this.#lackedPromise
   }
 
   /** Who was put off by one host and could reach no other has the words of the one that spoke. */

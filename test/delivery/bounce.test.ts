@@ -194,6 +194,30 @@ test('RET=HDRS brings back the header alone', async (t) => {
   t.is(report.parts[2]?.content, `${message().prefix}Subject: the original\r\nX-Other: y\r\n`)
 })
 
+test('of a REQUIRETLS message the header alone comes back, whatever RET says, under REQUIRETLS too', async (t) => {
+  const noticing = createReportComposer({
+    hostname: 'mx.test',
+    makeId: () => '4ZBOUNCE01zTest',
+    postmasters: () => ['postmaster@mx.test'],
+  })
+  for (const sender of ['sender@example.org', '']) {
+    const reports = await noticing({
+      kind: 'failed',
+      message: message({ ret: 'FULL', requireTls: true, sender }),
+      about: [{ recipient: recipient('a@x.test'), outcome: GONE }],
+      body: body(ORIGINAL),
+      attempted: true,
+      retryUntilMs: 0,
+    })
+    t.is(reports.length, sender === '' ? 1 : 2)
+    for (const { message: made } of reports) {
+      t.true(made.requireTls)
+      const bytes = made.body.kind === 'inline' ? made.body.bytes : Buffer.alloc(0)
+      t.is(readReport(bytes).parts[2]?.fields.get('content-type'), 'text/rfc822-headers')
+    }
+  }
+})
+
 test('a long original comes back as its header, and a long header is cut behind a line', async (t) => {
   const long = await bounce({ body: `${ORIGINAL}${'x'.repeat(70)}\r\n`.repeat(1000) })
   t.is(long.report.parts[2]?.content, `${message().prefix}Subject: the original\r\nX-Other: y\r\n`)

@@ -170,6 +170,38 @@ for (const [title, given, expected] of [
   })
 }
 
+for (const [title, given, expected, mail] of [
+  [
+    'a host that promises it',
+    { inside: PROMISES, rules: { level: 'verify' } },
+    SENT,
+    'MAIL FROM:<> REQUIRETLS',
+  ],
+  ['a host that does not promise it', { rules: { level: 'verify' } }, SENT, 'MAIL FROM:<>'],
+  ['a host without TLS', { plain: true, hello: '250 peer\r\n' }, SENT, undefined],
+  [
+    'a host without TLS where the settings want it',
+    { plain: true, rules: { level: 'encrypt' } },
+    'deferred 4.7.4 TLS is required, but was not offered by host PEER',
+    undefined,
+  ],
+  [
+    'a host whose proof cannot be looked up just now',
+    { inside: PROMISES, rules: { level: 'dane' }, tlsa: 'SERVFAIL' },
+    'deferred 4.7.5 TLSA lookup error for mx.far.example:PORT: RCODE 2',
+    undefined,
+  ],
+] as const satisfies readonly (readonly [string, TlsCase, string, string | undefined])[]) {
+  test(`a bounce with REQUIRETLS and ${title}: ${expected.split(' ').slice(0, 2).join(' ')}`, async (t) => {
+    const { outcome, heard } = await deliver({ ...given, message: { sender: '', requireTls: true } })
+    t.is(outcome, expected)
+    t.is(
+      heard.find((line) => line.startsWith('MAIL')),
+      mail,
+    )
+  })
+}
+
 const OPTIONAL = 'Subject: x\r\ntls-required:\r\n no\r\n\r\nx\r\n'
 const NO_MATCH = 'deferred 4.7.5 Server certificate not trusted: no TLSA record matches'
 

@@ -70,8 +70,7 @@ export function secretive(
   return greeted(async (c) => {
     const line = await c.line()
     if (line !== 'STARTTLS') {
-      heard.push(line)
-      await serve(c, heard)
+      await serve(c, heard, line)
       return
     }
     c.socket.removeAllListeners('data')
@@ -81,7 +80,7 @@ export function secretive(
     const inner = new Conversation(secure, 0)
     if ((await inner.line()) === '') return
     inner.say(inside)
-    await serve(inner, heard)
+    await serve(inner, heard, await inner.line())
   }, TLS_HELLO)
 }
 
@@ -99,16 +98,12 @@ export function wrapped(
     inner.say('220 peer\r\n')
     if ((await inner.line()) === '') return
     inner.say('250 peer\r\n')
-    await serve(inner, heard)
+    await serve(inner, heard, await inner.line())
   }
 }
 
-async function serve(c: Conversation, heard: string[]): Promise<void> {
-  for (
-    let line = heard.length > 0 ? (heard.pop() ?? '') : await c.line();
-    line !== '';
-    line = await c.line()
-  ) {
+async function serve(c: Conversation, heard: string[], first: string): Promise<void> {
+  for (let line = first; line !== ''; line = await c.line()) {
     heard.push(line)
     if (line === 'AUTH LOGIN') {
       c.say('334 VXNlcm5hbWU6\r\n')

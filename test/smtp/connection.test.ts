@@ -118,17 +118,24 @@ test('a silent client is told and cut, between commands and within a message', a
   t.is(serving.scanners.out, 0)
 })
 
-test('a client that waits for us is not idle', async (t) => {
-  await using serving = await serve({ timeoutMs: 50 })
+test('a client that waits for us is not idle, and is again once it has its answer', async (t) => {
+  await using serving = await serve()
   const gate = Promise.withResolvers<void>()
   serving.queue.gate = gate.promise
   await using talk = await Talk.greeted(serving.port)
   talk.write(TO_DATA)
   await talk.replies(3)
   talk.write('\r\n.\r\n')
-  const patience = setTimeout(() => gate.resolve(), 200)
+  await until(() => serving.queue.submissions === 1)
+  // The idle time is over when the test says so: a busy machine would be late for a short one.
+  const idle = (): void => {
+    for (const connection of serving.server.connections) connection._socket.emit('timeout')
+  }
+  for (const _ of [1, 2, 3]) idle()
+  gate.resolve()
   t.regex(await talk.reply(), /^250 2\.0\.0 Ok: queued as/)
-  clearTimeout(patience)
+  idle()
+  t.is(await talk.rest(), '421 4.4.2 mx.example.test Error: timeout exceeded\r\n')
 })
 
 test('with a deadline for requests an octet now and then does not help', async (t) => {
