@@ -1,3 +1,5 @@
+import { useText } from '#src/config/attribute.ts'
+import { findAttribute } from '#src/config/catalogue.ts'
 import { ProvisionRefused } from '#src/directory/admin/refusal.ts'
 import { deleteServer, createServer, modifyConfig, modifyServer } from '#src/directory/admin/servers.ts'
 import { everyServer, globalConfig, server } from '#src/directory/admin/lookup.ts'
@@ -34,7 +36,7 @@ async function* withSources(context: Context, attributes: readonly LdifAttribute
     const own = held.get(key) ?? []
     const name = note?.name ?? own[0]?.name
     const inForce = note?.values === undefined ? own : attribute(note.name, ...note.values)
-    const source = note === undefined ? 'is no setting of the MTA' : `from ${note.source}`
+    const source = note === undefined ? whyNone(key) : `from ${note.source}`
     return name === undefined ? [] : [{ key, name, source, inForce }]
   })
   for (const one of shown.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -43,6 +45,12 @@ async function* withSources(context: Context, attributes: readonly LdifAttribute
     const only = values === undefined ? undefined : new Map([[one.key, values]])
     yield* dumpAttributes(one.inForce, { wanted: only, reveal: context.reveal })
   }
+}
+
+/** What an attribute is that no setting reads. */
+function whyNone(name: string): string {
+  const known = findAttribute(name)
+  return known === undefined ? 'is not about mail on its way' : `in globalConfig: ${useText(known)}`
 }
 
 async function* getConfig(context: Context, args: readonly string[]): Output {

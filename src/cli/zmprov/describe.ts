@@ -97,7 +97,7 @@ function fieldsOf(attribute: Attribute): readonly (readonly [string, string])[] 
     ['max', bounds ? String(setting.most) : ''],
     ['deprecatedSince', attribute.deprecatedSince],
     ['allowed', allowedText(attribute)],
-    ['postfix', attribute.postfix],
+    ['postfix', attribute.postfix === '' ? (setting?.postfix ?? '') : attribute.postfix],
     ['takesHold', setting?.takesHold ?? ''],
     ['postern', useText(attribute)],
   ]

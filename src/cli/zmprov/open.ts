@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '#src/config/config.ts'
-import { shownValue } from '#src/config/document.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import type { Origin } from '#src/config/resolve.ts'
 import type { Setting, SettingValue } from '#src/config/setting.ts'
@@ -10,6 +9,7 @@ import { EmbeddedStore } from '#src/directory/admin/embedded.ts'
 import type { AdminStore } from '#src/directory/admin/store.ts'
 import { currentSettings } from '#src/cli/settings-access.ts'
 import type { SourceNote, SourceNotes } from './effective.ts'
+import { valueTexts } from './effective.ts'
 
 /** The directory of the configuration, to be changed: the embedded one, or the first LDAP server that answers. */
 export async function openAdminStore(config: Config, signal: AbortSignal): Promise<AdminStore> {
@@ -40,7 +40,6 @@ export function sourceNotes(config: Config): SourceNotes {
 function noteOf(setting: Setting, origin: Origin, value: SettingValue): Omit<SourceNote, 'name'> {
   const isOfEntry = origin.source === 'globalConfig' && !origin.kept
   if (isOfEntry || origin.source === 'default') return { source: origin.source, values: undefined }
-  const values = typeof value === 'object' ? value : [shownValue(setting, value)]
   const kept = origin.kept ? ' as it was, because the newest value is not allowed' : ''
-  return { source: `${origin.source}${kept}`, values: values.filter((one) => one !== '') }
+  return { source: `${origin.source}${kept}`, values: valueTexts(setting, value) }
 }
