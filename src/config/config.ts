@@ -36,7 +36,7 @@ export interface Config {
   readonly file: string
   readonly dataFolder: string
   readonly listeners: readonly Listener[]
-  /** Where mail goes by default; undefined means the embedded mailbox store. */
+  /** Where mail goes by default, or the path of a socket with port 0; undefined means the embedded mailbox store. */
   readonly lmtpServer: HostPort | undefined
   /** Where the embedded mailbox store listens, if it is used. */
   readonly mailbox: Address
@@ -183,10 +183,27 @@ const LMTP_PORT = 7025
 function readLmtp(table: Table): HostPort | undefined {
   table.only(['server'])
   if (table.raw('server') === undefined) return undefined
-  const parsed = parseHostPort(table.text('server', 'localhost'), LMTP_PORT)
+  const text = table.text('server', 'localhost')
+  if (text.startsWith('unix:')) return readSocket(table, text.slice('unix:'.length))
+  const parsed = parseHostPort(text, LMTP_PORT)
   if (parsed === undefined)
-    table.wrong('server', 'must be host:port, such as mailbox.example.com:7025 or [2001:db8::1]:7025')
+    table.wrong(
+      'server',
+      'must be host:port or unix:/path, such as mailbox.example.com:7025 or [2001:db8::1]:7025',
+    )
   return parsed
+}
+
+/** `sun_path` has 108 octets, the last one a NUL. */
+const SOCKET_PATH_BYTES_MAX = 107
+
+function readSocket(table: Table, path: string): HostPort | undefined {
+  if (path.startsWith('/') && Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return { host: path, port: 0 }
+  table.wrong(
+    'server',
+    `must have a path behind unix: that begins with "/" and has ${SOCKET_PATH_BYTES_MAX} octets at most`,
+  )
+  return undefined
 }
 
 /** `host`, `host:port`, `[address]:port`; undefined if it is none of these. */

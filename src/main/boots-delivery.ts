@@ -26,7 +26,7 @@ export function routingBoot({ settings, config }: Generation): RoutingBoot {
     host: reachableAddress(config.mailbox.address),
     port: config.mailbox.port,
   }
-  const mailboxes = `lmtp:[${store.host}]:${store.port}`
+  const mailboxes = store.port === 0 ? `lmtp:unix:${store.host}` : `lmtp:[${store.host}]:${store.port}`
   const isNamed = config.lmtpServer === undefined && settings.virtualTransport !== ''
   return {
     settings: {

@@ -57,6 +57,7 @@ function listening(at: (service: Service) => string): string {
 }
 
 function shown(host: string, port: number): string {
+  if (port === 0) return host
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 

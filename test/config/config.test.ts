@@ -53,6 +53,13 @@ test('relative paths start at the folder of the file, wherever it is named from'
   t.is(loaded.config.tls.keyFile, join(folder.path, 'data', 'tls', 'key.pem'))
 })
 
+test('the mailbox server may be a socket in the file system', (t) => {
+  t.deepEqual(config('[lmtp]\nserver = "unix:/run/dovecot/lmtp"').lmtpServer, {
+    host: '/run/dovecot/lmtp',
+    port: 0,
+  })
+})
+
 test('a listener’s service is that of its port, unless it names another', (t) => {
   const listener = (port: number, service = '') => `[[listener]]\nport = ${port}\n${service}\n`
   const { listeners } = config(
@@ -177,6 +184,11 @@ for (const [title, text, expected] of [
     'the same listener twice',
     '[[listener]]\nport = 25\n[[listener]]\nport = 25',
     'postern.toml:4: listener.1.port: is the same listener as one above',
+  ],
+  [
+    'a socket of which nobody knows where it lies',
+    '[lmtp]\nserver = "unix:private/lmtp"',
+    'postern.toml:2: lmtp.server: must have a path behind unix: that begins with "/" and has 107 octets at most',
   ],
   ['a table where a value must stand', 'lmtp = "x:1"', 'postern.toml:1: lmtp: must be a table: [lmtp]'],
   [

@@ -41,6 +41,24 @@ withDovecot('Dovecot takes our LMTP deliveries, small and large, for several rec
   await until('the queue is empty', async () => (await postern.queue()).length === 0)
 })
 
+withDovecot('Dovecot takes them over its socket in the file system, named in postern.toml', async (t) => {
+  using ours = tempFolder('dovecot-socket')
+  using theirs = tempFolder('dovecot')
+  const [port = 0] = await freePorts(1)
+  await using dovecot = await Dovecot.start(theirs.path, port)
+  const socket = join(theirs.path, 'run', 'lmtp')
+  await using postern = await Appliance.start({
+    folder: ours.path,
+    tables: ['[lmtp]', `server = "unix:${socket}"`],
+  })
+  t.true(postern.output.includes(`to the LMTP server ${socket}`))
+  using client = await SmtpClient.greeted(postern.smtpPort)
+  const mail = { from: 'sender@client.example', to: ['alice@example.test'], message: plainMail('mail', 'x') }
+  t.is((await client.send(mail)).code, 250)
+  await until('it has arrived', () => mailsOf(dovecot, 'alice@example.test').length === 1)
+  await until('the queue is empty', async () => (await postern.queue()).length === 0)
+})
+
 function mailsOf(dovecot: Dovecot, address: string): string[] {
   const folder = join(dovecot.mail, address)
   try {
