@@ -52,7 +52,15 @@ export type Setting =
   | (Common & { readonly type: 'enum'; readonly default: string; readonly values: readonly string[] })
 
 /** What the words of a list are, which decides how each is checked. */
-export type ListItems = 'networks' | 'extensions' | 'lookups' | 'classes' | 'addresses' | 'words' | 'ciphers'
+export type ListItems =
+  | 'networks'
+  | 'extensions'
+  | 'lookups'
+  | 'classes'
+  | 'addresses'
+  | 'environment'
+  | 'words'
+  | 'ciphers'
 
 /** What notify_classes may hold (postconf(5)). */
 export const NOTIFY_CLASSES: readonly string[] = [

@@ -38,6 +38,15 @@ export const SMTP_SETTINGS = {
     takesHold: 'next message',
     text: 'The domain that `sendmail` gives addresses without one.',
   },
+  importEnvironment: {
+    postfix: 'import_environment',
+    zimbra: 'zimbraMtaImportEnvironment',
+    type: 'list',
+    items: 'environment',
+    default: [],
+    takesHold: 'next start',
+    text: '`TZ=Europe/Berlin` sets the time zone of all processes. Names alone ask for what is done anyway: processes have the environment that the appliance was started with.',
+  },
   configPollMs: {
     postfix: '',
     zimbra: '',

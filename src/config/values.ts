@@ -118,7 +118,23 @@ const WORDS: Readonly<Record<ListItems, (word: string) => string | undefined>> =
     /^[A-Za-z0-9_+-]{1,64}$/.test(word) ? undefined : 'is no name of a cipher such as RC4 or 3DES',
   addresses: (word) =>
     isIP(word) === 0 ? 'is not an IP address such as 192.0.2.1 or 2001:db8::1' : undefined,
+  environment: (word) => {
+    if (/^[A-Za-z_]\w{0,63}$/.test(word)) return undefined
+    return word.startsWith('TZ=') && isTimeZone(word.slice(3))
+      ? undefined
+      : 'is neither the name of a variable nor TZ=zone, such as TZ=Europe/Berlin'
+  },
   words: () => undefined,
+}
+
+/** A name of the IANA database, as JavaScript knows it. */
+function isTimeZone(zone: string): boolean {
+  try {
+    return /^[A-Za-z]/.test(zone) && Intl.DateTimeFormat('en', { timeZone: zone }) !== undefined
+  } catch {
+    // RangeError: there is no such zone.
+    return false
+  }
 }
 
 function wrong(reason: string): Parsed {

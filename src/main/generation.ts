@@ -111,6 +111,7 @@ export class Generations {
   /** Reads everything anew. A postern.toml with mistakes changes nothing. */
   reload(): Reloaded {
     const before = this.#config
+    const inForce = this.#resolved?.settings
     const notes: string[] = []
     if (before.file !== '') {
       const loaded = loadConfig(before.file, before.dataFolder)
@@ -124,7 +125,13 @@ export class Generations {
       const { directory } = sourceOf(loaded.config) === sourceOf(before) ? loaded.config : before
       this.#config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log, directory }
     }
-    return { kind: 'generation', generation: this.#make('reload'), notes }
+    const generation = this.#make('reload')
+    const changes = inForce === undefined ? [] : changesBetween(inForce, this.#resolved?.settings ?? inForce)
+    for (const { key, name } of changes) {
+      if (SETTINGS[key].takesHold === 'next start')
+        notes.push(`${name} has changed; that takes hold at the next start`)
+    }
+    return { kind: 'generation', generation, notes }
   }
 
   /** Looks at the directory again; undefined where nothing has changed that anybody would work by. */

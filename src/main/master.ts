@@ -13,6 +13,7 @@ import { GenerationStore } from '#src/config/generations.ts'
 import { problemText } from '#src/config/reader.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { Generations } from './generation.ts'
+import type { Generation } from './generation.ts'
 import { awaitLeftovers } from './leftovers.ts'
 import { rotateLogs } from './log-rotation.ts'
 import { Master } from './master-server.ts'
@@ -133,7 +134,7 @@ async function serve(
     clock: systemClock,
     log,
     workers,
-    env: { NODE_COMPILE_CACHE: paths.compileCache, ...process.env },
+    env: { NODE_COMPILE_CACHE: paths.compileCache, ...process.env, ...timeZone(generations.current) },
     echo: logBoot(config, args).stdout,
     onStop: () => {
       stopAsked.abort()
@@ -174,6 +175,12 @@ function openGenerations(path: string, log: Log): GenerationStore {
     log.write('error', 'master.settings', { reason: `${path} is damaged; it is set aside as ${aside}` })
     return GenerationStore.open(path)
   }
+}
+
+/** import_environment: the time zone that dates in Received, bounces and notices are written in. */
+function timeZone({ settings }: Generation): NodeJS.ProcessEnv {
+  const zone = settings.importEnvironment.find((word) => word.startsWith('TZ='))
+  return zone === undefined ? {} : { TZ: zone.slice('TZ='.length) }
 }
 
 /** Only globalConfig is looked up here; recipients are for smtpd. */

@@ -175,6 +175,16 @@ for (const [name, values, reason] of [
     '"ns.example.com" is not an IP address such as 192.0.2.1 or 2001:db8::1',
   ],
   ['zimbraMtaSmtpTransportRateDelay', ['$no_such_delay'], 'refers to $no_such_delay, which is not known'],
+  [
+    'zimbraMtaImportEnvironment',
+    ['TZ=Nowhere/Land'],
+    '"TZ=Nowhere/Land" is neither the name of a variable nor TZ=zone, such as TZ=Europe/Berlin',
+  ],
+  [
+    'zimbraMtaImportEnvironment',
+    ['LD_PRELOAD=/x'],
+    '"LD_PRELOAD=/x" is neither the name of a variable nor TZ=zone, such as TZ=Europe/Berlin',
+  ],
   ['zimbraMtaMyHostname', ['a\u0000b'], 'may not hold control characters'],
 ] as const) {
   test(`${name}: ${JSON.stringify(values)} ${reason}`, (t) => {

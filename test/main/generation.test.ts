@@ -314,10 +314,13 @@ test('a postern.toml with mistakes changes nothing, and what cannot change while
   one.toml(`${TOML}[limits]\nhopcount_limit = "many"\n`)
   t.like(generations.reload(), { kind: 'refused' })
   t.is(generations.current.number, 1)
-  one.toml(`workers = 3\n${TOML}[limits]\nhopcount_limit = 9\n`)
+  one.toml(`workers = 3\n${TOML}[limits]\nhopcount_limit = 9\nqmgr_message_active_limit = 7\n`)
   t.like(generations.reload(), {
     kind: 'generation',
-    notes: ['workers has changed; that takes hold at the next start'],
+    notes: [
+      'workers has changed; that takes hold at the next start',
+      'qmgr_message_active_limit has changed; that takes hold at the next start',
+    ],
   })
   t.is(generations.current.settings.hopcountLimit, 9)
 })

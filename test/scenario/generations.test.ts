@@ -116,3 +116,16 @@ test('a history that is damaged is set aside, and a new one begins', async (t) =
   t.regex(postern.output, /generations\.db is damaged; it is set aside/)
   t.regex((await postern.tool('generations')).stdout, /^\* {4}1 .* start$/m)
 })
+
+test('TZ of import_environment is the time zone of what is written', async (t) => {
+  using folder = tempFolder('generation-zone')
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    settings: ['zimbraMtaImportEnvironment = ["TZ=Asia/Kathmandu"]'],
+  })
+  using client = await SmtpClient.greeted(postern.smtpPort)
+  const message = plainMail('zone', 'Hello.')
+  t.is((await client.send({ from: 'me@client.example', to: ['alice@example.test'], message })).code, 250)
+  await until('the mail has arrived', () => postern.mailboxFiles().length === 1)
+  t.regex(postern.mailboxFiles()[0] ?? '', /^Received: [^]*?; [^\r\n]* \+0545/m)
+})

@@ -228,9 +228,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     multi: true,
     scope: GLOBAL_SERVER,
     postfix: 'import_environment',
-    use: fixed(
-      'Processes get the environment that the appliance was started with, so that TZ works; nothing else is passed on.',
-    ),
   },
   zimbraMtaInFlowDelay: {
     type: 'string',
