@@ -1,9 +1,9 @@
-import type { QueueAccess } from './queue-access.ts'
+import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { configOf, noWords, readOptions } from './options.ts'
 import { print } from './output.ts'
-import { openQueue } from './queue-access.ts'
+import { openQueue } from '#src/queue/tool-access.ts'
 import { MAILQ_HEADER, mailqEntry, mailqSummary } from './queue-format.ts'
-import { queuePathsOf } from './queue-paths.ts'
+import { queuePathsOf } from '#src/admin/queue-paths.ts'
 
 /** `postern mailq`: the queue as `mailq` and `postqueue -p` of Postfix show it. */
 export async function mailq(args: readonly string[]): Promise<number> {

@@ -2,8 +2,9 @@ import { isRecord } from '#src/net/frames.ts'
 import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { print } from './output.ts'
-import type { QueueAccess } from './queue-access.ts'
-import { mailqTime, printable } from './queue-format.ts'
+import type { QueueAccess } from '#src/queue/tool-access.ts'
+import { printable } from '#src/base/printable.ts'
+import { mailqTime } from './queue-format.ts'
 import { runTool, ToolError, toolQueue } from './tool.ts'
 
 const USAGE =

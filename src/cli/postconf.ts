@@ -14,8 +14,8 @@ import { pathsOf } from '#src/config/paths.ts'
 import type { Origin } from '#src/config/resolve.ts'
 import { getopt, lastOf } from './getopt.ts'
 import { print } from './output.ts'
-import { currentSettings } from './settings-access.ts'
-import type { CurrentSettings } from './settings-access.ts'
+import { currentSettings } from '#src/admin/current-settings.ts'
+import type { CurrentSettings } from '#src/admin/current-settings.ts'
 import { EX, runTool, ToolError, toolConfig } from './tool.ts'
 
 const USAGE =

@@ -3,7 +3,7 @@ import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { mailqText } from './mailq.ts'
 import { print } from './output.ts'
-import type { QueueAccess } from './queue-access.ts'
+import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { postqueueJson } from './queue-format.ts'
 import { EX, ToolError, isQueueId, runTool, toolQueue } from './tool.ts'
 

@@ -3,7 +3,7 @@ import type { QueueFilter } from '#src/queue/list-filter.ts'
 import { QUEUES } from '#src/queue/list-filter.ts'
 import type { RecipientState } from '#src/queue/types.ts'
 import { getopt, lastOf } from './getopt.ts'
-import type { QueueAccess } from './queue-access.ts'
+import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { caller, inputLines, isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
 
 const USAGE =

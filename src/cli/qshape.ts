@@ -3,7 +3,7 @@ import { QUEUES } from '#src/queue/list-filter.ts'
 import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { print } from './output.ts'
-import { printable } from './queue-format.ts'
+import { printable } from '#src/base/printable.ts'
 import { runTool, ToolError, toolQueue } from './tool.ts'
 
 const USAGE =

@@ -7,10 +7,10 @@ import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { composed } from './sendmail-message.ts'
 import { mailqTool, postqueue } from './postqueue.ts'
-import { ownNames } from './settings-access.ts'
+import { ownNames } from './own-names.ts'
 import { relayDialogue } from './smtp-relay.ts'
-import { ownAddress, submit } from './submit-client.ts'
-import type { SubmitReply, Submitted } from './submit-client.ts'
+import { ownAddress, submit } from '#src/admin/submit-client.ts'
+import type { SubmitReply, Submitted } from '#src/admin/submit-client.ts'
 import { runTool, toolConfig, ToolError } from './tool.ts'
 
 /** sysexits.h. */

@@ -3,7 +3,7 @@ import { settingsDocument } from '#src/config/document.ts'
 import { settingName } from '#src/config/generations.ts'
 import { SETTING_LIST } from '#src/config/settings.ts'
 import { configOf, noWords, readOptions } from './options.ts'
-import { currentSettings } from './settings-access.ts'
+import { currentSettings } from '#src/admin/current-settings.ts'
 
 /**
  * `postern settings`: every setting with the value in force; --notes: what is set and has no effect; --markdown is

@@ -4,10 +4,10 @@ import { errorText } from '#src/base/fault.ts'
 import { dayOf, peerMemoryPath, readTlsDay } from '#src/delivery/peer-memory.ts'
 import type { TlsCount } from '#src/delivery/peer-memory.ts'
 import { tlsReports } from '#src/delivery/tls-report.ts'
-import { currentSettings } from './settings-access.ts'
+import { currentSettings } from '#src/admin/current-settings.ts'
 import { configOf, noWords, readOptions } from './options.ts'
 import { print } from './output.ts'
-import { queuePathsOf } from './queue-paths.ts'
+import { queuePathsOf } from '#src/admin/queue-paths.ts'
 import { CommandError, UsageError } from './usage.ts'
 
 /**

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
 import { configOf } from './options.ts'
-import { openQueue } from './queue-access.ts'
-import type { QueueAccess } from './queue-access.ts'
-import { queuePathsOf } from './queue-paths.ts'
+import { openQueue } from '#src/queue/tool-access.ts'
+import type { QueueAccess } from '#src/queue/tool-access.ts'
+import { queuePathsOf } from '#src/admin/queue-paths.ts'
 
 /** Ends a tool with the line and exit code that Postfix's own gives: "postqueue: fatal: …". */
 export class ToolError extends Error {

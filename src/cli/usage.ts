@@ -1,8 +1,8 @@
 /** The command was called with words that it does not know. Exit code 2. */
 export class UsageError extends Error {}
 
-/** The command cannot be done, for the reason that the message says. Exit code 1. */
-export class CommandError extends Error {}
+/** Exit code 1. */
+export { CommandError } from '#src/admin/command-error.ts'
 
 export const HELP = `Usage: postern COMMAND [OPTION…]
 

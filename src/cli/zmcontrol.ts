@@ -5,7 +5,7 @@ import { askMaster } from './control-client.ts'
 import { getopt, lastOf } from './getopt.ts'
 import { print } from './output.ts'
 import { controlSocketOf, stopRunning } from './running.ts'
-import { hostnameOf } from './settings-access.ts'
+import { hostnameOf } from '#src/admin/current-settings.ts'
 import { startInBackground } from './start.ts'
 import { runTool, toolConfig, ToolError } from './tool.ts'
 

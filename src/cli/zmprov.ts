@@ -12,10 +12,11 @@ import { commandLines } from './zmprov/batch.ts'
 import type { Command, Context } from './zmprov/command.ts'
 import { CommandUsage } from './zmprov/command.ts'
 import { parseLine } from './zmprov/line.ts'
-import { openAdminStore, sourceNotes } from './zmprov/open.ts'
+import { openAdminStore } from '#src/admin/open-store.ts'
+import { sourceNotes } from './zmprov/source-notes.ts'
 import type { ZmprovOptions } from './zmprov/options.ts'
 import { OPTIONS_TEXT, readZmprovOptions } from './zmprov/options.ts'
-import { RULES } from './zmprov/rules.ts'
+import { RULES } from '#src/admin/rules.ts'
 import { findCommand, helpText, usageOf } from './zmprov/table.ts'
 
 /** Exit codes of Zimbra's zmprov. */

@@ -2,8 +2,8 @@ import { QUEUES } from '#src/queue/list-filter.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
 import type { RecipientState } from '#src/queue/types.ts'
 import { print } from './output.ts'
-import type { QueueAccess } from './queue-access.ts'
-import { printable } from './queue-format.ts'
+import type { QueueAccess } from '#src/queue/tool-access.ts'
+import { printable } from '#src/base/printable.ts'
 import { runTool, ToolError, toolQueue } from './tool.ts'
 
 /** `zmqstat [all|incoming|active|deferred|hold|corrupt]` of Zimbra: counts per queue, or the messages of one. */

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { zmqactionOn } from '#src/cli/zmqaction.ts'
-import { openQueue } from '#src/cli/queue-access.ts'
+import { openQueue } from '#src/queue/tool-access.ts'
 import { idsLike } from '#src/queue/list-ids.ts'
 import { PAGE_BYTES } from '#src/queue/limits.ts'
 import { databasePath } from '#src/queue/paths.ts'

@@ -2,7 +2,7 @@ import { useText } from '#src/config/attribute.ts'
 import { findAttribute } from '#src/config/catalogue.ts'
 import { valuesProblem } from '#src/config/check.ts'
 import type { StagingRules } from '#src/directory/moving/staging.ts'
-import { isCommonAttribute, isOfMail } from '#src/cli/zmprov/rules.ts'
+import { isCommonAttribute, isOfMail } from '#src/admin/rules.ts'
 
 /** What becomes of an attribute of entries when they are taken over. */
 export interface Verdict {

@@ -2,7 +2,7 @@ import { readPairs } from '#src/directory/admin/attributes.ts'
 import type { AttributePair } from '#src/directory/admin/attributes.ts'
 import type { Provisioning } from '#src/directory/admin/lookup.ts'
 import type { SourceNotes } from './effective.ts'
-import { attributeNote, deprecation } from './rules.ts'
+import { attributeNote, deprecation } from '#src/admin/rules.ts'
 
 /** zmprov's headings of its help. */
 export const CATEGORIES = {

@@ -13,7 +13,7 @@ import { CommandUsage, flagsOf, line, silent, withPairs } from './command.ts'
 import type { Wanted } from './dump.ts'
 import { dumpAttributes, wantedOf } from './dump.ts'
 import { effectiveConfig, inherited } from './effective.ts'
-import { RULES } from './rules.ts'
+import { RULES } from '#src/admin/rules.ts'
 
 const ANY = Number.MAX_SAFE_INTEGER
 

@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava'
 import { CommandUsage } from '#src/cli/zmprov/command.ts'
 import { parseLine } from '#src/cli/zmprov/line.ts'
-import { RULES } from '#src/cli/zmprov/rules.ts'
+import { RULES } from '#src/admin/rules.ts'
 import { findCommand } from '#src/cli/zmprov/table.ts'
 import { ProvisionRefused } from '#src/directory/admin/refusal.ts'
 import type { AdminStore } from '#src/directory/admin/store.ts'

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
 import { sourceOf } from '#src/config/config.ts'
 import { GenerationStore } from '#src/config/generations.ts'
@@ -11,7 +10,7 @@ import type { Settings } from '#src/config/settings.ts'
 import { readSources } from '#src/config/sources.ts'
 import type { Sources } from '#src/config/sources.ts'
 import { Directory } from '#src/directory/directory.ts'
-import { CommandError } from './usage.ts'
+import { CommandError } from './command-error.ts'
 
 /** The settings as the appliance has them in force, or would have if it were started now. */
 export interface CurrentSettings {
@@ -52,22 +51,4 @@ function sourcesOf(config: Config): Sources {
 /** myhostname as the appliance takes it: of the machine where it is not set. */
 export function hostnameOf(config: Config): string {
   return currentSettings(config).settings.myHostname
-}
-
-/** The names that mail from this machine goes out under: myhostname, and the domain of addresses without one. */
-export interface OwnNames {
-  readonly hostname: string
-  /** myorigin. */
-  readonly origin: string
-}
-
-/** Mail is handed over even where settings cannot be read: then those of the machine serve. */
-export function ownNames(config: Config): OwnNames {
-  try {
-    const { myOrigin, myHostname } = currentSettings(config).settings
-    return { hostname: myHostname, origin: myOrigin === '$myhostname' ? myHostname : myOrigin }
-  } catch (error) {
-    process.stderr.write(`sendmail: warning: ${errorText(error)}\n`)
-    return { hostname: hostname(), origin: hostname() }
-  }
 }

@@ -1,5 +1,5 @@
 import { isRecord } from '#src/net/frames.ts'
-import { printable } from './queue-format.ts'
+import { printable } from '#src/base/printable.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
