@@ -30,13 +30,11 @@ export type AttributeScope =
  */
 export const CAPABILITIES = {
   archive: 'archive copies of every message',
-  canonical: 'canonical addresses',
   checks: 'header checks',
   'client-certificates': 'client certificates',
   disclaimer: 'disclaimers',
   dkim: 'DKIM',
   dnscache: 'the caching resolver',
-  lookups: 'directories of several servers',
   milter: 'milters',
   notices: 'warning mails and postmaster notices',
   auth: 'AUTH and submission',

@@ -313,6 +313,22 @@ export const SMTP_SETTINGS = {
     takesHold: 'next connection',
     text: 'Characters that part a user from an extension: mail for alice+news goes to alice where alice+news is unknown. Empty switches this off.',
   },
+  canonicalMaps: {
+    postfix: 'canonical_maps',
+    zimbra: 'zimbraMtaCanonicalMaps',
+    type: 'text',
+    default: 'proxy:ldap:/opt/zimbra/conf/ldap-canonical.cf',
+    takesHold: 'next connection',
+    text: 'Whether the canonical addresses of the directory apply: senders and recipients become them in the envelope, and in the header of mail from `mynetworks` and from those who authenticate. The map is always the directory; empty switches this off.',
+  },
+  senderCanonicalMaps: {
+    postfix: 'sender_canonical_maps',
+    zimbra: 'zimbraMtaSenderCanonicalMaps',
+    type: 'text',
+    default: '',
+    takesHold: 'next connection',
+    text: 'The same for the sender in the envelope alone, where `canonical_maps` is empty.',
+  },
   virtualAliasExpansionLimit: {
     postfix: 'virtual_alias_expansion_limit',
     zimbra: 'zimbraMtaVirtualAliasExpansionLimit',

@@ -4,7 +4,7 @@ import { Alarms } from './alarms.ts'
 import { Attempts } from './attempt.ts'
 import { Connector } from './connector.ts'
 import { localResult } from './failure.ts'
-import { genericRequest } from './generic.ts'
+import { genericRequest, withHeaderAddresses } from './generic.ts'
 import { Pool } from './pool.ts'
 import { logRecipient } from './report.ts'
 import { tableProblem } from './routing/tables.ts'
@@ -17,6 +17,7 @@ import type {
   Deliverer,
   DeliveryRequest,
   Destination,
+  QueuedMessage,
   QueuedRecipient,
   RecipientOutcome,
 } from '#src/queue/ports.ts'
@@ -29,7 +30,7 @@ import type { Delays } from './report.ts'
 import type { Candidate } from './routing/candidates.ts'
 import type { AgentSettings, DeliverySettings } from './settings.ts'
 import type { TlsRecorder } from './tls-outcome.ts'
-import type { GenericRules } from './generic.ts'
+import type { Becomes, GenericRules } from './generic.ts'
 import type { Batch } from './walk.ts'
 
 export interface DelivererOptions {
@@ -41,6 +42,8 @@ export interface DelivererOptions {
   readonly ownNames?: (candidate: Candidate) => ReadonlySet<string> | undefined
   /** What TLS and AUTH have to be at an address; the plain level of the settings if not given. */
   readonly secure?: Secure
+  /** What addresses in the header of a message become wherever it goes (canonical(5)); undefined for no change of any. */
+  readonly canonical?: (message: QueuedMessage) => Becomes | undefined
   /** What addresses become on their way out over SMTP (generic(5)); undefined for no such tables. */
   readonly generic?: () => GenericRules | undefined
   /** Told of each session with a domain's own hosts (RFC 8460). */
@@ -74,6 +77,7 @@ class PooledDeliverer implements Deliverer {
   readonly #log: Log
   readonly #clock: Clock
   readonly #attempts: Attempts
+  readonly #canonical: (message: QueuedMessage) => Becomes | undefined
   readonly #generic: () => GenericRules | undefined
   readonly #pools = new Map<string, Pool>()
   readonly #waiters = new Set<Waiter>()
@@ -90,6 +94,7 @@ class PooledDeliverer implements Deliverer {
 
   constructor(options: DelivererOptions) {
     this.#settings = options.settings
+    this.#canonical = options.canonical ?? (() => undefined)
     this.#generic = options.generic ?? (() => undefined)
     this.#log = options.log
     this.#clock = options.clock ?? systemClock
@@ -201,8 +206,10 @@ class PooledDeliverer implements Deliverer {
     return outcomes
   }
 
-  /** Mailbox servers are told addresses as they are. */
-  #carry(request: DeliveryRequest, pool: Pool, signal: AbortSignal): Promise<Batch> {
+  /** Mailbox servers are told addresses as they are; canonical ones are what they are. */
+  #carry(given: DeliveryRequest, pool: Pool, signal: AbortSignal): Promise<Batch> {
+    const become = this.#canonical(given.message)
+    const request = become === undefined ? given : withHeaderAddresses(given, become)
     const rules = request.destination.protocol === 'smtp' ? this.#generic() : undefined
     if (rules === undefined) return this.#attempts.carry(request, pool, signal)
     const problem = tableProblem(rules.tables)

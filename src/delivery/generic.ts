@@ -50,16 +50,26 @@ export function genericAddress(address: string, rules: GenericRules): string | u
 export function genericRequest(request: DeliveryRequest, rules: GenericRules): DeliveryRequest {
   const { message, body } = request
   const sender = genericAddress(message.sender, rules) ?? message.sender
-  const prefix = rewriteHeader(message.prefix, rules)
   const recipients = request.recipients.map((recipient) => {
     const address = genericAddress(recipient.address, rules)
     return address === undefined ? recipient : { ...recipient, address }
   })
-  const rewritten: BodySource = { length: body.length, blocks: () => rewriteBlocks(body, rules) }
-  return { ...request, message: { ...message, sender, prefix }, recipients, body: rewritten }
+  const become = (address: string) => genericAddress(address, rules)
+  return withHeaderAddresses({ ...request, message: { ...message, sender }, recipients, body }, become)
 }
 
-async function* rewriteBlocks(body: BodySource, rules: GenericRules): AsyncGenerator<Uint8Array> {
+/** What one address of a header becomes; undefined for no change. */
+export type Becomes = (address: string) => string | undefined
+
+/** A request with the addresses in its header rewritten: those of the fields that hold senders and recipients. */
+export function withHeaderAddresses(request: DeliveryRequest, become: Becomes): DeliveryRequest {
+  const { message, body } = request
+  const prefix = rewriteHeader(message.prefix, become)
+  const rewritten: BodySource = { length: body.length, blocks: () => rewriteBlocks(body, become) }
+  return { ...request, message: { ...message, prefix }, body: rewritten }
+}
+
+async function* rewriteBlocks(body: BodySource, become: Becomes): AsyncGenerator<Uint8Array> {
   let head: Buffer | undefined = Buffer.alloc(0)
   for await (const block of body.blocks()) {
     if (head === undefined) {
@@ -69,14 +79,14 @@ async function* rewriteBlocks(body: BodySource, rules: GenericRules): AsyncGener
     head = Buffer.concat([head, block])
     const end = headerEnd(head)
     if (end < 0 && head.length <= HEADER_BYTES_MAX) continue
-    yield* split(head, end < 0 ? head.lastIndexOf('\n') + 1 : end, rules)
+    yield* split(head, end < 0 ? head.lastIndexOf('\n') + 1 : end, become)
     head = undefined
   }
-  if (head !== undefined) yield* split(head, head.length, rules)
+  if (head !== undefined) yield* split(head, head.length, become)
 }
 
-function* split(head: Buffer, end: number, rules: GenericRules): Generator<Buffer> {
-  yield Buffer.from(rewriteHeader(head.toString('latin1', 0, end), rules), 'latin1')
+function* split(head: Buffer, end: number, become: Becomes): Generator<Buffer> {
+  yield Buffer.from(rewriteHeader(head.toString('latin1', 0, end), become), 'latin1')
   if (end < head.length) yield head.subarray(end)
 }
 
@@ -88,17 +98,17 @@ function headerEnd(bytes: Buffer): number {
 }
 
 /** Each field with its folded lines is looked at as a whole. */
-function rewriteHeader(text: string, rules: GenericRules): string {
+function rewriteHeader(text: string, become: Becomes): string {
   return text.replaceAll(/^[^ \t\r\n][^\n]*\n(?:[ \t][^\n]*\n)*/gm, (field) =>
-    FIELDS.test(field) ? rewriteField(field, rules) : field,
+    FIELDS.test(field) ? rewriteField(field, become) : field,
   )
 }
 
-function rewriteField(field: string, rules: GenericRules): string {
+function rewriteField(field: string, become: Becomes): string {
   const colon = field.indexOf(':') + 1
   const value = field.slice(colon).replaceAll(TOKENS, (token) => {
     const isAddress = !token.startsWith('"') && !token.startsWith('(')
-    return isAddress ? (genericAddress(token, rules) ?? token) : token
+    return isAddress ? (become(token) ?? token) : token
   })
   return field.slice(0, colon) + value
 }

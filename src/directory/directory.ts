@@ -34,6 +34,8 @@ export type CanonicalLookup =
 
 export interface DirectoryOptions extends ExpansionOptions {
   readonly path: string
+  /** Whether recipients are looked up by their canonical address (canonical_maps); they are if not given. */
+  readonly canonical?: boolean
   /** How old an answer may be, in ms: so long nobody asks whether another process has changed the file. 0 if not given. */
   readonly staleMs?: number
 }
@@ -105,13 +107,32 @@ export class Directory implements Disposable {
 
   #expanded(address: string): Expanded {
     const queries = this.#fresh()
-    return this.#recipients.get(address, () => new Expansion(queries, this.#options).of(address))
+    return this.#recipients.get(address, () => {
+      const canonical = this.#options.canonical === false ? undefined : this.canonical(address)
+      const start = canonical?.kind === 'found' ? canonical.address : address
+      return new Expansion(queries, this.#options).of(start)
+    })
   }
+
+  /** Whether any address has another as its canonical one. */
+  get hasCanonical(): boolean {
+    try {
+      const queries = this.#fresh()
+      this.#hasCanonical ??= queries.hasCanonical()
+      return this.#hasCanonical
+    } catch (error) {
+      this.#drop(error)
+      return false
+    }
+  }
+
+  #hasCanonical: boolean | undefined
 
   /** What canonical_maps of Zimbra (ldap-canonical.cf) make of an address; its extension goes along (canonical(5)). */
   canonical(address: string): CanonicalLookup {
     try {
       const queries = this.#fresh()
+      if (!this.hasCanonical) return { kind: 'none' }
       return this.#canonicals.get(address, () =>
         canonicalOf(queries, address, this.#options.recipientDelimiter),
       )
@@ -209,6 +230,7 @@ export class Directory implements Disposable {
     this.#domains.clear()
     this.#transports.clear()
     this.#canonicals.clear()
+    this.#hasCanonical = undefined
     this.#epoch += 1
   }
 

@@ -30,6 +30,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX attribute_value ON attribute (value_key, name_key);
   `,
+  // Nearly no directory has any, and where there are none nothing is looked up for them.
+  `
+  CREATE INDEX attribute_canonical ON attribute (name_key)
+    WHERE name_key IN ('zimbramailcanonicaladdress', 'zimbramailcatchallcanonicaladdress');
+  `,
 ]
 
 /** What an import did. Warnings are sentences with their line: the record was taken, but may not do what was meant. */

@@ -24,9 +24,15 @@ export interface Queries {
   /** All values of the entry of a name (dnKey). */
   readonly entry: Statement<[string], { name: string; value: string }>
   readonly byName: Statement<[string], number>
+  /** Whether any entry has a canonical address. */
+  readonly hasCanonical: () => boolean
 }
 
 export function prepareQueries(store: Store): Queries {
+  // Word for word the condition of the index attribute_canonical, or it is not used.
+  const canonicals = store.prepare(
+    `SELECT 1 FROM attribute WHERE name_key IN ('${ATTR.canonical}', '${ATTR.catchAllCanonical}') LIMIT 1`,
+  )
   return {
     version: store.prepare<[], number>('PRAGMA data_version').pluck(),
     content: contentOf(store),
@@ -47,6 +53,7 @@ export function prepareQueries(store: Store): Queries {
       'SELECT a.name, a.value FROM attribute a JOIN entry e ON e.id = a.entry WHERE e.dn_key = ? ORDER BY a.n',
     ),
     byName: store.prepare<[string], number>('SELECT id FROM entry WHERE dn_key = ?').pluck(),
+    hasCanonical: () => canonicals.get() !== undefined,
   }
 }
 

@@ -64,6 +64,7 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
     bounceSizeLimitBytes: settings.bounceSizeLimitBytes,
     notices: noticesBoot(context),
     directoryFile: paths.directory,
+    canonical: { isOn: settings.canonicalMaps !== '', myNetworks: settings.myNetworks },
     routing: routingBoot(context.generation),
     delivery: deliverySettings(settings),
     generation: number,

@@ -18,6 +18,8 @@ export interface DirectoryBoot {
   readonly settingNames: readonly string[]
   readonly recipientDelimiter: string
   readonly expansionLimit: number
+  /** Whether recipients are looked up by their canonical address. */
+  readonly canonical: boolean
   readonly auth: AuthSettings
   readonly log: LogBoot
 }
@@ -35,6 +37,7 @@ export function directoryBoot({ generation, paths, echo }: BootContext): Directo
     settingNames: SETTING_ATTRIBUTES,
     recipientDelimiter: settings.recipientDelimiter,
     expansionLimit: settings.virtualAliasExpansionLimit,
+    canonical: settings.canonicalMaps !== '',
     auth: {
       defaultDomain: generation.defaultDomain,
       ...config.auth,

@@ -174,5 +174,6 @@ function directoryOf(boot: DirectoryBoot): Directory {
     path: boot.directoryFile,
     recipientDelimiter: boot.recipientDelimiter,
     expansionLimit: boot.expansionLimit,
+    canonical: boot.canonical,
   })
 }

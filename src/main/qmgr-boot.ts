@@ -26,6 +26,8 @@ export interface QmgrBoot {
   readonly notices: NoticesBoot
   /** The embedded directory, whose accounts and domains may name a transport of their own. */
   readonly directoryFile: string
+  /** canonical_maps: whose mail has its header addresses made canonical (mynetworks), and whether any. */
+  readonly canonical: { readonly isOn: boolean; readonly myNetworks: readonly string[] }
   readonly routing: RoutingBoot
   readonly delivery: DeliverySettings
   /** Number of the settings generation, recorded in the store with the time it came into force. */

@@ -21,6 +21,8 @@ import type { ResolvConf } from '#src/dns/resolv-conf.ts'
 import type { NameLookup } from '#src/dns/records.ts'
 import { Resolver } from '#src/dns/resolver.ts'
 import type { Destination, DestinationHop, Route, Router } from '#src/queue/ports.ts'
+import { canonicalHeaders } from './canonical-headers.ts'
+import type { CanonicalRules } from './canonical-headers.ts'
 import { securityOf } from './qmgr-peers.ts'
 import type { PeersBoot } from './qmgr-peers.ts'
 import { ownIdentities } from './own-identity.ts'
@@ -136,7 +138,13 @@ export class QmgrRouting {
     return { router: createRouter(this.#directory, boot.settings, tables), rules, secure, generic }
   }
 
-  readonly generic = (): GenericRules | undefined => this.#inForce.generic
+  /** What becomes of addresses in a header, and of all of them on their way out. */
+  rewriting(canonical: () => CanonicalRules) {
+    return {
+      canonical: canonicalHeaders(this.#directory, canonical),
+      generic: (): GenericRules | undefined => this.#inForce.generic,
+    }
+  }
 
   /** Counts a session for the domain that it was with (RFC 8460). */
   readonly recordTls: TlsRecorder = (domain, outcome) => this.#tally.record(domain, outcome)

@@ -166,7 +166,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     ownNames: routing.ownNames,
     secure: routing.secure,
     recordTls: routing.recordTls,
-    generic: routing.generic,
+    ...routing.rewriting(() => (boot ?? settings).canonical),
     log: opened,
     createEncoder: () => new BodyEncoder(),
   })

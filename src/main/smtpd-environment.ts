@@ -116,6 +116,7 @@ export class EnvironmentMaker implements Disposable {
     return {
       settings: smtpSettings(boot),
       policy: this.#policyOf(boot),
+      ...this.#canonicalSenders(boot),
       authenticator: new DirectoryAuthenticator(this.#directoryProcess),
       judge: new ScanJudge(settings.blockedExtensions),
       queue: this.#queue,
@@ -139,6 +140,19 @@ export class EnvironmentMaker implements Disposable {
     }
     return {
       sessionErrors: (transcript, client) => this.#notices.tell(transcript, client, rules),
+    }
+  }
+
+  /** A directory that cannot be read leaves the sender as it is: mail is worth more than its looks. */
+  #canonicalSenders(boot: SmtpdBoot): Pick<SmtpEnvironment, 'canonicalSender'> {
+    const { canonicalMaps, senderCanonicalMaps } = boot.settings
+    if (canonicalMaps === '' && senderCanonicalMaps === '') return {}
+    const directory = this.#directoryOf(boot)
+    return {
+      canonicalSender: (sender) => {
+        const found = sender === '' ? undefined : directory.canonical(sender)
+        return found?.kind === 'found' ? found.address : sender
+      },
     }
   }
 
@@ -196,6 +210,7 @@ export class EnvironmentMaker implements Disposable {
       path: this.#directoryFile,
       recipientDelimiter: settings.recipientDelimiter,
       expansionLimit: settings.virtualAliasExpansionLimit,
+      canonical: settings.canonicalMaps !== '',
       staleMs: DIRECTORY_STALE_MS,
     }
     const key = JSON.stringify(options)

@@ -15,6 +15,8 @@ import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { DialogueParts, Wire } from './wire.ts'
 import { readCommandLine } from './line.ts'
+import { parseAddress } from '#src/mail/address.ts'
+import type { Address } from '#src/mail/address.ts'
 import type { Eventually, RecipientVerdict } from './ports.ts'
 import type { Received } from './reception.ts'
 import { receivedFacts } from './received-facts.ts'
@@ -297,12 +299,18 @@ export class Dialogue {
     }
     const decided = (refusal: Reply | undefined): void => {
       const { parameters, reply } = grantPriority(step.parameters, () => policy.trusts(this.#client))
-      const envelope = newEnvelope(step.sender, parameters)
+      const envelope = newEnvelope(this.#canonicalSender(step.sender), parameters)
       const greeting = greetingOf(this.#session) ?? UNGREETED
       if (refusal === undefined) this.#move({ at: 'mail', greeting, envelope })
       this.#answer(refusal ?? reply)
     }
     this.#after(policy.mail(this.#client, step.sender.text), decided, REPLY.temporary)
+  }
+
+  /** The envelope has the canonical sender; what the client said stays in the log. */
+  #canonicalSender(sender: Address): Address {
+    const canonical = this.#environment.canonicalSender?.(sender.text) ?? sender.text
+    return canonical === sender.text ? sender : (parseAddress(canonical) ?? sender)
   }
 
   #rcpt(step: Extract<Step, { kind: 'recipient' }>): void {

@@ -22,6 +22,8 @@ export interface SmtpEnvironment {
   readonly clock: Clock
   /** A queue id that no other process gives (queue/queue-id.ts). */
   readonly newQueueId: (nowMs: number) => string
+  /** What a sender becomes in the envelope (canonical(5)), itself for no change; absent where none becomes another. */
+  readonly canonicalSender?: (sender: string) => string
   /** Told when a session with errors ends; absent where notify_classes asks for no such notice. */
   readonly sessionErrors?: (transcript: Transcript, client: NoticeClient) => void
 }

@@ -129,7 +129,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'proxy:ldap:/opt/zimbra/conf/ldap-canonical.cf',
     postfix: 'canonical_maps',
-    use: later('canonical'),
   },
   zimbraMtaCommandDirectory: {
     type: 'string',
@@ -359,7 +358,7 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'canonical',
     postfix: 'propagate_unmatched_extensions',
-    use: later('canonical'),
+    use: fixed('An extension goes along into a canonical address and into no other, as Zimbra has it.'),
   },
   zimbraMtaQueueDirectory: {
     type: 'string',
@@ -408,7 +407,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     type: 'string',
     scope: GLOBAL_SERVER,
     postfix: 'sender_canonical_maps',
-    use: later('canonical'),
   },
   zimbraMtaSendmailPath: {
     type: 'string',

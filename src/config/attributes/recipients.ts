@@ -1,5 +1,5 @@
 import type { AttributeTable } from '#src/config/attribute.ts'
-import { GLOBAL, fixed, later, read } from '#src/config/attribute.ts'
+import { GLOBAL, fixed, read } from '#src/config/attribute.ts'
 import { AT_DOMAIN } from './words.ts'
 
 const OF_THE_STORE = fixed('A setting of the mailbox server, which reads it itself.')
@@ -88,7 +88,9 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     type: 'enum',
     values: ['active', 'maintenance', 'locked', 'closed', 'suspended', 'shutdown'],
     scope: ['globalConfig', 'domain'],
-    use: later('lookups'),
+    use: fixed(
+      'Zimbra sets zimbraMailStatus of the domain along with it, and that decides whether mail is taken.',
+    ),
   },
   zimbraDomainType: {
     type: 'enum',
@@ -102,7 +104,11 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     scope: ['recipient', 'group', 'groupDynamicUnit'],
     use: read('Further addresses of an account or list.'),
   },
-  zimbraMailCanonicalAddress: { type: 'email', scope: ['recipient'], use: later('canonical') },
+  zimbraMailCanonicalAddress: {
+    type: 'email',
+    scope: ['recipient'],
+    use: read('The address that an account is known by: senders and recipients become it.'),
+  },
   zimbraMailCatchAllAddress: {
     type: 'regex',
     pattern: AT_DOMAIN,
@@ -114,7 +120,7 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     type: 'regex',
     pattern: AT_DOMAIN,
     scope: ['recipient'],
-    use: later('canonical'),
+    use: read('The domain that senders and recipients of this one become, their user kept.'),
   },
   zimbraMailCatchAllForwardingAddress: {
     type: 'regex',
@@ -134,7 +140,11 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     scope: ['recipient', 'groupStaticUnit'],
     use: read('Members of a list, and where an account sends its mail on to.'),
   },
-  zimbraMailHost: { type: 'astring', scope: ['recipient', 'group'], use: later('lookups') },
+  zimbraMailHost: {
+    type: 'astring',
+    scope: ['recipient', 'group'],
+    use: read('The mailbox server of an account, on port 7025, where zimbraMailTransport says nothing.'),
+  },
   zimbraMailQuota: { type: 'long', scope: ['account', 'cos'], default: '0', use: OF_THE_STORE },
   zimbraMailStatus: {
     type: 'enum',
