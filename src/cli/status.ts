@@ -65,12 +65,13 @@ export function statusText(reply: ControlReply): string {
   const listeners = (Array.isArray(reply['listeners']) ? reply['listeners'] : []) as readonly {
     address: string
     port: number
+    service: string
   }[]
   const lines = [
     `Postern ${String(reply['version'])} on ${String(reply['hostname'])}, running for ${duration(Number(reply['uptimeMs']))}`,
     `  data      ${String(reply['dataFolder'])}`,
     `  settings  ${reply['configFile'] === '' ? 'all defaults' : String(reply['configFile'])}, generation ${String(reply['generation'])}`,
-    `  SMTP      ${listeners.map((one) => `${one.address} port ${one.port}`).join(', ')}`,
+    `  SMTP      ${listeners.map(listenerText).join(', ')}`,
     `  clients   ${String(reply['clients'])} counted`,
     `  queue     ${queueText(reply['queue'])}`,
     '',
@@ -94,6 +95,14 @@ export function statusText(reply: ControlReply): string {
   lines.push(...directoryLines(reply['directory']))
   const problems = Array.isArray(reply['problems']) ? reply['problems'] : []
   return `${[...lines, ...problems.map((problem) => `Attention: ${String(problem)}`)].join('\n')}\n`
+}
+
+function listenerText(one: {
+  readonly address: string
+  readonly port: number
+  readonly service: string
+}): string {
+  return `${one.address} port ${one.port}${one.service === 'smtp' ? '' : ` (${one.service})`}`
 }
 
 /** Where the directory comes from, and what is wrong with its servers. */

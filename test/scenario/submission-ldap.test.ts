@@ -7,7 +7,14 @@ import { SmtpClient } from '#test/support/smtp-client.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
 import { zimbraSoap } from '#test/support/zimbra-soap.ts'
-import { accountEntry, domainEntry, domainParents, serverEntry, tree } from '#test/support/zimbra-ldif.ts'
+import {
+  accountEntry,
+  domainEntry,
+  domainParents,
+  entry,
+  serverEntry,
+  tree,
+} from '#test/support/zimbra-ldif.ts'
 
 const scenario = slapdLacks() === undefined ? test : test.skip
 
@@ -72,6 +79,31 @@ scenario(
     )
   },
 )
+
+scenario('a class of service in LDAP says how many failures lock its accounts', async (t) => {
+  using folder = tempFolder('submission-cos')
+  const cos =
+    entry('cn=cos,cn=zimbra', ['organizationalRole'], { cn: 'cos' }) +
+    entry('cn=default,cn=cos,cn=zimbra', ['zimbraCOS'], {
+      cn: 'default',
+      zimbraId: 'cos-default',
+      zimbraPasswordLockoutEnabled: 'TRUE',
+      zimbraPasswordLockoutMaxFailures: '2',
+    })
+  await using slapd = await Slapd.start({
+    folder: join(folder.path, 'slapd'),
+    ldif: tree() + cos + domainParents(['one.test']) + domainEntry('one.test') + ANN,
+  })
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    submission: true,
+    directory: directoryLines(folder.path, slapd.url),
+  })
+  t.is((await login(postern, 'ann@one.test', 'wrong')).code, 535)
+  t.is((await login(postern, 'ann@one.test', 'first')).code, 235)
+  for (let n = 0; n < 2; n += 1) t.is((await login(postern, 'ann@one.test', 'wrong')).code, 535)
+  t.is((await login(postern, 'ann@one.test', 'first')).code, 535)
+})
 
 scenario('a server that becomes an auth target in LDAP is asked over SOAP from then on', async (t) => {
   using folder = tempFolder('submission-soap')

@@ -25,7 +25,6 @@ export const LOOKUP_ATTRIBUTES: readonly string[] = [
   'zimbraDomainStatus',
   'zimbraDomainAliasTargetId',
   // Who may come in: src/directory/auth. Passwords are not among them, nor is the one to search a domain's own directory.
-  'cn',
   'zimbraAccountStatus',
   'zimbraAllowAnyFromAddress',
   'zimbraAuthFallbackToLocal',
@@ -54,7 +53,7 @@ export const LOOKUP_ATTRIBUTES: readonly string[] = [
   'zimbraMemberOf',
 ]
 
-/** Attributes of globalConfig and servers beyond the settings. */
+/** Attributes of globalConfig, servers and classes of service beyond the settings. */
 export const CONFIG_ATTRIBUTES: readonly string[] = [
   'objectClass',
   'cn',
@@ -64,6 +63,11 @@ export const CONFIG_ATTRIBUTES: readonly string[] = [
   'zimbraServiceEnabled',
   'zimbraMtaAuthPort',
   'zimbraMtaAuthTarget',
+  // Of classes of service, for the accounts that have none of their own.
+  'zimbraPasswordLockoutDuration',
+  'zimbraPasswordLockoutEnabled',
+  'zimbraPasswordLockoutFailureLifetime',
+  'zimbraPasswordLockoutMaxFailures',
 ]
 
 /** By which an entry of each of the two kinds is known (RFC 4512 section 2.5.1), and how it is told from others. */
@@ -76,9 +80,8 @@ const MAIL_CLASSES = [
   'zimbraDistributionList',
   'zimbraGroup',
   'zimbraMailRecipient',
-  'zimbraCOS',
 ]
-const CONFIG_CLASSES = ['zimbraGlobalConfig', 'zimbraServer']
+const CONFIG_CLASSES = ['zimbraGlobalConfig', 'zimbraServer', 'zimbraCOS']
 
 /** One of the two kinds of entries that are read: those of mail, and those of settings. */
 export interface Kind {
