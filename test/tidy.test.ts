@@ -11,8 +11,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ['base'],
   ['mail', 'net', 'store', 'match', 'workers'],
   ['queue', 'config', 'directory', 'dns'],
-  ['smtp', 'policy', 'scan', 'spam', 'delivery', 'admin'],
-  ['main', 'cli', 'console', 'health'],
+  ['smtp', 'policy', 'scan', 'spam', 'delivery', 'admin', 'health'],
+  ['main', 'cli', 'console'],
 ]
 
 /** A package from outside has one owner. */
@@ -20,6 +20,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@peculiar/x509': 'net',
   'better-sqlite3': 'store',
   'dns-packet': 'dns',
+  fastify: 'health',
   ldapts: 'directory',
   // What @peculiar/x509 rests on.
   'reflect-metadata': 'net',

@@ -55,6 +55,8 @@ export type EventName =
   | 'delivery.connection'
   | 'delivery.alarm'
   | 'delivery.mta_sts'
+  | 'health.start'
+  | 'health.error'
   | 'mailbox.start'
   | 'mailbox.delivered'
   | 'mailbox.error'

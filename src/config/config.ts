@@ -7,6 +7,8 @@ import type { DirectoryConfig } from './directory-source.ts'
 import { readDirectory } from './directory-source.ts'
 import type { AuthConfig } from './auth.ts'
 import { readAuth } from './auth.ts'
+import type { HealthConfig } from './health.ts'
+import { readHealth } from './health.ts'
 import { readAddress, readListeners } from './listeners.ts'
 import type { Address, Listener } from './listeners.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
@@ -54,6 +56,8 @@ export interface Config {
   readonly dnsServers: readonly HostPort[]
   /** Whether MTA-STS policies of other domains are asked for. */
   readonly mtaSts: boolean
+  /** Where it is told how the box is. */
+  readonly health: HealthConfig
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly jsonFile: string
@@ -93,6 +97,7 @@ const TOP_KEYS = [
   'signatures',
   'tls',
   'dns',
+  'health',
   'log',
   'limits',
   'settings',
@@ -167,6 +172,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     tls: readTls(top.table('tls'), folder, dataFolder),
     dnsServers: readDns(dns),
     mtaSts: dns.flag('mta_sts', true),
+    health: readHealth(top.table('health'), folder),
     log: readLog(top.table('log'), folder, dataFolder),
     overrides: { ...pollOf(directory), ...limits, ...readZimbraSettings(top.table('settings'), limits) },
   }

@@ -7,7 +7,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 
-export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox' | 'directory'
+export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox' | 'directory' | 'health'
 
 export interface ChildSpec {
   readonly kind: ChildKind
@@ -259,6 +259,7 @@ const KINDS: readonly string[] = [
   'anvil',
   'gone',
   'directory',
+  'answer',
 ] satisfies readonly FromChild['kind'][]
 
 /** What our own programs send has the right fields; anything else (a debugger's words) is left alone. */

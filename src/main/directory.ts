@@ -1,6 +1,8 @@
 import { errorText } from '#src/base/fault.ts'
 import type { OpenLog } from '#src/base/log.ts'
 import { openLog } from '#src/base/log.ts'
+import { snapshot } from '#src/base/metrics.ts'
+import { countProcess } from '#src/base/process-metrics.ts'
 import { DirectoryServer } from '#src/directory/server.ts'
 import type { DirectoryBoot } from './directory-boot.ts'
 import { DirectoryWorks } from './directory-works.ts'
@@ -22,6 +24,7 @@ let running: Running | undefined
 let stopping: Promise<void> | undefined
 
 process.title = 'postern: directory'
+countProcess()
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -36,6 +39,9 @@ process.on('message', (message: ToChild<DirectoryBoot>) => {
       break
     case 'stop':
       void stop()
+      break
+    case 'ask':
+      tell({ kind: 'answer', n: message.n, value: snapshot() })
       break
     case 'flush':
     case 'anvil':

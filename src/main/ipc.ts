@@ -1,4 +1,5 @@
 import type { Facts } from '#src/base/fault.ts'
+import type { MetricsSnapshot } from '#src/base/metrics.ts'
 
 /**
  * What master and its children say to each other over the IPC channel. A child is started without arguments and
@@ -13,6 +14,7 @@ import type { Facts } from '#src/base/fault.ts'
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
  *     directory ▶ directory  the directory server has brought changes, so a generation may be due
  *     smtpd  ▶ gone          one connection of this client has ended (only for those that were admitted)
+ *     master ▶ ask           what have you counted?                child ▶ answer {n, value}
  *
  * A child whose channel closes (`disconnect`) behaves as if told to stop.
  */
@@ -22,6 +24,8 @@ export type ToChild<Boot> =
   | { readonly kind: 'stop' }
   | { readonly kind: 'flush' }
   | { readonly kind: 'anvil'; readonly n: number; readonly admitted: boolean }
+  /** To be answered at once: master waits for a second and then goes without. */
+  | { readonly kind: 'ask'; readonly n: number; readonly what: 'metrics' }
 
 export type FromChild =
   /** `facts` are shown by `postern status`: what it listens on, how many signatures it has, … */
@@ -36,6 +40,7 @@ export type FromChild =
   /** `address` is the client's, as the socket gives it; `n` is chosen by the child and comes back. */
   | { readonly kind: 'anvil'; readonly n: number; readonly address: string }
   | { readonly kind: 'gone'; readonly address: string }
+  | { readonly kind: 'answer'; readonly n: number; readonly value: MetricsSnapshot }
   /** So many entries of the mirror have changed (0: something else that its status shows). */
   | { readonly kind: 'directory'; readonly changed: number }
 

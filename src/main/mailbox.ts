@@ -1,5 +1,7 @@
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
+import { snapshot } from '#src/base/metrics.ts'
+import { countProcess } from '#src/base/process-metrics.ts'
 import { startMailboxServer } from '#src/smtp/mailbox-server.ts'
 import { logTargets } from './open-log.ts'
 import type { Log } from '#src/base/log.ts'
@@ -24,6 +26,7 @@ let log: Log | undefined
 let stopping = false
 
 process.title = 'postern: mailbox'
+countProcess()
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -35,6 +38,9 @@ process.on('message', (message: ToChild<MailboxBoot>) => {
       break
     case 'stop':
       void stop()
+      break
+    case 'ask':
+      tell({ kind: 'answer', n: message.n, value: snapshot() })
       break
     case 'settings':
     case 'flush':

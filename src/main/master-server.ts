@@ -12,7 +12,9 @@ import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
 import { Child } from './child.ts'
 import { directoryBoot } from './directory-boot.ts'
+import { healthBoot } from './health-boot.ts'
 import { DirectoryDesk } from './directory-desk.ts'
+import { MetricsDesk } from './metrics-desk.ts'
 import type { ChildDeps, ChildKind } from './child.ts'
 import type { ControlAnswer } from './control.ts'
 import { openControl } from './control.ts'
@@ -49,9 +51,10 @@ const GRACE_MS: Readonly<Record<ChildKind, number>> = {
   qmgr: 20_000,
   mailbox: 10_000,
   directory: 5000,
+  health: 3000,
 }
 /** In this order: nothing new comes in, then what there is goes out, then its destination closes. */
-const STOP_ORDER: readonly ChildKind[] = ['smtpd', 'qmgr', 'mailbox', 'directory']
+const STOP_ORDER: readonly ChildKind[] = ['smtpd', 'qmgr', 'mailbox', 'directory', 'health']
 /** All of them together; each has a bound of its own. */
 const START_MS = 60_000
 
@@ -64,6 +67,7 @@ export class Master {
   /** The pair of processes that was told last. */
   #flushed = ''
   readonly #desk: DirectoryDesk
+  readonly #metrics: MetricsDesk
   #control: Server | undefined
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -74,6 +78,11 @@ export class Master {
     const isLdap = options.generations.current.config.directory.ldap !== undefined
     this.#desk = new DirectoryDesk(options.paths.directorySocket, isLdap, options.clock)
     this.#children = this.#specs()
+    this.#metrics = new MetricsDesk(options.clock, () => ({
+      children: this.#children,
+      generation: this.#generation.number,
+      clients: this.#anvil.clients,
+    }))
   }
 
   #specs(): readonly Child[] {
@@ -85,8 +94,9 @@ export class Master {
       onMessage: (child, message) => {
         this.#heard(child, message)
       },
-      onExit: (_child, pid) => {
+      onExit: (child, pid) => {
         this.#anvil.forget(pid)
+        this.#metrics.ended(child)
       },
       onChange: () => {
         this.#remember()
@@ -103,9 +113,8 @@ export class Master {
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
       make('directory', 1, directoryBoot),
       make('qmgr', 1, qmgrBoot),
-      ...Array.from({ length: workers }, (_, i) =>
-        make('smtpd', i + 1, (context) => smtpdBoot(context, i + 1)),
-      ),
+      ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i))),
+      ...(this.#generation.config.health.listen === undefined ? [] : [make('health', 1, healthBoot)]),
     ]
   }
 
@@ -148,7 +157,7 @@ export class Master {
           }
         : undefined,
     )
-    const outcomes = this.#children.map((child) => child.start())
+    const outcomes = this.#children.filter((child) => isForMail(child)).map((child) => child.start())
     this.#desk.start()
     // The first failure decides; with none, all of them are awaited.
     const failure = await Promise.race([
@@ -161,6 +170,9 @@ export class Master {
       await this.stop()
       throw new StartRefused(failure.reason)
     }
+    this.#metrics.start()
+    // Who looks at mail comes behind it, and is not waited for.
+    for (const child of this.#children) if (!isForMail(child)) void child.start()
     this.#poll = setInterval(() => {
       this.#lookAtDirectory()
     }, DIRECTORY_POLL_MS)
@@ -180,6 +192,7 @@ export class Master {
 
   async #stopAll(): Promise<void> {
     clearInterval(this.#poll)
+    this.#metrics[Symbol.dispose]()
     this.#desk[Symbol.dispose]()
     for (const kind of STOP_ORDER) {
       await Promise.all(
@@ -194,7 +207,9 @@ export class Master {
   #heard(child: Child, message: FromChild): void {
     const { pid } = child
     if (pid === undefined) return
-    if (message.kind === 'anvil') {
+    if (message.kind === 'answer') {
+      this.#metrics.answered(message.n, message.value)
+    } else if (message.kind === 'anvil') {
       const admitted = this.#anvil.admit(
         pid,
         message.address,
@@ -248,6 +263,10 @@ export class Master {
     switch (command) {
       case 'status':
         return { ...this.#status(), directory: (await this.#desk.status()) ?? null }
+      case 'health':
+        return await this.#health()
+      case 'metrics':
+        return { ok: true, ...(await this.#metrics.collect()) }
       case 'reload':
         return await this.reload()
       case 'accept':
@@ -272,6 +291,12 @@ export class Master {
       'facts' in state && Array.isArray(state.facts['attention']) ? state.facts['attention'].map(String) : [],
     )
     return [...new Set(said)]
+  }
+
+  /** Status, alarms and metrics in one answer: what the health process asks every few seconds. */
+  async #health(): Promise<ControlAnswer> {
+    const [directory, { metrics }] = await Promise.all([this.#desk.status(), this.#metrics.collect()])
+    return { ...this.#status(), directory: directory ?? null, metrics }
   }
 
   #status(): ControlAnswer {
@@ -311,6 +336,10 @@ export class Master {
 /** What is said once at the end is not said beside each process too. */
 function withoutAttention(facts: Facts): Facts {
   return Object.fromEntries(Object.entries(facts).filter(([name]) => name !== 'attention'))
+}
+
+function isForMail(child: Child): boolean {
+  return child.spec.kind !== 'health'
 }
 
 /** Never resolves for what is ready: in a race only a failure may win early. */

@@ -5,6 +5,9 @@ import { systemClock } from '#src/base/clock.ts'
 import { Fault, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Log } from '#src/base/log.ts'
+import { mergeSnapshots, snapshot } from '#src/base/metrics.ts'
+import type { MetricsSnapshot } from '#src/base/metrics.ts'
+import { countProcess } from '#src/base/process-metrics.ts'
 import { createReportComposer } from '#src/delivery/bounce.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { PeerMemory, peerMemoryPath } from '#src/delivery/peer-memory.ts'
@@ -70,6 +73,7 @@ let starting: Promise<void> | undefined
 let stopping = false
 
 process.title = 'postern: qmgr'
+countProcess()
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -91,6 +95,9 @@ process.on('message', (message: ToChild<QmgrBoot>) => {
     case 'flush':
       flush()
       break
+    case 'ask':
+      void counted().then((value) => tell({ kind: 'answer', n: message.n, value }))
+      break
     case 'anvil':
       // It counts no clients.
       break
@@ -102,6 +109,12 @@ function flush(): void {
   running?.writer.act('flush', null).catch((error: unknown) => {
     log?.write('error', 'qmgr.store_error', { reason: errorText(error) })
   })
+}
+
+/** What both threads that move mail have counted. */
+async function counted(): Promise<MetricsSnapshot> {
+  const others = running === undefined ? [] : [await running.writer.metrics()]
+  return mergeSnapshots([snapshot(), ...others])
 }
 
 async function start(settings: QmgrBoot): Promise<void> {

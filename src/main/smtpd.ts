@@ -4,6 +4,8 @@ import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { snapshot } from '#src/base/metrics.ts'
+import { countProcess } from '#src/base/process-metrics.ts'
 import { Server } from '#src/smtp/server.ts'
 import { AnvilClient } from './anvil-client.ts'
 import type { FromChild, ToChild } from './ipc.ts'
@@ -38,6 +40,7 @@ let stopping: Promise<void> | undefined
 const anvil = new AnvilClient(tell, systemClock)
 
 process.title = 'postern: smtpd'
+countProcess()
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -59,6 +62,9 @@ process.on('message', (message: ToChild<SmtpdBoot>) => {
       break
     case 'stop':
       void stop()
+      break
+    case 'ask':
+      tell({ kind: 'answer', n: message.n, value: snapshot() })
       break
   }
 })

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { gauge } from '#src/base/metrics.ts'
 import { INODES_MIN, SPACE_POLL_CLOSED_MS, SPACE_POLL_OPEN_MS } from './limits.ts'
 
 /** Room on the queue's file system. */
@@ -39,11 +40,13 @@ export interface SpaceOptions {
 export class SpaceWatch {
   readonly #options: SpaceOptions
   readonly #stop = new AbortController()
+  readonly #gauge = gauge('postern_queue_open').of()
   #open = true
   #wake = new AbortController()
 
   constructor(options: SpaceOptions) {
     this.#options = options
+    this.#gauge.value = 1
   }
 
   get open(): boolean {
@@ -97,6 +100,7 @@ export class SpaceWatch {
   #set(open: boolean, reason: string): void {
     if (open === this.#open) return
     this.#open = open
+    this.#gauge.value = open ? 1 : 0
     this.#options.log.write(open ? 'info' : 'error', 'qmgr.space', { open, reason })
     this.#options.onChange(open)
   }

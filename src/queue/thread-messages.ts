@@ -1,4 +1,5 @@
 import type { Level } from '#src/base/log.ts'
+import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import type { TraceLimits } from './trace-index.ts'
 import type { Action, ActionResult, ActionWhy } from './changes.ts'
 
@@ -35,6 +36,7 @@ export type ToWriter =
       readonly why: ActionWhy
     }
   | { readonly t: 'generation'; readonly number: number; readonly atMs: number; readonly hash: string }
+  | { readonly t: 'metrics'; readonly n: number }
   /** Take nothing more from smtpd. */
   | { readonly t: 'stop' }
   /** Write what waits and close; answered by the thread's end. */
@@ -42,6 +44,7 @@ export type ToWriter =
 
 export type FromWriter =
   | { readonly t: 'ready' }
+  | { readonly t: 'metrics'; readonly n: number; readonly snapshot: MetricsSnapshot }
   /**
    * `json`: [[seq, dueMs, octets of the body, chunk, offset in it, {m: message}], …]; chunk -1: the body is to be
    * read from the disk.

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { Fault } from '#src/base/fault.ts'
+import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import type { Action, ActionResult, ActionWhy, MessageChange } from './changes.ts'
 import { NO_WHY } from './changes.ts'
 import { changesToJson } from './change-json.ts'
@@ -44,6 +45,7 @@ export class WriterHandle implements WriterPort {
   #listener: WriterListener | undefined
   #changes: MessageChange[] = []
   #actions = new Map<number, { resolve(result: ActionResult): void; reject(error: Error): void }>()
+  readonly #asked = new Map<number, (snapshot: MetricsSnapshot) => void>()
   #nextAction = 1
   #closing = false
   #closed = Promise.withResolvers<void>()
@@ -110,6 +112,16 @@ export class WriterHandle implements WriterPort {
     return promise
   }
 
+  /** What the thread has counted; nothing where it has ended. */
+  metrics(): Promise<MetricsSnapshot> {
+    if (this.#closing) return Promise.resolve({})
+    const n = this.#nextAction++
+    const { promise, resolve } = Promise.withResolvers<MetricsSnapshot>()
+    this.#asked.set(n, resolve)
+    this.#send({ t: 'metrics', n })
+    return promise
+  }
+
   recordGeneration(number: number, atMs: number, hash: string): void {
     this.#send({ t: 'generation', number, atMs, hash })
   }
@@ -134,6 +146,8 @@ export class WriterHandle implements WriterPort {
   #died(fault: Fault, damaged: boolean): void {
     for (const action of this.#actions.values()) action.reject(fault)
     this.#actions.clear()
+    for (const answer of this.#asked.values()) answer({})
+    this.#asked.clear()
     if (this.#closing) return
     this.#closing = true
     this.#onFatal(fault, damaged)
@@ -143,6 +157,10 @@ export class WriterHandle implements WriterPort {
     switch (message.t) {
       case 'accepted':
         this.#accepted(message.json, message.chunks)
+        return
+      case 'metrics':
+        this.#asked.get(message.n)?.(message.snapshot)
+        this.#asked.delete(message.n)
         return
       case 'left':
         this.#listener?.left()

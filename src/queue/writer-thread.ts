@@ -4,6 +4,7 @@ import { systemClock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Log } from '#src/base/log.ts'
+import { snapshot } from '#src/base/metrics.ts'
 import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
 import { changesFromJson } from './change-json.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -119,6 +120,9 @@ class WriterThread {
             this.#db.recordGeneration(message.number, message.atMs, message.hash),
           ),
         )
+        return
+      case 'metrics':
+        this.#post({ t: 'metrics', n: message.n, snapshot: snapshot() })
         return
       case 'stop':
         // What has arrived is answered before the line is cut.

@@ -178,7 +178,7 @@ test('start --detach returns when mail is taken, status and stop find it, and st
   const [smtp = 0, lmtp = 0] = await freePorts(2)
   writeFileSync(
     join(folder.path, 'postern.toml'),
-    `workers = 1\n[[listener]]\nport = ${smtp}\n[mailbox]\nport = ${lmtp}\n`,
+    `workers = 1\n[health]\nlisten = false\n[[listener]]\nport = ${smtp}\n[mailbox]\nport = ${lmtp}\n`,
   )
   const tool = (...words: readonly string[]) =>
     run(process.execPath, [POSTERN, ...words, '--config', join(folder.path, 'postern.toml')], { cwd: '/' })
@@ -245,7 +245,7 @@ for (const [title, spoil, expected] of [
     const [smtp = 0, lmtp = 0] = await freePorts(2)
     writeFileSync(
       join(folder.path, 'postern.toml'),
-      `workers = 1\n[[listener]]\nport = ${smtp}\n[mailbox]\nport = ${lmtp}\n`,
+      `workers = 1\n[health]\nlisten = false\n[[listener]]\nport = ${smtp}\n[mailbox]\nport = ${lmtp}\n`,
     )
     spoil(folder.path)
     for (const words of [['start'], ['start', '--detach']]) {

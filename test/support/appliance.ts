@@ -37,6 +37,8 @@ export interface ApplianceOptions {
   readonly limits?: readonly string[]
   /** Lines of [settings], Zimbra's names. */
   readonly settings?: readonly string[]
+  /** Where the health process listens on loopback; without one there is none. */
+  readonly healthPort?: number
   /** A program and its arguments that shall run the appliance, such as strace. */
   readonly under?: readonly string[]
 }
@@ -48,7 +50,7 @@ interface Ports {
   readonly submissions: number
 }
 
-export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox' | 'directory'
+export type ProcessKind = 'master' | 'smtpd' | 'qmgr' | 'mailbox' | 'directory' | 'health'
 
 /** The whole appliance as an operator starts it: `bin/postern start` in the foreground, in a folder of its own. */
 export class Appliance {
@@ -266,6 +268,8 @@ function configuration(options: ApplianceOptions, ports: Ports): string {
           `service = "${service}"`,
         ])
       : []),
+    '[health]',
+    `listen = ${options.healthPort === undefined ? 'false' : `"127.0.0.1:${options.healthPort}"`}`,
     '[mailbox]',
     `port = ${ports.mailbox}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),

@@ -1,0 +1,131 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { fastify } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '#src/base/clock.ts'
+import { elapsed } from '#src/base/clock.ts'
+import { errorText } from '#src/base/fault.ts'
+import type { Log } from '#src/base/log.ts'
+import type { HealthConfig } from '#src/config/health.ts'
+import { readToken } from '#src/config/health.ts'
+import type { HealthReader } from './reader.ts'
+import { addRoutes } from './routes.ts'
+
+/** What the server works by; a new generation may bring another. */
+export interface HealthSettings {
+  readonly health: HealthConfig
+  readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
+}
+
+export interface HealthServerOptions {
+  readonly reader: HealthReader
+  readonly log: Log
+  readonly clock: Clock
+  readonly settings: HealthSettings
+}
+
+/** A port that is taken is tried again after this: mail does not wait for it. */
+const AGAIN_MS = 5000
+/** Whoever asks are a few monitors and a browser or two. */
+const CONNECTIONS_MAX = 64
+/** A request must have come by then, headers first. */
+const HEADERS_MS = 5000
+const REQUEST_MS = 10_000
+/** A connection on which nothing is asked. */
+const IDLE_MS = 15_000
+/** How often those times are looked at. */
+const CHECK_MS = 1000
+/** One connection, before another may have its place. */
+const REQUESTS_PER_SOCKET_MAX = 1000
+/** A request line and headers; a bearer token has 1024 at most. */
+const HEADER_BYTES_MAX = 8192
+/** Nothing here takes a body. */
+const BODY_BYTES_MAX = 1
+
+/** Serves HTTP. Whatever clients do, they cost this process and not mail. */
+export class HealthServer {
+  readonly #o: HealthServerOptions
+  #settings: HealthSettings
+  #app: FastifyInstance | undefined
+
+  constructor(options: HealthServerOptions) {
+    this.#o = options
+    this.#settings = options.settings
+  }
+
+  /** Listens, as soon as that can be; returns when it does, or is to stop. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { listen } = this.#settings.health
+    if (listen === undefined) return
+    let told = ''
+    while (!signal.aborted) {
+      try {
+        const app = await this.#make()
+        await app.listen({ host: listen.address, port: listen.port })
+        this.#app = app
+        this.#o.log.write('info', 'health.start', { address: listen.address, port: listen.port })
+        return
+      } catch (error) {
+        const reason = errorText(error)
+        if (reason !== told) this.#o.log.write('error', 'health.error', { reason })
+        told = reason
+        await elapsed(this.#o.clock, AGAIN_MS, signal)
+      }
+    }
+  }
+
+  /** A new generation. Where it listens takes hold at the next start. */
+  adopt(settings: HealthSettings): void {
+    this.#settings = settings
+  }
+
+  async close(): Promise<void> {
+    await this.#app?.close()
+  }
+
+  async #make(): Promise<FastifyInstance> {
+    const { health, certificate } = this.#settings
+    const app: FastifyInstance = fastify({
+      ...(health.tls ? { https: pairOf(certificate) } : {}),
+      logger: false,
+      bodyLimit: BODY_BYTES_MAX,
+      connectionTimeout: IDLE_MS,
+      keepAliveTimeout: IDLE_MS,
+      requestTimeout: REQUEST_MS,
+      maxRequestsPerSocket: REQUESTS_PER_SOCKET_MAX,
+      forceCloseConnections: true,
+      http: {
+        maxHeaderSize: HEADER_BYTES_MAX,
+        headersTimeout: HEADERS_MS,
+        connectionsCheckingInterval: CHECK_MS,
+      },
+    })
+    limit(app.server)
+    if (health.tokenFile !== '') askForToken(app, readToken(health.tokenFile))
+    await addRoutes(app, this.#o.reader)
+    return app
+  }
+}
+
+function limit(server: Server): void {
+  server.maxConnections = CONNECTIONS_MAX
+}
+
+/** RFC 8446 for whoever can; TLS 1.2 is what old monitors speak. */
+function pairOf({ certificateFile, keyFile }: HealthSettings['certificate']) {
+  return { cert: readFileSync(certificateFile), key: readFileSync(keyFile), minVersion: 'TLSv1.2' } as const
+}
+
+/** RFC 6750 section 2.1. Digests are compared, so that neither length nor content of the token shows in the time. */
+function askForToken(app: FastifyInstance, token: string): void {
+  const wanted = digest(`Bearer ${token}`)
+  app.addHook('onRequest', async (request, reply) => {
+    if (timingSafeEqual(digest(request.headers.authorization ?? ''), wanted)) return
+    await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a token is wanted' })
+  })
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

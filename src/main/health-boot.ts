@@ -1,0 +1,25 @@
+import type { HealthConfig } from '#src/config/health.ts'
+import type { BootContext } from './boots.ts'
+import type { LogBoot } from './ipc.ts'
+
+/** What master tells the `health` process, at its start and with each generation. */
+export interface HealthBoot {
+  readonly health: HealthConfig
+  /** Of [tls], for `tls = true`. */
+  readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
+  readonly controlSocket: string
+  /** Folder of the queue manager's sockets. */
+  readonly runDir: string
+  readonly log: LogBoot
+}
+
+export function healthBoot({ generation, paths, echo }: BootContext): HealthBoot {
+  const { config } = generation
+  return {
+    health: config.health,
+    certificate: config.tls,
+    controlSocket: paths.controlSocket,
+    runDir: paths.run,
+    log: { ...config.log, stdout: echo },
+  }
+}
