@@ -3,6 +3,7 @@ import { useText } from '#src/config/attribute.ts'
 import { findAttribute, suggestAttribute } from '#src/config/catalogue.ts'
 import { valuesProblem } from '#src/config/check.ts'
 import { isDefault } from '#src/config/sources.ts'
+import { defaultTexts } from './value-texts.ts'
 import type { AttributeRule, AttributeRules, EntryKind } from '#src/directory/admin/attributes.ts'
 
 /** Where attributes of the table may stand, by the kind of entry. Every mail recipient has those of `recipient`. */
@@ -77,11 +78,11 @@ function rule(kind: EntryKind, name: string): AttributeRule {
   if (attribute !== undefined) return inTable(kind, attribute)
   const key = name.toLowerCase()
   const common = OF_ENTRIES.get(key)
-  if (common !== undefined) return { kind: 'known', ...common, check: textProblem }
+  if (common !== undefined) return { kind: 'known', ...common, check: textProblem, defaults: [] }
   const near = suggestAttribute(name)
   const isSlip = isOfMail(name) || (near !== undefined && differLittle(name, near))
   if (/^zimbra[A-Z][A-Za-z0-9]{0,120}$/.test(name) && !isSlip)
-    return { kind: 'known', name, multi: true, check: textProblem }
+    return { kind: 'known', name, multi: true, check: textProblem, defaults: [] }
   const hint = near === undefined ? '' : `; is ${near} meant?`
   return { kind: 'unknown', reason: `invalid attr name: ${name}: there is no such attribute${hint}` }
 }
@@ -111,7 +112,7 @@ function inTable(kind: EntryKind, attribute: Attribute): AttributeRule {
     if (problem !== '' || use.kind !== 'refused' || isDefault(attribute, values)) return problem
     return `is refused: ${use.text}`
   }
-  return { kind: 'known', name, multi, check }
+  return { kind: 'known', name, multi, check, defaults: defaultTexts(attribute) }
 }
 
 /** A zero octet and its like have no place in any value. */

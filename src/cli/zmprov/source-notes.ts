@@ -4,7 +4,7 @@ import type { Setting, SettingValue } from '#src/config/setting.ts'
 import { SETTING_LIST } from '#src/config/settings.ts'
 import { currentSettings } from '#src/admin/current-settings.ts'
 import type { SourceNote, SourceNotes } from './effective.ts'
-import { valueTexts } from './effective.ts'
+import { valueTexts } from '#src/admin/value-texts.ts'
 
 /** Where the values in force come from, by attribute. */
 export function sourceNotes(config: Config): SourceNotes {

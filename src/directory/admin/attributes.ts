@@ -16,6 +16,8 @@ export type AttributeRule =
       readonly multi: boolean
       /** Why these values may not stand in it, as half a sentence ("must be TRUE or FALSE"); '' if they may. */
       readonly check: (values: readonly string[]) => string
+      /** What counts where globalConfig says nothing. */
+      readonly defaults: readonly string[]
     }
   | { readonly kind: 'unknown'; readonly reason: string }
 
@@ -78,6 +80,11 @@ export interface PlanOptions {
   readonly rules: AttributeRules
   /** Attributes that this command may change although they have commands of their own, in lower case. */
   readonly allowed?: ReadonlySet<string>
+  /**
+   * Whether values are added to the defaults where there are none: a Zimbra stores its defaults in globalConfig, and
+   * `+zimbraMtaRestriction …` there leaves them as they are.
+   */
+  readonly addsToDefaults?: boolean
 }
 
 /**
@@ -95,7 +102,8 @@ export function planChanges(
   for (const [key, group] of groups) {
     const rule = ruleOf(group[0]?.name ?? '', key, options)
     const before = valuesOf(entry, rule.name)
-    const values = valuesAfter(rule.name, before, group)
+    const isExtended = options.addsToDefaults === true && before.length === 0
+    const values = valuesAfter(rule.name, isExtended ? rule.defaults : before, group)
     const held = new Set(before)
     const fresh = values.filter((value) => !held.has(value))
     if (!rule.multi && values.length > 1) throw severalValues(rule.name, before)

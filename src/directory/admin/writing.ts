@@ -64,7 +64,8 @@ export async function modify(
   kind: EntryKind,
   pairs: readonly AttributePair[],
 ): Promise<AdminEntry> {
-  const { changes, after } = planChanges(entry, pairs, { kind, rules: p.rules })
+  const addsToDefaults = kind === 'globalConfig' && p.store.kind === 'embedded'
+  const { changes, after } = planChanges(entry, pairs, { kind, rules: p.rules, addsToDefaults })
   await apply(p.store, entry.dn, changes)
   return { dn: entry.dn, attributes: after }
 }

@@ -12,3 +12,25 @@ for (const { title, text } of DIALOGUES) {
     await holds(t, store, text)
   })
 }
+
+test('a value is added to the defaults that count where nothing is stored, as in a Zimbra, which stores them', async (t) => {
+  using folder = tempFolder('zmprov')
+  await using store = EmbeddedStore.open(join(folder.path, 'directory.db'))
+  await holds(
+    t,
+    store,
+    `
+> gacf -e zimbraMtaRestriction
+> gcf zimbraMtaRestriction
+zimbraMtaRestriction: reject_invalid_helo_hostname
+zimbraMtaRestriction: reject_non_fqdn_sender
+> mcf +zimbraMtaRestriction 'reject_rbl_client zen.spamhaus.org' -zimbraMtaRestriction reject_non_fqdn_sender
+> gacf -e zimbraMtaRestriction
+zimbraMtaRestriction: reject_invalid_helo_hostname
+zimbraMtaRestriction: reject_rbl_client zen.spamhaus.org
+> mcf zimbraMtaRestriction 'reject_rbl_client zen.spamhaus.org'
+> gcf zimbraMtaRestriction
+zimbraMtaRestriction: reject_rbl_client zen.spamhaus.org
+`,
+  )
+})
