@@ -61,6 +61,10 @@ fuzz: install ## libFuzzer with ASan on native/core; FUZZ_SECONDS=n for longer
 bench: install-test ## Postern against Debian's Postfix, side by side, ratios first
 	@node test/bench/run.ts $(BENCH_FLAGS)
 
+.PHONY: bench-directory
+bench-directory: install-test ## an LDAP directory of 100,000 accounts: reading, memory, microseconds for a lookup
+	@node test/bench/directory.ts
+
 .PHONY: bench-queue
 bench-queue: install ## a queue of 1,000,000 deferred recipients: restart, mailq, counts, flush, memory, trace
 	@node test/bench/queue-restart.ts
