@@ -47,6 +47,8 @@ export async function zmprov(args: readonly string[]): Promise<number> {
   }
 }
 
+const ATTRIBUTE_NAME = /^[+-]?[A-Za-z][A-Za-z0-9]{2,127}$/
+
 /** One run: the directory is opened when the first command wants it. */
 class Session {
   readonly #options: ZmprovOptions
@@ -54,6 +56,8 @@ class Session {
   readonly #stop = new AbortController()
   #store: AdminStore | undefined
   #hasNewSettings = false
+  /** Attributes that the commands since the last reload named: what is said about others is not theirs. */
+  readonly #named = new Set<string>()
 
   constructor(options: ZmprovOptions) {
     this.#options = options
@@ -121,7 +125,10 @@ class Session {
         throw new CommandUsage('not enough arguments')
       await print(command.run(await this.#context(), args))
       // Also where nothing has changed in the end: asking once more costs nothing.
-      if (command.changes === 'settings') this.#hasNewSettings = true
+      if (command.changes === 'settings') {
+        this.#hasNewSettings = true
+        for (const word of args) if (ATTRIBUTE_NAME.test(word)) this.#named.add(word.replace(/^[+-]/, ''))
+      }
       return 'ok'
     } catch (error) {
       if (error instanceof CommandUsage) {
@@ -144,6 +151,12 @@ class Session {
     }
   }
 
+  /** Whether the running appliance says something of what was changed: it may not take what the schema allows. */
+  #isAboutNamed(note: string): boolean {
+    const words = new Set(note.toLowerCase().split(/[^a-z0-9]+/))
+    return [...this.#named].some((name) => words.has(name.toLowerCase()))
+  }
+
   /** `ERROR: account.NO_SUCH_ACCOUNT (no such account: x@y)`, which scripts look for. */
   #complain(error: unknown): void {
     const code = error instanceof ProvisionRefused ? error.code : 'service.FAILURE'
@@ -159,7 +172,10 @@ class Session {
     if (!this.#hasNewSettings) return
     this.#hasNewSettings = false
     try {
-      await askMaster(controlSocketOf(this.#config), 'reload')
+      const reply = await askMaster(controlSocketOf(this.#config), 'reload')
+      const notes = Array.isArray(reply?.['notes']) ? reply['notes'].map(String) : []
+      for (const note of notes) if (this.#isAboutNamed(note)) process.stderr.write(`Note: ${note}\n`)
+      this.#named.clear()
     } catch (error) {
       process.stderr.write(
         `Note: the change is stored; the running Postern did not take it over: ${errorText(error)}\n`,
