@@ -61,6 +61,7 @@ export type ListItems =
   | 'environment'
   | 'words'
   | 'ciphers'
+  | 'fingerprints'
 
 /** What notify_classes may hold (postconf(5)). */
 export const NOTIFY_CLASSES: readonly string[] = [

@@ -62,6 +62,15 @@ export const LISTENER_SETTINGS = {
     takesHold: 'next connection',
     text: 'Whether clients are asked for a certificate. One that is shown is checked against `smtpd_tls_CAfile` and told in the log; nobody needs one.',
   },
+  relayClientCerts: {
+    postfix: 'relay_clientcerts',
+    zimbra: '',
+    type: 'list',
+    items: 'fingerprints',
+    default: [],
+    takesHold: 'next connection',
+    text: 'Clients that may relay without AUTH: SHA-256 fingerprints of their certificates or public keys, with or without colons (`permit_tls_clientcerts`). Works with `smtpd_tls_ask_ccert` alone.',
+  },
   tlsCcertVerifydepth: {
     postfix: 'smtpd_tls_ccert_verifydepth',
     zimbra: 'zimbraMtaSmtpdTlsCcertVerifydepth',

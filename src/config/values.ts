@@ -116,6 +116,10 @@ const WORDS: Readonly<Record<ListItems, (word: string) => string | undefined>> =
     NOTIFY_CLASSES.includes(word) ? undefined : `must be one of ${NOTIFY_CLASSES.join(', ')}`,
   ciphers: (word) =>
     /^[A-Za-z0-9_+-]{1,64}$/.test(word) ? undefined : 'is no name of a cipher such as RC4 or 3DES',
+  fingerprints: (word) =>
+    /^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$/.test(word)
+      ? undefined
+      : 'is no SHA-256 fingerprint: 64 hexadecimal digits, with or without colons',
   addresses: (word) =>
     isIP(word) === 0 ? 'is not an IP address such as 192.0.2.1 or 2001:db8::1' : undefined,
   environment: (word) => {

@@ -166,6 +166,7 @@ export class EnvironmentMaker implements Disposable {
       postmaster: boot.postmaster,
       rejectUnlistedSender: settings.rejectUnlistedSender,
       senderRestrictions: settings.senderRestrictions,
+      relayClientCerts: settings.relayClientCerts.map((text) => text.replaceAll(':', '').toLowerCase()),
       recipientDelimiter: settings.recipientDelimiter,
     })
     if (!boot.isMirror) return policy

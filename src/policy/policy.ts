@@ -31,6 +31,8 @@ export interface PolicySettings {
   readonly rejectUnlistedSender: boolean
   /** smtpd_sender_restrictions. */
   readonly senderRestrictions: readonly string[]
+  /** relay_clientcerts: SHA-256 in hexadecimal digits, lower case, without colons. */
+  readonly relayClientCerts: readonly string[]
   readonly recipientDelimiter: string
 }
 
@@ -38,6 +40,8 @@ export interface PolicySettings {
 export interface PolicyClient extends SendingClient {
   readonly address: string
   readonly port: number
+  /** Of the certificate that it has shown. */
+  readonly fingerprints: readonly string[]
 }
 
 export type RecipientDecision =
@@ -153,9 +157,11 @@ export class SmtpPolicy {
     }
   }
 
-  /** Who has said who it is, and mynetworks. */
+  /** Who has said who it is, whose certificate is known, and mynetworks. */
   trusts(client: PolicyClient): boolean {
-    return client.user !== '' || this.#myNetworks.has(client.address)
+    if (client.user !== '' || this.#myNetworks.has(client.address)) return true
+    // permit_tls_clientcerts.
+    return client.fingerprints.some((fingerprint) => this.#settings.relayClientCerts.includes(fingerprint))
   }
 
   /** permit_sasl_authenticated, permit_mynetworks, reject_unauth_destination: only who is trusted may send to anybody. */

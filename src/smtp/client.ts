@@ -10,6 +10,7 @@ export class Client implements ClientInfo {
   sendsAs: readonly string[] = []
   /** How it has authenticated, for the log; '' if it has not. */
   mechanism = ''
+  fingerprints: readonly string[] = []
   helo = ''
   tls: boolean
   readonly #name: PeerName
@@ -39,5 +40,6 @@ export class Client implements ClientInfo {
     this.user = ''
     this.sendsAs = []
     this.mechanism = ''
+    this.fingerprints = []
   }
 }

@@ -15,7 +15,8 @@ import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
 import { REPLY, tooManyConnections } from './replies.ts'
 import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
-import { shownCertificate } from './server-tls.ts'
+import { NOBODY_ASKED, shownCertificate } from './server-tls.ts'
+import type { ShownCertificate } from './server-tls.ts'
 import { CommandStream } from './stream.ts'
 import type { StreamReceiver } from './stream.ts'
 import { Transcript } from './transcript.ts'
@@ -132,13 +133,11 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     return `${socket.getProtocol() ?? 'TLS'} with cipher ${socket.getCipher().name}`
   }
 
-  get clientCertificate(): Facts {
+  get clientCertificate(): ShownCertificate {
     const socket = this._socket
     const depthMax = this.#host.clientDepthMax
-    if (depthMax === undefined || !(socket instanceof TLSSocket)) return {}
-    const shown = shownCertificate(socket, depthMax)
-    if (shown === undefined) return { clientCertificate: 'none' }
-    return { clientCertificate: shown.subject, fingerprint: shown.fingerprint, trusted: shown.trusted }
+    if (depthMax === undefined || !(socket instanceof TLSSocket)) return NOBODY_ASKED
+    return shownCertificate(socket, depthMax)
   }
 
   startTls(): void {
@@ -297,7 +296,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   /** The socket is read from now on. */
   #opened(): void {
     this.#log('info', 'smtpd.connect', { port: this.remotePort, listener: this.#client.service })
-    if (this.#client.tls) this.#dialogue.logTls()
+    if (this.#client.tls) this.#dialogue.noteTls()
     if (this.#host.full) {
       this.#refuse(REPLY.serverBusy)
       return

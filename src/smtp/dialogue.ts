@@ -209,13 +209,15 @@ export class Dialogue {
     this.#client.forget()
     this.#client.tls = true
     this.#rules = this.#access()
-    this.logTls()
+    this.noteTls()
   }
 
-  /** smtpd_tls_loglevel: a line for the handshake that has just been. */
-  logTls(): void {
+  /** What the handshake has told that has just been; smtpd_tls_loglevel: a line for it. */
+  noteTls(): void {
+    const { facts, fingerprints } = this.#wire.clientCertificate
+    this.#client.fingerprints = fingerprints
     if (!this.#environment.settings.logsTls) return
-    this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher, ...this.#wire.clientCertificate })
+    this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher, ...facts })
   }
 
   /** Nothing has come for as long as we wait. */

@@ -13,6 +13,8 @@ export interface ClientInfo {
   readonly user: string
   /** Addresses that this account may send as, as the directory compares them; `@domain` is all of a domain, `*` anybody. */
   readonly sendsAs: readonly string[]
+  /** SHA-256 of the certificate that the client has shown, and of its public key; [] for none. */
+  readonly fingerprints: readonly string[]
   /** Which listener: 'smtp' (25), 'submission' (587), 'submissions' (465). */
   readonly service: 'smtp' | 'submission' | 'submissions'
 }

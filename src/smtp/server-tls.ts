@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext, SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
+import type { Facts } from '#src/base/fault.ts'
 
 /** A key and its certificate chain, PEM. */
 export interface Certificate {
@@ -95,21 +97,34 @@ export function contextOptions(
   }
 }
 
-/** The certificate that a client has shown, for the log; undefined where it has shown none. */
-export function shownCertificate(
-  socket: TLSSocket,
-  depthMax: number,
-): { readonly subject: string; readonly fingerprint: string; readonly trusted: boolean } | undefined {
+/** What a handshake has told of the client. */
+export interface ShownCertificate {
+  /** For the log. */
+  readonly facts: Facts
+  /** SHA-256 of the certificate and of its public key, as `relay_clientcerts` has them; [] where none was shown. */
+  readonly fingerprints: readonly string[]
+}
+
+export const NOBODY_ASKED: ShownCertificate = { facts: {}, fingerprints: [] }
+
+/** The certificate of a client that was asked for one. It has proven to hold its key, whoever has signed it. */
+export function shownCertificate(socket: TLSSocket, depthMax: number): ShownCertificate {
   const leaf = socket.getPeerX509Certificate()
-  if (leaf === undefined) return undefined
+  if (leaf === undefined) return { facts: { clientCertificate: 'none' }, fingerprints: [] }
   let depth = 0
   for (let at = leaf.issuerCertificate; at !== undefined && depth <= depthMax; at = at.issuerCertificate) {
     depth += 1
     if (at.issuerCertificate?.fingerprint256 === at.fingerprint256) break
   }
-  return {
-    subject: leaf.subject.replaceAll('\n', ', '),
+  const facts = {
+    clientCertificate: leaf.subject.replaceAll('\n', ', '),
     fingerprint: leaf.fingerprint256,
     trusted: socket.authorized && depth <= depthMax,
   }
+  const publicKey = leaf.publicKey.export({ type: 'spki', format: 'der' })
+  return { facts, fingerprints: [leaf.raw, publicKey].map(sha256) }
+}
+
+function sha256(octets: Uint8Array): string {
+  return createHash('sha256').update(octets).digest('hex')
 }

@@ -1,7 +1,7 @@
-import type { Facts } from '#src/base/fault.ts'
 import type { Client } from './client.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
+import type { ShownCertificate } from './server-tls.ts'
 
 /** What a dialogue wants of the connection that carries it. */
 export interface Wire {
@@ -19,7 +19,7 @@ export interface Wire {
   /** `TLSv1.3 with cipher …`, '' outside TLS. */
   readonly cipher: string
   /** The certificate that the client has shown, where it was asked for one. */
-  readonly clientCertificate: Facts
+  readonly clientCertificate: ShownCertificate
   startTls(): void
 }
 

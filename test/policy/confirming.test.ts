@@ -5,7 +5,7 @@ import type { RecipientDecision } from '#src/policy/policy.ts'
 import { SmtpPolicy } from '#src/policy/policy.ts'
 import type { Policy } from '#src/smtp/ports.ts'
 
-const STRANGER = { address: '192.0.2.1', port: 4000, user: '', sendsAs: [] }
+const STRANGER = { address: '192.0.2.1', port: 4000, user: '', sendsAs: [], fingerprints: [] }
 const FRIEND = { ...STRANGER, address: '127.0.0.1' }
 const USER = { ...STRANGER, user: 'alice@ours.test', sendsAs: ['alice@ours.test'] }
 
@@ -16,6 +16,7 @@ const SETTINGS = {
   postmaster: 'postmaster@ours.test',
   rejectUnlistedSender: true,
   senderRestrictions: [],
+  relayClientCerts: [],
   recipientDelimiter: '+',
 }
 

@@ -4,7 +4,7 @@ import type { Policy } from '#src/smtp/ports.ts'
 import { SmtpPolicy } from '#src/policy/policy.ts'
 import type { Recipients } from '#src/policy/policy.ts'
 
-const NOBODY = { user: '', sendsAs: [] }
+const NOBODY = { user: '', sendsAs: [], fingerprints: [] }
 const STRANGER = { address: '192.0.2.1', port: 4000, ...NOBODY }
 const FRIEND = { address: '127.0.0.1', port: 4000, ...NOBODY }
 const ALICE = { ...STRANGER, user: 'alice@example.test', sendsAs: ['alice@example.test'] }
@@ -17,6 +17,7 @@ const SETTINGS = {
   rejectUnlistedSender: false,
   senderRestrictions: ['reject_authenticated_sender_login_mismatch'],
   recipientDelimiter: '+',
+  relayClientCerts: ['ab'.repeat(32)],
 }
 
 const KNOWN: ReadonlyMap<string, RecipientLookup> = new Map([
@@ -110,6 +111,13 @@ test('whoever has authenticated may send to any domain, and no route in disguise
     deliverTo: ['x@elsewhere.test'],
   })
   t.is(policy().recipient(ALICE, '', 'x%elsewhere.test@example.test').kind, 'refuse')
+})
+
+test('a client whose certificate is listed may send to any domain, another may not', (t) => {
+  const known = { ...STRANGER, fingerprints: ['00'.repeat(32), 'ab'.repeat(32)] }
+  t.is(policy().recipient(known, '', 'x@elsewhere.test').kind, 'accept')
+  const other = { ...STRANGER, fingerprints: ['00'.repeat(32)] }
+  t.is(policy().recipient(other, '', 'x@elsewhere.test').kind, 'refuse')
 })
 
 test('whoever has authenticated sends as itself; anybody else may write to us as whoever it says', (t) => {

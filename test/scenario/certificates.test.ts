@@ -170,3 +170,34 @@ test('none takes STARTTLS from port 25 and not from submission', async (t) => {
   t.false(await offers(postern.smtpPort))
   t.true(await offers(postern.submissionPort))
 })
+
+test('a client whose certificate is listed relays from port 25, and another is told 554', async (t) => {
+  using folder = tempFolder('certificates')
+  const known = join(folder.path, 'known')
+  const other = join(folder.path, 'other')
+  await makePair(known, 'known.example')
+  await makePair(other, 'other.example')
+  await using postern = await Appliance.start({
+    folder: join(folder.path, 'postern'),
+    limits: [
+      'mynetworks = ["192.0.2.0/24"]',
+      'smtpd_tls_ask_ccert = true',
+      `relay_clientcerts = ["${fingerprint(known)}"]`,
+    ],
+  })
+  const relays = async (who: string | undefined): Promise<number> => {
+    using client = await SmtpClient.greeted(postern.smtpPort)
+    const certificate =
+      who === undefined
+        ? {}
+        : { cert: readFileSync(join(who, 'certificate.pem')), key: readFileSync(join(who, 'key.pem')) }
+    await client.command('STARTTLS')
+    await client.handshake(certificate)
+    await client.command('EHLO client.example')
+    await client.command('MAIL FROM:<a@near.example>')
+    return (await client.command('RCPT TO:<x@far.example>')).code
+  }
+  t.is(await relays(known), 250)
+  t.is(await relays(other), 554)
+  t.is(await relays(undefined), 554)
+})

@@ -152,11 +152,11 @@ export class SmtpClient {
     return this.command(`EHLO ${helo}`)
   }
 
-  /** The handshake alone, once STARTTLS was answered 220. */
-  async handshake(): Promise<void> {
+  /** The handshake alone, once STARTTLS was answered 220; with a certificate of our own where one is given. */
+  async handshake(own: { cert?: Buffer; key?: Buffer } = {}): Promise<void> {
     this.#socket.removeAllListeners('data')
     this.#socket.removeAllListeners('close')
-    const secure = connectTls({ socket: this.#socket, rejectUnauthorized: false })
+    const secure = connectTls({ socket: this.#socket, rejectUnauthorized: false, ...own })
     await once(secure, 'secureConnect')
     this.#socket = secure
     this.#listen()
