@@ -251,3 +251,28 @@ function domainTree(domain: string): string {
     entry(`ou=people,${dn}`, ['organizationalUnit'], { ou: 'people' })
   )
 }
+
+test('a dump needs the memory of a few entries, however many it has', async (t) => {
+  using folder = tempFolder('import-zimbra')
+  const head = tree() + domainParents(['one.test']) + domainEntry('one.test')
+  // 12,000 accounts with preferences, some 40 MB of text; as strings they would need more than twice the heap.
+  const preferences = Object.fromEntries(
+    Array.from({ length: 60 }, (_, i) => [`zimbraPrefNumber${i}`, 'the value of a preference']),
+  )
+  const accounts = Array.from({ length: 12_000 }, (_, i) =>
+    accountEntry(`user${i}@one.test`, { ...preferences, entryUUID: `uuid-${i}` }),
+  )
+  const ran = await run(
+    process.execPath,
+    ['--max-old-space-size=40', join(REPOSITORY, 'bin', 'postern'), 'import-zimbra', '--ldif', '-', '--json'],
+    { cwd: folder.path, input: head + accounts.join('') },
+  )
+  t.is(ran.code, 0, ran.stderr)
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what is not so is seen by the assertions
+  const report = JSON.parse(ran.stdout) as Report
+  t.is(report.counts['account'], 12_000)
+  t.like(
+    report.attributes.find(({ name }) => name === 'zimbraPrefNumber59'),
+    { entries: 12_000, kind: 'account' },
+  )
+})
