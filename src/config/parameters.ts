@@ -66,7 +66,9 @@ export function writtenValue(parameter: Parameter, values: ParameterValues): str
       const { key, setting } = parameter
       const texts = values.resolved.origins[key].kept ? undefined : writtenTexts(key, values.sources)
       const isHeld = values.resolved.origins[key].source === 'rollback'
-      if (!isHeld && texts !== undefined && texts.some((text) => text.includes('$'))) return texts.join(', ')
+      // As Postfix shows it: not worked out, and a time in the unit that it was given in.
+      const isShown = texts?.some((text) => text.includes('$')) === true || setting.type === 'duration'
+      if (!isHeld && texts !== undefined && isShown) return texts.join(', ')
       return shownValue(setting, values.settings[key])
     }
   }

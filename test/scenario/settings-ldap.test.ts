@@ -83,10 +83,10 @@ real(
   async (t) => {
     await withSite(async ({ slapd, postern, postconf }) => {
       const is = (name: string, value: string) => async () => (await postconf(name)) === `${name} = ${value}`
-      await slapd.modify(set(GLOBAL, 'zimbraMtaMaximalBackoffTime', '2999s'))
+      await slapd.modify(set(GLOBAL, 'zimbraMtaMaximalBackoffTime', '3000s'))
       await until(
         'globalConfig counts',
-        is('maximal_backoff_time', '2999s  # globalConfig: zimbraMtaMaximalBackoffTime'),
+        is('maximal_backoff_time', '3000s  # globalConfig: zimbraMtaMaximalBackoffTime'),
       )
       await slapd.modify(set(SERVER, 'zimbraMtaMaximalBackoffTime', '1999s'))
       await until(
