@@ -1,5 +1,5 @@
 import type { Address } from '#src/mail/address.ts'
-import { parseAddress } from '#src/mail/address.ts'
+import { addressText, canonicalDomain, parseAddress } from '#src/mail/address.ts'
 import { formatDn, parseDn } from '#src/directory/dn.ts'
 import { dnKey } from '#src/directory/names.ts'
 import type { AttributeRules } from './attributes.ts'
@@ -23,33 +23,47 @@ const SERVER = equals('objectClass', 'zimbraServer')
 /** Static lists, and dynamic groups, which the commands for lists show too. */
 export const LIST = any(equals('objectClass', 'zimbraDistributionList'), equals('objectClass', 'zimbraGroup'))
 
-/** An account by its id, its address or an alias; an address without a domain has the default domain's. */
+/**
+ * An account by its id, its address or an alias; an address without a domain has the default domain's, and one of an
+ * alias domain is the same user's of its target.
+ */
 export async function findAccount(p: Provisioning, key: string): Promise<AdminEntry | undefined> {
-  if (isId(key)) return await one(p, '', all(ACCOUNT, equals('zimbraId', key)))
-  const address = await keyAddress(p, key)
-  if (address === undefined) return undefined
-  const names = any(
-    equals('zimbraMailDeliveryAddress', address.text),
-    equals('zimbraMailAlias', address.text),
-  )
-  return await one(p, '', all(ACCOUNT, names))
+  return await findByKey(p, key, ACCOUNT, ['zimbraMailDeliveryAddress', 'zimbraMailAlias'])
 }
 
-/** A list by its id, its address or an alias. */
+/** A list by its id, its address or an alias, as an account is found. */
 export async function findList(p: Provisioning, key: string): Promise<AdminEntry | undefined> {
-  if (isId(key)) return await one(p, '', all(LIST, equals('zimbraId', key)))
+  return await findByKey(p, key, LIST, ['zimbraMailAlias', 'mail'])
+}
+
+async function findByKey(
+  p: Provisioning,
+  key: string,
+  kind: Match,
+  names: readonly string[],
+): Promise<AdminEntry | undefined> {
+  if (isId(key)) return await one(p, '', all(kind, equals('zimbraId', key)))
   const address = await keyAddress(p, key)
   if (address === undefined) return undefined
-  return await one(
-    p,
-    '',
-    all(LIST, any(equals('zimbraMailAlias', address.text), equals('mail', address.text))),
-  )
+  const byAddress = (text: string) => one(p, '', all(kind, any(...names.map((name) => equals(name, text)))))
+  const own = await byAddress(address.text)
+  if (own !== undefined) return own
+  const target = await aliasTarget(p, address.domain)
+  return target === undefined ? undefined : await byAddress(addressText(address.local, target))
+}
+
+/** The domain that an alias domain leads to; undefined for any other. */
+async function aliasTarget(p: Provisioning, name: string): Promise<string | undefined> {
+  const entry = await findDomain(p, name)
+  if (entry === undefined || valueOf(entry, 'zimbraDomainType') !== 'alias') return undefined
+  const id = valueOf(entry, 'zimbraDomainAliasTargetId')
+  const target = id === undefined ? undefined : await one(p, '', all(DOMAIN, equals('zimbraId', id)))
+  return target === undefined ? undefined : valueOf(target, 'zimbraDomainName')
 }
 
 export async function findDomain(p: Provisioning, key: string): Promise<AdminEntry | undefined> {
   if (isId(key)) return await one(p, '', all(DOMAIN, equals('zimbraId', key)))
-  const name = key.trim().toLowerCase()
+  const name = canonicalDomain(key.trim()) ?? key.trim().toLowerCase()
   return await one(p, '', all(DOMAIN, equals('zimbraDomainName', name)))
 }
 

@@ -466,4 +466,33 @@ bob@eleven.test
 ! service.INVALID_REQUEST (no such type: gizmos…)
 `,
   },
+  {
+    title:
+      'a domain in U-labels is kept in A-labels and found by both, and users of an alias domain are those of its target',
+    text: `
+> cd bücher13.test
+<id>
+> gd BÜCHER13.test zimbraDomainName
+# name xn--bcher13-n2a.test
+zimbraDomainName: xn--bcher13-n2a.test
+> ca fritz@bücher13.test ''
+<id>
+> ga fritz@xn--bcher13-n2a.test zimbraMailDeliveryAddress
+# name fritz@xn--bcher13-n2a.test
+zimbraMailDeliveryAddress: fritz@xn--bcher13-n2a.test
+> cad books13.test bücher13.test
+<id>
+> ga fritz@books13.test uid
+# name fritz@xn--bcher13-n2a.test
+uid: fritz
+> ga nobody@books13.test
+! account.NO_SUCH_ACCOUNT (no such account: nobody@books13.test)
+> gaa bücher13.test
+fritz@xn--bcher13-n2a.test
+> mcf zimbraDefaultDomainName books13.test
+> ga fritz uid
+# name fritz@xn--bcher13-n2a.test
+uid: fritz
+`,
+  },
 ]
