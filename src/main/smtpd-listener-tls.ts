@@ -11,6 +11,9 @@ import type { Certificates } from './smtpd-certificates.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { clientCertificates, profileOf } from './smtpd-tls.ts'
 
+/** As much of master's message as TLS is made of. */
+type TlsBoot = Pick<SmtpdBoot, 'settings' | 'certificate'>
+
 const SERVICES: readonly Service[] = ['smtp', 'submission', 'submissions']
 
 /** What listeners show and take in a handshake: certificates, protocols, ciphers. */
@@ -44,7 +47,7 @@ export class ListenerTls implements Disposable {
   }
 
   /** For each service; the same object as long as nothing has changed. undefined: no TLS there. */
-  make(boot: SmtpdBoot): (service: Service) => ServerTls | undefined {
+  make(boot: TlsBoot): (service: Service) => ServerTls | undefined {
     const certificates = this.#keeper.load(boot.certificate, this.#domainCertificates())
     const key = JSON.stringify([settingsOf(boot), boot.certificate.legacy])
     if (this.#made?.key !== key || this.#made.certificates !== certificates) {
@@ -79,7 +82,7 @@ export class ListenerTls implements Disposable {
     return this.#foundDomains
   }
 
-  #makeAll(boot: SmtpdBoot, certificates: Certificates): ReadonlyMap<Service, ServerTls> {
+  #makeAll(boot: TlsBoot, certificates: Certificates): ReadonlyMap<Service, ServerTls> {
     const problems: string[] = []
     const { clients, problem } = clientCertificates(boot.settings)
     if (problem !== '') problems.push(problem)
@@ -98,7 +101,7 @@ export class ListenerTls implements Disposable {
   }
 
   /** Settings that leave nothing keep what was in force. */
-  #profile(boot: SmtpdBoot, service: Service, problems: string[]): TlsProfile {
+  #profile(boot: TlsBoot, service: Service, problems: string[]): TlsProfile {
     const made = profileOf(boot.settings, service, boot.certificate.legacy)
     if (made.kind === 'profile') this.#profiles.set(service, made.profile)
     else problems.push(`TLS of ${service}: ${made.reason}; what was in force before stays`)
@@ -116,7 +119,7 @@ export class ListenerTls implements Disposable {
 }
 
 /** The settings that handshakes are made of. */
-function settingsOf({ settings }: SmtpdBoot): readonly unknown[] {
+function settingsOf({ settings }: TlsBoot): readonly unknown[] {
   return [
     settings.tlsSecurityLevel,
     settings.tlsProtocols,
