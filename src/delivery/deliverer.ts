@@ -246,6 +246,7 @@ class PooledDeliverer implements Deliverer {
         n: recipient.n,
         kind: result.kind,
         reply: result.reply,
+        ...(result.logText === result.reply ? {} : { sentence: result.logText }),
         dsn: result.dsn,
         relay,
         source: result.source,

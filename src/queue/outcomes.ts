@@ -85,7 +85,7 @@ export function doneRecipient(
 
 export function deferredRecipient(
   recipient: StoredRecipient,
-  outcome: Pick<RecipientOutcome, 'reply' | 'dsn'>,
+  outcome: Pick<RecipientOutcome, 'reply' | 'sentence' | 'dsn'>,
   dueMs: number,
 ): DeferredRecipient {
   return {
@@ -93,7 +93,7 @@ export function deferredRecipient(
     address: recipient.address,
     dueMs,
     attempts: recipient.attempts + 1,
-    reply: cut(outcome.reply),
+    reply: cut(outcome.sentence ?? outcome.reply),
     dsn: outcome.dsn,
   }
 }
@@ -108,8 +108,11 @@ export function noRoute(error: unknown): Route {
   return { kind: 'deferred', dsn: '4.3.0', reason: `no route: ${errorText(error)}` }
 }
 
-/** A peer's reply, as it is kept; our own sentences begin with no code. */
+/** A peer's reply as it was kept before its sentence was; our own begin with no code. */
 const PEER_REPLY = /^[2-5][0-9][0-9][ -]/
+/** Whose reply it is, and the reply itself (delivery/failure.ts makes these sentences). A long one was cut. */
+const SAID =
+  /^host (\S+\[[^\]]*\]) (?:said|refused to talk to me): ([2-5][0-9][0-9](?:[ -].*?)?)(?: \(in reply to [A-Za-z ]+ command\))?$/
 
 /**
  * It is not tried once more: the last reason goes back to the sender (qmgr(8): "administratively expired" where an
@@ -124,6 +127,9 @@ export function expiredOutcome(
       ? localDeferral(n, '4.7.0', 'message is administratively expired')
       : localDeferral(n, '4.4.7', 'delivery time expired before an attempt could be made')
   }
+  const [, relay, said] = SAID.exec(lastReply) ?? []
+  if (relay !== undefined && said !== undefined)
+    return { n, kind: 'deferred', dsn: lastDsn, reply: said, sentence: lastReply, relay, source: 'remote' }
   const outcome = localDeferral(n, lastDsn, lastReply)
   return PEER_REPLY.test(lastReply) ? { ...outcome, source: 'remote' } : outcome
 }

@@ -8,7 +8,7 @@ export interface QueuedRecipient extends NewRecipient {
   /** Wall clock of the next attempt. */
   readonly dueMs: number
   readonly attempts: number
-  /** The last remote reply or our reason, verbatim; '' before the first attempt. */
+  /** Why it waits, in a sentence: of a remote reply, whose it is and to what; '' before the first attempt. */
   readonly lastReply: string
 }
 
@@ -95,6 +95,8 @@ export interface RecipientOutcome {
   readonly kind: 'sent' | 'deferred' | 'bounced'
   /** The peer's reply verbatim in one line, or our own sentence ("connect to …: Connection refused"). */
   readonly reply: string
+  /** Who gave the reply, and to what, as Postfix's mailq shows it ("host … said: … (in reply to RCPT TO command)"). */
+  readonly sentence?: string
   /** RFC 3463 status. */
   readonly dsn: string
   /** `host[address]:port`, or 'none' where no peer was reached. */
