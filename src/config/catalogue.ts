@@ -17,7 +17,7 @@ import { suggest } from './suggest.ts'
  * it may hold (Zimbra's schema) and what becomes of it. What is honoured has an entry in SETTINGS besides, under the
  * same name.
  */
-const TABLES: readonly (readonly [string, AttributeTable])[] = [
+export const TABLES: readonly (readonly [string, AttributeTable])[] = [
   ['Mail in general', MTA_ATTRIBUTES],
   ['SMTP server', SMTPD_ATTRIBUTES],
   ['Delivery', CLIENT_ATTRIBUTES],

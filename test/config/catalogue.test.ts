@@ -1,7 +1,14 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { ATTRIBUTES, attributeOfParameter, findAttribute, suggestAttribute } from '#src/config/catalogue.ts'
+import { CAPABILITIES } from '#src/config/attribute.ts'
+import {
+  ATTRIBUTES,
+  TABLES,
+  attributeOfParameter,
+  findAttribute,
+  suggestAttribute,
+} from '#src/config/catalogue.ts'
 import { valuesProblem } from '#src/config/check.ts'
 import { LOCALCONFIG_KEYS } from '#src/config/localconfig-keys.ts'
 import { keyProblem, keysOf } from '#src/config/localconfig.ts'
@@ -96,6 +103,20 @@ test('whatever is not honoured says why in sentences', (t) => {
     if (use.kind === 'setting' || use.kind === 'later') continue
     t.regex(use.text, /^[A-Z`].*\.$/, name)
   }
+})
+
+test('a mark goes when what it waits for is there', (t) => {
+  const waited = new Set<string>(
+    ATTRIBUTES.flatMap(({ use }) => (use.kind === 'later' ? [use.capability] : [])),
+  )
+  t.deepEqual(
+    Object.keys(CAPABILITIES).filter((capability) => !waited.has(capability)),
+    [],
+  )
+  const marked = TABLES.flatMap(([, table]) => Object.entries(table))
+    .filter(([name, row]) => row.use !== undefined && BY_ZIMBRA.has(name.toLowerCase()))
+    .map(([name]) => name)
+  t.deepEqual(marked, [])
 })
 
 /** Settings whose default is not what Zimbra's is, each for a reason. */

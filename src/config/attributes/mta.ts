@@ -109,7 +109,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'postmaster',
     postfix: 'bounce_notice_recipient',
-    use: later('notices'),
   },
   zimbraMtaBounceQueueLifetime: {
     type: 'string',
@@ -195,7 +194,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: '0h',
     postfix: 'delay_warning_time',
-    use: later('notices'),
   },
   zimbraMtaDnsLookupsEnabled: {
     type: 'boolean',
@@ -342,7 +340,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: ['resource', 'software'],
     postfix: 'notify_classes',
-    use: later('notices'),
   },
   zimbraMtaPolicyTimeLimit: {
     type: 'integer',
