@@ -139,18 +139,26 @@ function candidatesOf(key: SettingKey, setting: Setting, sources: Sources): read
 
 /** The right spelling wins over a deprecated alias, in whichever order they come. */
 function inEntry(setting: Setting, entry: Attributes): readonly [string, readonly string[]] | undefined {
-  const names = [setting.zimbra, ...(setting.zimbraAliases ?? [])].filter((name) => name !== '')
-  if (names.length === 0) return undefined
-  for (const wanted of names) {
-    const exact = entry.get(wanted)
-    if (exact !== undefined && exact.length > 0) return [wanted, exact]
-    const folded = wanted.toLowerCase()
-    for (const [name, texts] of entry) {
-      if (texts.length > 0 && name.toLowerCase() === folded) return [name, texts]
-    }
+  for (const wanted of [setting.zimbra, ...(setting.zimbraAliases ?? [])]) {
+    const name = wanted === '' ? undefined : spellings(entry).get(wanted.toLowerCase())
+    if (name !== undefined) return [name, entry.get(name) ?? []]
   }
   return undefined
 }
+
+/** How each attribute that has values is spelt in an entry, by its name in lower case; read once for each entry. */
+function spellings(entry: Attributes): ReadonlyMap<string, string> {
+  const known = SPELLINGS.get(entry)
+  if (known !== undefined) return known
+  const names = [...entry]
+    .filter(([, texts]) => texts.length > 0)
+    .map(([name]) => [name.toLowerCase(), name] as const)
+  const made = new Map(names.toReversed())
+  SPELLINGS.set(entry, made)
+  return made
+}
+
+const SPELLINGS = new WeakMap<Attributes, ReadonlyMap<string, string>>()
 
 function mayStandIn(name: string, source: (typeof ENTRIES)[number]): boolean {
   const scope = findAttribute(name)?.scope

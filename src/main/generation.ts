@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '#src/base/clock.ts'
@@ -83,6 +84,8 @@ export class Generations {
   #resolved: Resolved | undefined
   #current: Generation | undefined
   #epoch = -1
+  /** When localconfig.xml was written last. */
+  #stamp = ''
   /** What cannot be read, or written, at the moment. */
   #troubles: readonly Alarm[] = []
 
@@ -136,7 +139,8 @@ export class Generations {
 
   /** Looks at the directory again; undefined where nothing has changed that anybody would work by. */
   look(): Generation | undefined {
-    if (this.#deps.directory.epoch === this.#epoch && this.#troubles.length === 0) return undefined
+    const isSame = this.#deps.directory.epoch === this.#epoch && stampOf(this.#config) === this.#stamp
+    if (isSame && this.#troubles.length === 0) return undefined
     const before = this.#current
     const now = this.#make('directory')
     return now.number === before?.number ? undefined : now
@@ -183,6 +187,7 @@ export class Generations {
   #make(reason: string): Generation {
     const { directory } = this.#deps
     this.#epoch = directory.epoch
+    this.#stamp = stampOf(this.#config)
     const troubles: Alarm[] = []
     const read = readSources(this.#config, directory)
     if (read.kind === 'sources') this.#sources = read.sources
@@ -283,6 +288,12 @@ const LOGGED_CHARS_MAX = 200
 
 function shortened(text: string): string {
   return text.length > LOGGED_CHARS_MAX ? `${text.slice(0, LOGGED_CHARS_MAX)}…` : text
+}
+
+/** Tells one state of localconfig.xml from another; '' where there is none. */
+function stampOf({ localconfigFile }: Config): string {
+  const found = statSync(localconfigFile, { throwIfNoEntry: false, bigint: true })
+  return found === undefined ? '' : `${found.mtimeNs} ${found.size} ${found.ino}`
 }
 
 function troubleAlarm(what: string, reason: string): Alarm {

@@ -157,6 +157,16 @@ test('the server is the one that localconfig.xml names where postern.toml names 
   t.is(one.start().current.settings.hopcountLimit, 11)
 })
 
+test('a localconfig.xml that is written beside us is seen by the next look', (t) => {
+  using one = box()
+  const generations = one.start()
+  t.is(generations.look(), undefined)
+  one.localconfig(
+    '<localconfig><key name="postfix_smtpd_hard_error_limit"><value>13</value></key></localconfig>',
+  )
+  t.is(generations.look()?.settings.hardErrorLimit, 13)
+})
+
 test('a directory over LDAP without an entry of this server is told', (t) => {
   using one = box()
   one.toml('[directory]\nserver = "mta2.example.com"\nurls = ["ldap://127.0.0.1:1"]\n')
