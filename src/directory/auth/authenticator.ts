@@ -8,6 +8,7 @@ import type { Login, LoginAccount, LoginDirectory, LoginDomain } from './account
 import type { Check } from './check.ts'
 import { RIGHT, WRONG_PASSWORD } from './check.ts'
 import { checkHash, checkNothing } from './hashes.ts'
+import { Servers } from './in-turn.ts'
 import { checkByBind, checkExternal } from './ldap-bind.ts'
 import type { LdapReach } from './ldap-bind.ts'
 import { AttemptRate, FailureCounts } from './limits.ts'
@@ -37,7 +38,7 @@ export interface AuthSettings {
 /** The directory server that a mirror comes from: accounts of Zimbra's own mechanism bind there. */
 export interface OwnLdap {
   readonly urls: readonly string[]
-  readonly reach: LdapReach
+  readonly reach: Omit<LdapReach, 'servers'>
   /** Asks the server itself for an address that the mirror does not know; 'unavailable' if it cannot be asked. */
   readonly confirm: (address: string) => Promise<'done' | 'unavailable'>
   /** The one value of an attribute that no mirror keeps; '' if it has none. Rejects if it cannot be asked. */
@@ -72,6 +73,7 @@ export class Authenticator {
   readonly #accounts: FailureCounts
   readonly #addresses: FailureCounts
   readonly #rate: AttemptRate
+  readonly #servers: Servers
 
   constructor(parts: AuthenticatorParts) {
     this.#parts = parts
@@ -80,6 +82,7 @@ export class Authenticator {
     this.#accounts = new FailureCounts(parts.clock)
     this.#addresses = new FailureCounts(parts.clock)
     this.#rate = new AttemptRate(parts.clock)
+    this.#servers = new Servers(parts.clock)
   }
 
   /** A new generation; what was counted stays. */
@@ -158,9 +161,9 @@ export class Authenticator {
     }
     const urls = this.#soap()
     if (urls.length > 0) {
-      const { caFile } = this.#settings
+      const reach = { servers: this.#servers, caFile: this.#settings.caFile, timeoutMs: SERVER_MS }
       const name = login.account?.name ?? login.name
-      return await checkBySoap(urls, { caFile, timeoutMs: SERVER_MS }, { name, password }, signal)
+      return await checkBySoap(urls, reach, { name, password }, signal)
     }
     if (this.#settings.method === 'soap') return { kind: 'unknown', reason: 'no server for SOAP is named' }
     if (login.account === undefined || login.domain === undefined) {
@@ -186,7 +189,12 @@ export class Authenticator {
   async #local({ account, password }: Who, signal: AbortSignal): Promise<Check> {
     const ldap = this.#parts.ldap()
     if (ldap !== undefined)
-      return await checkByBind(ldap.urls, ldap.reach, { dn: account.dn, password }, signal)
+      return await checkByBind(
+        ldap.urls,
+        { ...ldap.reach, servers: this.#servers },
+        { dn: account.dn, password },
+        signal,
+      )
     let readable = false
     for (const stored of account.passwords) {
       const verdict = await checkHash(stored, password)
@@ -212,7 +220,12 @@ export class Authenticator {
         who: { local: account.name.slice(0, at), domain: account.name.slice(at + 1) },
         externalDn: account.externalDn,
         password,
-        reach: { caFile: this.#settings.caFile, connectTimeoutMs: SERVER_MS, searchTimeoutMs: SERVER_MS },
+        reach: {
+          servers: this.#servers,
+          caFile: this.#settings.caFile,
+          connectTimeoutMs: SERVER_MS,
+          searchTimeoutMs: SERVER_MS,
+        },
         searchBindPassword: async () => {
           const ldap = this.#parts.ldap()
           if (external.searchBindPassword !== undefined || ldap === undefined)

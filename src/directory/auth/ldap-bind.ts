@@ -6,19 +6,18 @@ import { LdapConnection, resultCode } from '#src/directory/ldap/connection.ts'
 import type { ExternalAuth } from './accounts.ts'
 import type { Check } from './check.ts'
 import { passwordText, RIGHT, WRONG_PASSWORD } from './check.ts'
+import type { Servers } from './in-turn.ts'
 import type { Principal } from './templates.ts'
 import { bindName, searchBase, searchFilter } from './templates.ts'
 
 /** How directory servers are reached, beside their names. */
 export interface LdapReach {
+  readonly servers: Servers
   readonly startTls: boolean
   readonly caFile: string
   readonly connectTimeoutMs: number
   readonly searchTimeoutMs: number
 }
-
-/** Servers that one domain may name: Zimbra sites have a master and a few replicas. */
-const URLS_MAX = 16
 
 /**
  * RFC 4511 appendix A: what a server says to a bind that is no fault of its own. 49 invalidCredentials (Active Directory
@@ -36,14 +35,8 @@ export async function checkByBind(
 ): Promise<Check> {
   const password = passwordText(who.password)
   if (password === undefined || who.dn === '') return WRONG_PASSWORD
-  let reason = 'no directory server is named'
-  for (const url of urls.slice(0, URLS_MAX)) {
-    const check = await bindAt({ url, ...reach }, who.dn, password, signal)
-    if (check.kind !== 'unknown') return check
-    ;({ reason } = check)
-    if (signal.aborted) break
-  }
-  return { kind: 'unknown', reason }
+  const bind = (url: string): Promise<Check> => bindAt({ url, ...reach }, who.dn, password, signal)
+  return await reach.servers.ask<Check>(urls, bind, signal)
 }
 
 // oxlint-disable-next-line max-params -- where, who, what, and for how long
@@ -120,8 +113,7 @@ async function searchedDn(
   if (dn !== '' && password === '')
     return { kind: 'unknown', reason: 'zimbraAuthLdapSearchBindPassword of the domain is empty' }
   const base = searchBase(external.searchBase, who)
-  let reason = ''
-  for (const url of urls.slice(0, URLS_MAX)) {
+  const find = async (url: string): Promise<SearchedDn> => {
     try {
       const found = await search({ url, ...reach }, { dn, password }, { base, filter }, signal)
       if (found.length > 1) return SEVERAL
@@ -129,11 +121,10 @@ async function searchedDn(
       return only === undefined ? { kind: 'wrong', reason: 'no such user' } : { kind: 'dn', dn: only }
     } catch (error) {
       if (resultCode(error) === SIZE_LIMIT_EXCEEDED) return SEVERAL
-      reason = `${url}: ${errorText(error)}`
-      if (signal.aborted) break
+      throw error
     }
   }
-  return { kind: 'unknown', reason }
+  return await reach.servers.ask<SearchedDn>(urls, find, signal)
 }
 
 // oxlint-disable-next-line max-params -- where, as whom, what, and for how long

@@ -1,20 +1,19 @@
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { readFileSync } from 'node:fs'
-import { errorText } from '#src/base/fault.ts'
 import type { Check } from './check.ts'
 import { passwordText, RIGHT, WRONG_PASSWORD } from './check.ts'
+import type { Servers } from './in-turn.ts'
 
 /** How Zimbra's servers are asked. */
 export interface SoapReach {
+  readonly servers: Servers
   /** PEM file of the authorities of the servers' certificates; '' for those that Node.js brings. */
   readonly caFile: string
   /** One server, from the connection to the end of its answer. */
   readonly timeoutMs: number
 }
 
-/** Servers that are asked in turn. */
-const URLS_MAX = 16
 /** An answer has two KiB, a fault with its trace some more. */
 const ANSWER_BYTES_MAX = 262_144
 
@@ -50,18 +49,11 @@ export async function checkBySoap(
   // XML 1.0 section 2.2 has no way to write these, not even as references.
   if (NOT_XML.test(password) || NOT_XML.test(who.name)) return WRONG_PASSWORD
   const body = authRequest(who.name, password)
-  let reason = 'no server with zimbraMtaAuthTarget is known'
-  for (const url of urls.slice(0, URLS_MAX)) {
-    try {
-      const check = readAnswer(await post(url, reach, body, signal))
-      if (check.kind !== 'unknown') return check
-      reason = `${url}: ${check.reason}`
-    } catch (error) {
-      reason = `${url}: ${errorText(error)}`
-    }
-    if (signal.aborted) break
+  const post = async (url: string): Promise<Check> => {
+    const check = readAnswer(await send(url, reach, body, signal))
+    return check.kind === 'unknown' ? { ...check, reason: `${url}: ${check.reason}` } : check
   }
-  return { kind: 'unknown', reason }
+  return await reach.servers.ask<Check>(urls, post, signal)
 }
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
@@ -85,7 +77,7 @@ function escaped(text: string): string {
 
 /** The text of the answer, whatever its status: Zimbra sends faults with 500. */
 // oxlint-disable-next-line max-params -- where, how, what, and for how long
-function post(
+function send(
   url: string,
   { caFile, timeoutMs }: SoapReach,
   body: string,

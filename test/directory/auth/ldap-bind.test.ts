@@ -2,6 +2,8 @@ import { Buffer } from 'node:buffer'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import test from 'ava'
+import { systemClock } from '#src/base/clock.ts'
+import { Servers } from '#src/directory/auth/in-turn.ts'
 import { checkByBind, serverUrl } from '#src/directory/auth/ldap-bind.ts'
 import { ensureCertificate } from '#src/net/certificate.ts'
 import { Slapd, slapdLacks } from '#test/support/slapd.ts'
@@ -11,7 +13,13 @@ import { account, authRig, domainLdif } from './rig.ts'
 const NEVER = new AbortController().signal
 const lacks = slapdLacks()
 const slapdTest = lacks === undefined ? test : test.skip
-const REACH = { startTls: false, caFile: '', connectTimeoutMs: 5000, searchTimeoutMs: 5000 }
+const REACH = {
+  servers: new Servers(systemClock),
+  startTls: false,
+  caFile: '',
+  connectTimeoutMs: 5000,
+  searchTimeoutMs: 5000,
+}
 
 /** Somebody else's directory: other names, passwords of its own, and a service account to search with. */
 const CORPORATE = [

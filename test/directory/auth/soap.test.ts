@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer'
 import test from 'ava'
+import { systemClock } from '#src/base/clock.ts'
+import { Servers } from '#src/directory/auth/in-turn.ts'
 import { checkBySoap, soapUrls } from '#src/directory/auth/soap.ts'
 import { freePorts, tempFolder } from '#test/support/temp.ts'
 import { zimbraSoap } from '#test/support/zimbra-soap.ts'
@@ -18,7 +20,7 @@ async function answered(
     n += 1
     return answers[n - 1] ?? 'silence'
   })
-  const reach = { caFile: server.caFile, timeoutMs: 2000 }
+  const reach = { servers: new Servers(systemClock), caFile: server.caFile, timeoutMs: 2000 }
   const urls = answers.map(() => server.url)
   const check = await checkBySoap(urls, reach, who, NEVER)
   return { check, requests: [...server.requests] }
@@ -93,7 +95,7 @@ test('a server that is silent, gone, or not the one that it says it is, refuses 
   using folder = tempFolder('soap')
   await using server = await zimbraSoap(folder.path, () => 'silence')
   const [free = 0] = await freePorts(1)
-  const reach = { caFile: server.caFile, timeoutMs: 100 }
+  const reach = { servers: new Servers(systemClock), caFile: server.caFile, timeoutMs: 100 }
   t.is((await checkBySoap([server.url], reach, ALICE, NEVER)).kind, 'unknown')
   const asked = server.requests.length
   t.is((await checkBySoap([`https://localhost:${free}/`], reach, ALICE, NEVER)).kind, 'unknown')
