@@ -73,7 +73,7 @@ export class Directory implements Disposable {
   domain(name: string): DomainKind {
     try {
       const queries = this.#fresh()
-      return this.#domains.get(name, () => domainKind(queries, name))
+      return this.#domainOf(queries, name)
     } catch (error) {
       this.#drop(error)
       return 'unavailable'
@@ -110,8 +110,12 @@ export class Directory implements Disposable {
     return this.#recipients.get(address, () => {
       const canonical = this.#options.canonical === false ? undefined : this.canonical(address)
       const start = canonical?.kind === 'found' ? canonical.address : address
-      return new Expansion(queries, this.#options).of(start)
+      return new Expansion(queries, (name) => this.#domainOf(queries, name), this.#options).of(start)
     })
+  }
+
+  #domainOf(queries: Queries, name: string): DomainKind {
+    return this.#domains.get(name, () => domainKind(queries, name))
   }
 
   /** Whether any address has another as its canonical one. */

@@ -41,6 +41,7 @@ export function domainKind(queries: Queries, name: string): DomainKind {
 /** Follows one recipient to its mailboxes, as Postfix does with Zimbra's ldap-vam.cf. */
 export class Expansion {
   readonly #queries: Queries
+  readonly #domainOf: (name: string) => DomainKind
   readonly #options: ExpansionOptions
   /** In the order found; the key is what tells addresses apart. */
   readonly #mailboxes = new Map<string, string>()
@@ -48,8 +49,10 @@ export class Expansion {
   readonly #missing: string[] = []
   #trouble = ''
 
-  constructor(queries: Queries, options: ExpansionOptions) {
+  /** `domainOf`: domainKind(), most likely from a cache. */
+  constructor(queries: Queries, domainOf: (name: string) => DomainKind, options: ExpansionOptions) {
     this.#queries = queries
+    this.#domainOf = domainOf
     this.#options = options
   }
 
@@ -73,7 +76,7 @@ export class Expansion {
       this.#trouble = 'its aliases grow into too many addresses'
       return
     }
-    if (domainKind(this.#queries, parsed.domain) === 'foreign') {
+    if (this.#domainOf(parsed.domain) === 'foreign') {
       // zimbraMailForwardingAddress: a list or an account may send its mail on to anywhere.
       this.#mailboxes.set(key, parsed.text)
       return
@@ -84,8 +87,7 @@ export class Expansion {
       const nextKey = addressKey(next)
       // A mailbox leads to itself. A list that holds itself does so too and is none.
       if (nextKey !== key) this.#follow(next, depth + 1)
-      else if (isAsIs || enabledEntries(this.#queries, ATTR.deliveryAddress, key).length > 0)
-        this.#mailboxes.set(key, next)
+      else if (isAsIs) this.#mailboxes.set(key, next)
     }
   }
 
@@ -93,18 +95,16 @@ export class Expansion {
   #steps(local: string, domain: string): readonly Step[] {
     for (const { key } of mailboxKeys(local, domain, this.#options.recipientDelimiter)) {
       const found = this.#byAddress(key)
-      if (found.length > 0) return found.map(step)
+      if (found.length > 0) return found
     }
     return this.#byDomain(local, domain)
   }
 
-  #byAddress(key: string): readonly string[] {
-    const results: string[] = []
-    for (const name of [ATTR.deliveryAddress, ATTR.alias, ATTR.oldAddress]) {
-      for (const rows of enabledEntries(this.#queries, name, key)) {
-        results.push(...targets(rows))
-        for (const member of this.#members(rows)) results.push(...targets(member))
-      }
+  #byAddress(key: string): readonly Step[] {
+    const results: Step[] = []
+    for (const rows of entriesOf(this.#queries.byAddress.all(key))) {
+      results.push(...targets(rows))
+      for (const member of this.#members(rows)) results.push(...targets(member))
     }
     return results
   }
@@ -140,7 +140,7 @@ export class Expansion {
   #byDomain(local: string, domain: string): readonly Step[] {
     const results: Step[] = []
     for (const rows of enabledEntries(this.#queries, ATTR.catchAll, `@${domain}`)) {
-      results.push(...targets(rows).map(step))
+      results.push(...targets(rows))
       for (const row of rows) {
         if (row.name_key !== ATTR.catchAllForwarding || !row.value.startsWith(SAME_USER)) continue
         // A split domain: who is not known here is known to the server that the domain's transport names.
@@ -149,7 +149,7 @@ export class Expansion {
     }
     if (results.length > 0) return results
     const target = this.#aliasTarget(domain)
-    return target === undefined ? [] : [step(addressText(local, target))]
+    return target === undefined ? [] : [{ address: addressText(local, target), isAsIs: false }]
   }
 
   #aliasTarget(domain: string): string | undefined {
@@ -167,18 +167,31 @@ export class Expansion {
 
 interface Step {
   readonly address: string
-  /** The address is right as it stands even where it leads to itself and is no mailbox of ours. */
+  /** Where it leads to itself it is right as it stands: a mailbox, or an address of the other half of a split domain. */
   readonly isAsIs: boolean
 }
 
-function step(address: string): Step {
-  return { address, isAsIs: false }
+/** Rows by their entries, in which order they are. */
+function entriesOf(rows: readonly Row[]): readonly (readonly Row[])[] {
+  const entries: Row[][] = []
+  for (const row of rows) {
+    const last = entries.at(-1)
+    if (last?.[0]?.entry === row.entry) last.push(row)
+    else entries.push([row])
+  }
+  return entries
 }
 
-/** Zimbra's ldap-vam.cf returns these three of an entry. */
-function targets(rows: readonly Row[]): string[] {
-  return rows.flatMap((row) => {
-    if (row.name_key === ATTR.deliveryAddress || row.name_key === ATTR.forwarding) return [row.value]
-    return row.name_key === ATTR.prefForwarding ? [...(splitAddresses(row.value) ?? [])] : []
+/** Zimbra's ldap-vam.cf returns these three of an entry. A list that holds itself is no mailbox for that. */
+function targets(rows: readonly Row[]): readonly Step[] {
+  return rows.flatMap((row): readonly Step[] => {
+    if (row.name_key === ATTR.deliveryAddress) return [{ address: row.value, isAsIs: true }]
+    const forwards =
+      row.name_key === ATTR.forwarding
+        ? [row.value]
+        : row.name_key === ATTR.prefForwarding
+          ? (splitAddresses(row.value) ?? [])
+          : []
+    return forwards.map((address) => ({ address, isAsIs: false }))
   })
 }

@@ -24,9 +24,24 @@ export interface Queries {
   /** All values of the entry of a name (dnKey). */
   readonly entry: Statement<[string], { name: string; value: string }>
   readonly byName: Statement<[string], number>
+  /** What an address leads to by its entries in use: all that Expansion looks at, in one statement. */
+  readonly byAddress: Statement<[string], Row>
   /** Whether any entry has a canonical address. */
   readonly hasCanonical: () => boolean
 }
+
+const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(', ')
+
+/**
+ * CROSS JOIN keeps the order in which the tables stand: by value, then the rows of that entry, and nothing is sorted.
+ *
+ * ldap-vam.cf of Zimbra: the filter without its catch-all, and the results with what members of a group need.
+ */
+const BY_ADDRESS = `
+  SELECT r.entry, r.name_key, r.value FROM attribute a CROSS JOIN attribute r ON r.entry = a.entry
+  WHERE a.value_key = ? AND a.name_key IN (${quoted([ATTR.deliveryAddress, ATTR.alias, ATTR.oldAddress])})
+    AND r.name_key IN (${quoted([ATTR.deliveryAddress, ATTR.forwarding, ATTR.prefForwarding, ATTR.member, ATTR.memberUrl, ATTR.id])})
+    AND EXISTS (SELECT 1 FROM attribute s WHERE s.entry = a.entry AND s.name_key = '${ATTR.status}' AND s.value_key = 'enabled')`
 
 export function prepareQueries(store: Store): Queries {
   // Word for word the condition of the index attribute_canonical, or it is not used.
@@ -52,6 +67,7 @@ export function prepareQueries(store: Store): Queries {
     entry: store.prepare<[string], { name: string; value: string }>(
       'SELECT a.name, a.value FROM attribute a JOIN entry e ON e.id = a.entry WHERE e.dn_key = ? ORDER BY a.n',
     ),
+    byAddress: store.prepare<[string], Row>(BY_ADDRESS),
     byName: store.prepare<[string], number>('SELECT id FROM entry WHERE dn_key = ?').pluck(),
     hasCanonical: () => canonicals.get() !== undefined,
   }

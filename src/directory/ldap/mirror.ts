@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { Fault } from '#src/base/fault.ts'
 import { openEntryStore } from '#src/directory/entries.ts'
 import { EntryTable } from '#src/directory/entry-table.ts'
@@ -220,7 +220,5 @@ export class Mirror implements Disposable {
 
 /** What tells one state of an entry from another. The order of values counts: the first of a single-valued one decides. */
 function digestOf(entry: MirrorEntry): string {
-  return createHash('sha256')
-    .update(JSON.stringify([entry.dn, entry.attributes]))
-    .digest('base64')
+  return hash('sha256', JSON.stringify([entry.dn, entry.attributes]), 'base64')
 }
