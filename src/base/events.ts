@@ -40,6 +40,7 @@ export type EventName =
   | 'qmgr.removed'
   | 'qmgr.bounced'
   | 'qmgr.report'
+  | 'qmgr.notice'
   | 'qmgr.discarded'
   | 'qmgr.expired'
   | 'qmgr.corrupt'

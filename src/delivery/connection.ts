@@ -17,6 +17,7 @@ import type { PeerReply } from './replies.ts'
 import type { AgentSettings, DeliveryTimeouts } from './settings.ts'
 import type { TlsFailure } from './tls-outcome.ts'
 import type { TlsPolicy } from './tls.ts'
+import type { PeerTranscript } from './transcript.ts'
 
 /** One address of a destination. */
 export interface PeerAddress {
@@ -32,6 +33,8 @@ export interface ConnectionContext {
   readonly settings: AgentSettings
   readonly clock: Clock
   readonly createEncoder: () => BodyEncoder
+  /** What is said over it is written down there; undefined where nobody wants it. */
+  readonly transcript: PeerTranscript | undefined
 }
 
 /** How a talk ended: as Step 'end' says. */
@@ -173,7 +176,7 @@ export class Connection {
       this.#act(transaction.broken('lost'))
       return promise
     }
-    this.#socket.write(transaction.start())
+    this.#say(transaction, transaction.start())
     this.#expireStage(transaction.stage)
     return promise
   }
@@ -246,6 +249,7 @@ export class Connection {
     const { replies, garbage } = this.#reader.push(bytes)
     if (replies.length === 0 && !garbage) return
     const step = this.#decide(dialogue, replies)
+    if (garbage) this.#context.transcript?.note('and what is no reply')
     const waits = step.kind === 'wait'
     if (garbage && waits) this.#act(dialogue.broken('garbage'))
     else if ((garbage || this.#reader.partial) && !waits) this.#act(this.#surplus(dialogue, step))
@@ -259,6 +263,7 @@ export class Connection {
   #decide(dialogue: Dialogue, replies: readonly PeerReply[]): Step {
     let step: Step = WAIT
     for (const reply of replies) {
+      this.#context.transcript?.heard(reply)
       if (step.kind === 'wait') step = dialogue.reply(reply)
       else if (step.kind === 'body') step = keepBody(step, dialogue.reply(reply))
       else step = this.#surplus(dialogue, step)
@@ -283,7 +288,7 @@ export class Connection {
         this.#expireStage(dialogue.stage)
         break
       case 'send':
-        this.#socket.write(step.text)
+        this.#say(dialogue, step.text)
         this.#expireStage(dialogue.stage)
         break
       case 'body':
@@ -299,12 +304,18 @@ export class Connection {
     this.#onAnswer?.()
   }
 
+  #say(dialogue: Dialogue, text: string): void {
+    this.#context.transcript?.said(text, dialogue.stage)
+    this.#socket.write(text)
+  }
+
   #end(dialogue: Dialogue, step: Extract<Step, { kind: 'end' }>): void {
     const resolve = this.#resolve
     this.#dialogue = undefined
     this.#content = undefined
     this.#resolve = undefined
     this.#deadlineMs = Infinity
+    this.#context.transcript?.ended(dialogue)
     if (dialogue instanceof Handshake) this.#capabilities = dialogue.capabilities
     this.#needsReset = step.keep === 'reset'
     if (step.keep === 'drop' || step.keep === 'stale') {
@@ -335,6 +346,7 @@ export class Connection {
   async #sendBody(transaction: Transaction): Promise<void> {
     const content = this.#content
     if (content === undefined) return
+    this.#context.transcript?.note('the message')
     this.#encoder ??= this.#context.createEncoder()
     const { dataXferMs } = this.#context.settings.timeouts
     this.#expire(dataXferMs)

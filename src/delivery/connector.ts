@@ -2,6 +2,7 @@ import { Connection } from './connection.ts'
 import { localResult, systemText } from './failure.ts'
 import { Handshake } from './handshake.ts'
 import { NO_TLS } from './tls.ts'
+import { PeerTranscript } from './transcript.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { BodyEncoder } from './body.ts'
 import type { PeerAddress } from './connection.ts'
@@ -10,6 +11,7 @@ import type { Credentials } from './credentials.ts'
 import type { DeliverySettings, TlsLevel } from './settings.ts'
 import type { TlsFailure } from './tls-outcome.ts'
 import type { TlsPolicy } from './tls.ts'
+import type { PeerTrouble } from './transcript.ts'
 
 /** Why no connection was made. */
 export interface OpenFailure {
@@ -40,6 +42,8 @@ export interface ConnectorContext {
   readonly settings: () => DeliverySettings
   readonly clock: Clock
   readonly createEncoder: () => BodyEncoder
+  /** Told of sessions with protocol errors; undefined where nobody is to be told. */
+  readonly onTrouble: () => ((trouble: PeerTrouble) => void) | undefined
 }
 
 /** What is to be known of one address before it is connected to. */
@@ -74,8 +78,10 @@ export class Connector {
     signal: AbortSignal,
   ): Promise<{ readonly opened: Opened; readonly plainMayDo: boolean }> {
     const { clock, createEncoder } = this.#context
+    const tell = this.#context.onTrouble()
+    const transcript = tell === undefined ? undefined : new PeerTranscript(peer, tell)
     const settings = this.#context.settings()[peer.protocol]
-    const connection = new Connection(peer, tls, { settings, clock, createEncoder })
+    const connection = new Connection(peer, tls, { settings, clock, createEncoder, transcript })
     const handshake = new Handshake({
       protocol: peer.protocol,
       helloName: settings.helloName,

@@ -31,6 +31,7 @@ import type { Candidate } from './routing/candidates.ts'
 import type { AgentSettings, DeliverySettings } from './settings.ts'
 import type { TlsRecorder } from './tls-outcome.ts'
 import type { Becomes, GenericRules } from './generic.ts'
+import type { PeerTrouble } from './transcript.ts'
 import type { Batch } from './walk.ts'
 
 export interface DelivererOptions {
@@ -48,6 +49,8 @@ export interface DelivererOptions {
   readonly generic?: () => GenericRules | undefined
   /** Told of each session with a domain's own hosts (RFC 8460). */
   readonly recordTls?: TlsRecorder
+  /** Told of sessions with protocol errors; undefined, or where it gives undefined, nothing is written down of any. */
+  readonly onTrouble?: () => ((trouble: PeerTrouble) => void) | undefined
   readonly log: Log
   /** The native encoder if not given. */
   readonly createEncoder?: () => BodyEncoder
@@ -109,6 +112,7 @@ class PooledDeliverer implements Deliverer {
         settings: options.settings,
         clock,
         createEncoder: options.createEncoder ?? (() => new NativeEncoder()),
+        onTrouble: options.onTrouble ?? (() => undefined),
       }),
       planner: options.planner,
       ownNames: options.ownNames ?? (() => undefined),

@@ -74,6 +74,8 @@ export interface Result {
   readonly source: 'remote' | 'local'
   /** As the log shows it: `host X said: … (in reply to RCPT TO command)`. */
   readonly logText: string
+  /** It may be we who speak wrong, or the peer: class `protocol` of notify_classes. */
+  readonly protocolError?: true
   /** Of 'sent': see queue/ports.ts. */
   readonly arrival?: Arrival
 }
@@ -94,11 +96,14 @@ export function brokenResult(cause: Break, stage: Stage, peer: PeerName): Result
     case 'timeout':
       return localResult('deferred', '4.4.2', `conversation with ${peer} timed out while ${DOING[stage]}`)
     case 'garbage':
-      return localResult(
-        'deferred',
-        '4.5.0',
-        `remote protocol error in reply from ${peer} while ${DOING[stage]}`,
-      )
+      return {
+        ...localResult(
+          'deferred',
+          '4.5.0',
+          `remote protocol error in reply from ${peer} while ${DOING[stage]}`,
+        ),
+        protocolError: true,
+      }
     case 'local':
       return localResult('deferred', '4.3.0', `local data error while talking to ${peer}`)
     case 'cancelled':
@@ -116,7 +121,15 @@ export function repliedResult(reply: PeerReply, stage: Refused, peer: PeerName):
   const kind = reply.code < 300 ? 'sent' : reply.code < 500 ? 'deferred' : 'bounced'
   const logText =
     kind === 'sent' ? text : `host ${peer} said: ${text} (in reply to ${COMMAND[stage]} command)`
-  return { kind, dsn: replyStatus(reply), reply: text, source: 'remote', logText }
+  return { kind, dsn: replyStatus(reply), reply: text, source: 'remote', logText, ...protocolError(reply) }
+}
+
+/**
+ * Replies about syntax (RFC 5321 section 4.2.1, x0z) and parameters (555): either side has the protocol wrong. The
+ * same codes as smtp(8) takes.
+ */
+function protocolError({ code }: PeerReply): Pick<Result, 'protocolError'> {
+  return (code >= 500 && code < 510) || code === 555 ? { protocolError: true } : {}
 }
 
 /** A greeting or hello that turns us away. `kind` is decided by the caller. */
@@ -125,7 +138,8 @@ export function refusedResult(kind: 'deferred' | 'bounced', reply: PeerReply, pe
   const status = replyStatus(reply)
   // The class follows what we do: a 5xx greeting is tried again, so its status is 4.y.z (Postfix does the same).
   const dsn = kind === 'deferred' && !status.startsWith('4') ? `4${status.slice(1)}` : status
-  return { kind, dsn, reply: text, source: 'remote', logText: `host ${peer} refused to talk to me: ${text}` }
+  const logText = `host ${peer} refused to talk to me: ${text}`
+  return { kind, dsn, reply: text, source: 'remote', logText, ...protocolError(reply) }
 }
 
 /** What strerror(3) says, for the codes that a connection can meet. */

@@ -21,7 +21,7 @@ import {
   refusalSocketPath,
   submitSocketPath,
 } from '#src/queue/paths.ts'
-import type { Deliverer } from '#src/queue/ports.ts'
+import type { Deliverer, ReportComposer } from '#src/queue/ports.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
 import { Progress } from '#src/queue/progress.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
@@ -36,6 +36,7 @@ import type { FromChild, ToChild } from './ipc.ts'
 import { mailboxesOf, noticeTargets } from './notice-targets.ts'
 import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
+import { PeerNotices } from './peer-notices.ts'
 import { QmgrRouting } from './qmgr-routing.ts'
 
 /**
@@ -60,6 +61,7 @@ interface Running {
   readonly peers: PeerMemory
   readonly routing: QmgrRouting
   readonly deliverer: Deliverer
+  readonly notices: PeerNotices
   readonly scheduler: Scheduler
   readonly progress: Progress
   readonly control: ControlServer
@@ -146,6 +148,7 @@ async function start(settings: QmgrBoot): Promise<void> {
     running = assemble(boot ?? settings, lock, writer, log)
     recordGeneration(settings)
     writer.listen(running.scheduler)
+    running.notices.start()
     running.scheduler.start()
     running.progress.start()
     await running.control.listen(controlSocketPath(settings.runDir))
@@ -173,6 +176,13 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
   })
   const peers = new PeerMemory(peerMemoryPath(settings.queueDir), opened)
   const routing = new QmgrRouting(directory, settings.routing, opened, peers)
+  const makeId = createQueueIds(process.pid)
+  const notices = new PeerNotices({
+    boot: () => boot ?? settings,
+    directory,
+    newQueueId: makeId,
+    log: opened,
+  })
   const deliverer = createDeliverer({
     settings: () => (boot ?? settings).delivery,
     planner: routing.plan,
@@ -182,8 +192,8 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     ...routing.rewriting(() => (boot ?? settings).canonical),
     log: opened,
     createEncoder: () => new BodyEncoder(),
+    onTrouble: notices.onTrouble,
   })
-  const makeId = createQueueIds(process.pid)
   const scheduler = new Scheduler({
     writer,
     reader,
@@ -191,17 +201,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     activeRecipientsMax: settings.activeRecipientsMax,
     deliverer,
     router: routing.route,
-    composeReports: (order) => {
-      const { hostname, bounceSizeLimitBytes, generation, notices } = boot ?? settings
-      return createReportComposer({
-        hostname,
-        makeId: () => makeId(systemClock.nowMs()),
-        sizeLimit: bounceSizeLimitBytes,
-        generation,
-        postmasters: (which) => noticeTargets(which, notices, directory),
-        mailboxes: (address) => mailboxesOf(address, directory),
-      })(order)
-    },
+    composeReports: reportsOf(settings, directory, makeId),
     times: () => (boot ?? settings).times,
     clock: systemClock,
     log: opened,
@@ -231,7 +231,26 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     progress: () => progress.report(),
     log: opened,
   })
-  return { lock, writer, reader, peers, routing, deliverer, scheduler, progress, control, trace }
+  return { lock, writer, reader, peers, routing, deliverer, notices, scheduler, progress, control, trace }
+}
+
+/** Reports by the settings of the moment in which they are written. */
+function reportsOf(
+  settings: QmgrBoot,
+  directory: Directory,
+  makeId: (nowMs: number) => string,
+): ReportComposer {
+  return (order) => {
+    const { hostname, bounceSizeLimitBytes, generation, notices } = boot ?? settings
+    return createReportComposer({
+      hostname,
+      makeId: () => makeId(systemClock.nowMs()),
+      sizeLimit: bounceSizeLimitBytes,
+      generation,
+      postmasters: (which) => noticeTargets(which, notices, directory),
+      mailboxes: (address) => mailboxesOf(address, directory),
+    })(order)
+  }
 }
 
 /** When which settings came into force, beside the messages that they were applied to. */
@@ -255,10 +274,12 @@ async function stop(): Promise<void> {
   stopping = true
   await starting
   if (running !== undefined) {
-    const { control, trace, writer, scheduler, progress, deliverer, routing, peers, reader, lock } = running
+    const { control, trace, writer, scheduler, progress, deliverer, notices, routing, peers, reader, lock } =
+      running
     progress.stop()
     control.close()
     await trace.close()
+    notices[Symbol.dispose]()
     writer.stop()
     await scheduler.stop(STOP_MS)
     await deliverer.close()

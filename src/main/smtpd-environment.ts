@@ -91,6 +91,8 @@ export class EnvironmentMaker implements Disposable {
       clock: systemClock,
       log,
       newQueueId: this.#newQueueId,
+      agent: 'SMTP server',
+      event: 'smtpd.notice',
     })
     this.#directoryProcess = new DirectoryClient(boot.directorySocket, systemClock)
     this.#directoryProcess.start()

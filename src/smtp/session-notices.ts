@@ -17,9 +17,15 @@ export interface NoticeTools {
   readonly clock: Clock
   readonly log: Log
   readonly newQueueId: (nowMs: number) => string
+  /** Which of ours it was that spoke: Postfix's `SMTP server`, `SMTP client`. */
+  readonly agent: string
+  readonly event: 'smtpd.notice' | 'qmgr.notice'
 }
 
-/** Whose session it was. */
+/** What is told of a session. */
+export type SessionRecord = Pick<Transcript, 'classes' | 'lines'>
+
+/** With whom the session was. */
 export interface NoticeClient {
   readonly name: string
   readonly address: string
@@ -48,7 +54,7 @@ export class SessionNotices implements Disposable {
   }
 
   /** A session with errors has ended. */
-  tell(transcript: Transcript, client: NoticeClient, rules: NoticeRules): void {
+  tell(transcript: SessionRecord, client: NoticeClient, rules: NoticeRules): void {
     const which = ORDER.find((each) => transcript.classes.has(each) && rules.targets(each).length > 0)
     if (which === undefined) return
     const { clock } = this.#tools
@@ -66,12 +72,12 @@ export class SessionNotices implements Disposable {
   }
 
   async #submit(notice: NewMessage): Promise<void> {
-    const { queue, clock, log } = this.#tools
+    const { queue, clock, log, event } = this.#tools
     for (let tries = 0; tries < RETRIES_MAX; tries++) {
       // The same message twice is one for the queue: it knows its id.
       if (queue.admission() === 'open' && (await queue.submit(notice)) === 'queued') {
         const to = notice.recipients.map(({ address }) => address).join(',')
-        log.write('info', 'smtpd.notice', { id: notice.id, to, class: String(notice.verdict['class']) })
+        log.write('info', event, { id: notice.id, to, class: String(notice.verdict['class']) })
         return
       }
       try {
@@ -88,7 +94,7 @@ export class SessionNotices implements Disposable {
     about: About,
     { hostname, targets, generation }: NoticeRules,
   ): NewMessage {
-    const { clock, newQueueId } = this.#tools
+    const { clock, newQueueId, agent } = this.#tools
     const nowMs = clock.nowMs()
     const id = newQueueId(nowMs)
     const date = mailDate(nowMs)
@@ -97,7 +103,7 @@ export class SessionNotices implements Disposable {
     const text = [
       `From: MAILER-DAEMON@${hostname} (Mail Delivery System)`,
       `To: ${addresses.join(',\r\n\t')}`,
-      `Subject: Postern SMTP server: errors from ${about.client.name}[${about.client.address}]`,
+      `Subject: Postern ${agent}: errors from ${about.client.name}[${about.client.address}]`,
       // RFC 3834 section 5.1: it answers nobody's mail.
       'Auto-Submitted: auto-generated',
       'MIME-Version: 1.0',
@@ -131,7 +137,7 @@ export class SessionNotices implements Disposable {
 }
 
 interface About {
-  readonly transcript: Transcript
+  readonly transcript: SessionRecord
   readonly client: NoticeClient
   /** Sessions with errors of the class that nobody was told of. */
   readonly silent: number

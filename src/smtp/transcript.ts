@@ -1,15 +1,10 @@
 import type { Buffer } from 'node:buffer'
+import { SESSION_LINE_CHARS_MAX, SessionLines } from '#src/net/session-lines.ts'
 import { COMMANDS } from './commands.ts'
 import { MECHANISMS } from './sasl.ts'
 
 /** The classes of notify_classes (postconf(5)) that a session can fall into. */
 export type SessionErrorClass = 'software' | 'resource' | 'data' | 'policy' | 'protocol' | 'bounce'
-
-/** Lines of a session that are kept: its beginning, and what came last. */
-const FIRST_LINES = 20
-const LAST_LINES = 80
-/** A line as it is kept: as long as a reply may be. */
-const LINE_CHARS_MAX = 512
 
 /**
  * What a client and we have said, as it is told to postmaster where something went wrong. Content is not in it, and
@@ -17,9 +12,7 @@ const LINE_CHARS_MAX = 512
  */
 export class Transcript {
   readonly #classes = new Set<SessionErrorClass>()
-  readonly #first: string[] = []
-  #last: string[] = []
-  #dropped = 0
+  readonly #lines = new SessionLines()
   /** We have asked for the next part of an AUTH exchange. */
   #secret = false
 
@@ -29,14 +22,13 @@ export class Transcript {
 
   /** The lines that are kept, `In:` and `Out:` before them as in Postfix's notices. */
   get lines(): readonly string[] {
-    const gap = this.#dropped === 0 ? [] : [`[${this.#dropped} lines are left out here]`]
-    return [...this.#first, ...gap, ...this.#last]
+    return this.#lines.lines
   }
 
   /** A line of the client's, without its CRLF. */
   heard(bytes: Buffer, start: number, end: number): void {
-    const text = bytes.toString('latin1', start, Math.min(end, start + LINE_CHARS_MAX))
-    this.#add(` In:  ${this.#secret ? '[authentication]' : shown(text)}`)
+    const text = bytes.toString('latin1', start, Math.min(end, start + SESSION_LINE_CHARS_MAX))
+    this.#lines.add(` In:  ${this.#secret ? '[authentication]' : shown(text)}`)
     this.#secret = false
   }
 
@@ -44,23 +36,11 @@ export class Transcript {
   said(replies: string): void {
     for (const line of replies.split('\r\n')) {
       if (line === '') continue
-      this.#add(` Out: ${line}`)
+      this.#lines.add(` Out: ${line}`)
       this.#secret = line.startsWith('334')
       const found = classOf(line)
       if (found !== undefined) this.#classes.add(found)
     }
-  }
-
-  #add(line: string): void {
-    if (this.#first.length < FIRST_LINES) {
-      this.#first.push(line)
-      return
-    }
-    this.#last.push(line)
-    // Cut now and then, not at each line.
-    if (this.#last.length < 2 * LAST_LINES) return
-    this.#dropped += LAST_LINES
-    this.#last = this.#last.slice(LAST_LINES)
   }
 }
 

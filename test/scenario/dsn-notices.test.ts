@@ -1,4 +1,5 @@
 import test from 'ava'
+import { FakePeer, greeted } from '#test/delivery/fake-peer.ts'
 import { Appliance } from '#test/support/appliance.ts'
 import { LmtpSink } from '#test/support/lmtp-sink.ts'
 import { plainMail } from '#test/support/mails.ts'
@@ -83,4 +84,34 @@ test('postmaster gets the dialogue of a session that policy refused, once, and n
   const text = sink.deliveries[0]?.message.toString() ?? ''
   t.regex(text, /\r\nSubject: Postern SMTP server: errors from \S+\[127\.0\.0\.1\]\r\n/)
   t.regex(text, /\r\n In:  RCPT TO:<victim@other\.example>\r\n Out: 554 5\.7\.1 .*Relay access denied\r\n/)
+})
+
+test('postmaster gets the dialogue with a next hop that has the protocol otherwise than we, once', async (t) => {
+  using ours = tempFolder('peer-notices')
+  await using sink = await LmtpSink.listen({ keep: true })
+  await using relay = await FakePeer.listen(
+    greeted(async (conversation) => {
+      for (let line = await conversation.line(); line !== ''; line = await conversation.line())
+        conversation.say(line.startsWith('RCPT') ? '503 5.5.1 Out of order\r\n' : '250 2.0.0 ok\r\n')
+    }, '250 relay.far.example\r\n'),
+  )
+  await using postern = await Appliance.start({
+    folder: ours.path,
+    lmtpPort: sink.port,
+    limits: ['notify_classes = "protocol"'],
+    settings: [`zimbraMtaRelayHost = "[127.0.0.1]:${relay.port}"`],
+  })
+  for (const to of ['one@far.example', 'two@far.example']) {
+    using client = await SmtpClient.greeted(postern.smtpPort)
+    const mail = { from: 'alice@example.test', to: [to], message: plainMail('out', 'x') }
+    t.is((await client.send(mail)).code, 250)
+  }
+  // Two bounces to alice, and one notice.
+  await sink.taken(3)
+  await until('all is done', async () => (await postern.queue()).length === 0)
+  const [notice, more] = sink.deliveries.filter(({ recipient }) => recipient === 'postmaster@example.test')
+  t.is(more, undefined)
+  const text = notice?.message.toString() ?? ''
+  t.regex(text, /\r\nSubject: Postern SMTP client: errors from 127\.0\.0\.1\[127\.0\.0\.1\]\r\n/)
+  t.regex(text, /\r\n Out: RCPT TO:<(?:one|two)@far\.example>\r\n In:  503 5\.5\.1 Out of order\r\n/)
 })

@@ -29,7 +29,8 @@ function made(outcomes: SubmitOutcome[] = []) {
   const clock = new VirtualClock(Date.UTC(2026, 10, 22))
   let ids = 0
   const newQueueId = (): string => `4ZNOTICE${++ids}`
-  const notices = new SessionNotices({ queue, clock, log: memoryLog(), newQueueId })
+  const said = { agent: 'SMTP server', event: 'smtpd.notice' } as const
+  const notices = new SessionNotices({ queue, clock, log: memoryLog(), newQueueId, ...said })
   return { notices, clock, taken, tried: () => tried }
 }
 
