@@ -3,6 +3,7 @@ import type { Address } from '#src/mail/address.ts'
 import type { AttributePair } from './attributes.ts'
 import { textChange } from './attributes.ts'
 import { removeAlias } from './aliases.ts'
+import { dnKey } from '#src/directory/names.ts'
 import { account, everyServer, localDomain, ownerOf } from './lookup.ts'
 import type { Provisioning } from './lookup.ts'
 import { forgetMember, renameMember } from './members.ts'
@@ -110,24 +111,26 @@ export async function setPassword(p: Provisioning, key: string, password: string
 /** Gives an account another address, in lists too; its aliases stay its own. */
 export async function renameAccount(p: Provisioning, key: string, newName: string): Promise<void> {
   const address = newAddress(newName)
+  const dn = mailDn(address)
   await p.store.together(async () => {
     const entry = await account(p, key)
-    const before = addressOf(entry)
+    // Over LDAP an earlier attempt may have been cut off behind the move: then only the rest is to be done.
+    const isMoved = dnKey(entry.dn) === dnKey(dn)
+    const before = (isMoved ? valueOf(entry, 'zimbraMailDeliveryAddress') : undefined) ?? addressOf(entry)
     await localDomain(p, address.domain)
     const owner = await ownerOf(p, address)
     if (owner !== undefined) {
       if (owner.dn === entry.dn && before === address.text) return
       throw exists(address.text)
     }
-    const dn = mailDn(address)
-    const moved = await write(p.store.rename(entry.dn, dn))
-    if (moved === 'exists') throw exists(address.text)
+    if (!isMoved && (await write(p.store.rename(entry.dn, dn))) === 'exists') throw exists(address.text)
+    // In lists first: who is found by the old address is what a second attempt begins with.
+    await renameMember(p, before, address.text)
     await apply(p.store, dn, [
       textChange('replace', 'zimbraMailDeliveryAddress', [address.text]),
       renamed(entry, 'mail', before, address.text),
       ...renamedName(entry, before, address),
     ])
-    await renameMember(p, before, address.text)
   })
 }
 

@@ -60,9 +60,10 @@ export async function removeAlias(p: Provisioning, owner: AdminEntry, alias: str
       const values = valuesOf(owner, name).filter((value) => same('mail', value, address))
       return values.length === 0 ? [] : [textChange('delete', name, values)]
     })
-    await apply(p.store, owner.dn, changes)
     await forgetMember(p, address)
     await removeEntry(p, owner, address)
+    // Last: by this an attempt that was cut off, over LDAP, can be made again.
+    await apply(p.store, owner.dn, changes)
   })
 }
 

@@ -1,3 +1,4 @@
+import { dnKey } from '#src/directory/names.ts'
 import { parseAddress } from '#src/mail/address.ts'
 import { removeAlias } from './aliases.ts'
 import { renamed } from './accounts.ts'
@@ -66,18 +67,20 @@ export async function deleteList(p: Provisioning, key: string): Promise<void> {
 /** Gives a list another address; it stays a member where it is one. */
 export async function renameList(p: Provisioning, key: string, newName: string): Promise<void> {
   const address = newAddress(newName)
+  const dn = mailDn(address)
   await p.store.together(async () => {
     const entry = await list(p, key)
-    const before = addressOf(entry)
+    // As of an account: the rest of an attempt that was cut off.
+    const isMoved = dnKey(entry.dn) === dnKey(dn)
+    const before = (isMoved ? valueOf(entry, 'mail') : undefined) ?? addressOf(entry)
     await localDomain(p, address.domain)
     if ((await ownerOf(p, address)) !== undefined) throw exists(address.text)
-    const dn = mailDn(address)
-    if ((await write(p.store.rename(entry.dn, dn))) === 'exists') throw exists(address.text)
+    if (!isMoved && (await write(p.store.rename(entry.dn, dn))) === 'exists') throw exists(address.text)
+    await renameMember(p, before, address.text)
     await apply(p.store, dn, [
       renamed(entry, 'mail', before, address.text),
       renamed(entry, 'zimbraMailAlias', before, address.text),
     ])
-    await renameMember(p, before, address.text)
   })
 }
 
