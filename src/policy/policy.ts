@@ -3,7 +3,7 @@ import { reply } from '#src/base/reply.ts'
 import type { DomainKind, RecipientLookup } from '#src/directory/directory.ts'
 import { parseAddress } from '#src/mail/address.ts'
 import { NetworkList } from '#src/net/addresses.ts'
-import { senderRefusal } from './senders.ts'
+import { concernStrangers, senderRefusal } from './senders.ts'
 import type { SendingClient } from './senders.ts'
 
 /** The lookups that policy wants of the directory. */
@@ -56,6 +56,8 @@ export class SmtpPolicy {
   readonly #anvil: Anvil
   #settings: PolicySettings
   #myNetworks: NetworkList
+  /** Whether smtpd_sender_restrictions say anything of clients that have not authenticated. */
+  #looksAtStrangers: boolean
   /** The clients that anvil counts; the others were exempt when they came. */
   readonly #counted = new Set<string>()
 
@@ -64,12 +66,14 @@ export class SmtpPolicy {
     this.#anvil = anvil
     this.#settings = settings
     this.#myNetworks = new NetworkList(settings.myNetworks)
+    this.#looksAtStrangers = concernStrangers(settings.senderRestrictions)
   }
 
   /** Takes a new generation; sessions under way go on, and what they ask from now on is answered by it. */
   update(settings: PolicySettings): void {
     this.#settings = settings
     this.#myNetworks = new NetworkList(settings.myNetworks)
+    this.#looksAtStrangers = concernStrangers(settings.senderRestrictions)
   }
 
   /** Postfix exempts mynetworks too (smtpd_client_event_limit_exceptions). */
@@ -97,11 +101,11 @@ export class SmtpPolicy {
     if (sender === '') return undefined
     if (rejectUnlistedSender && isUnlisted(recipients, sender))
       return reply(550, '5.1.0', `<${sender}>: Sender address rejected: User unknown`)
-    if (senderRestrictions.length === 0) return undefined
+    if (client.user === '' && !this.#looksAtStrangers) return undefined
     return senderRefusal(client, sender, {
       restrictions: senderRestrictions,
       recipientDelimiter,
-      trusted: this.#myNetworks.has(client.address),
+      isTrusted: () => this.#myNetworks.has(client.address),
       isOwned: (address) => isOwned(recipients, address),
     })
   }

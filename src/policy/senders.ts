@@ -15,9 +15,22 @@ export interface SenderFacts {
   /** In the order in which they are looked at (smtpd_sender_restrictions). */
   readonly restrictions: readonly string[]
   readonly recipientDelimiter: string
-  readonly trusted: boolean
+  /** Whether the client is one of mynetworks. */
+  readonly isTrusted: () => boolean
   /** Whether an address belongs to somebody of ours; 'unavailable': nobody can tell. */
   readonly isOwned: (address: string) => 'owned' | 'free' | 'unavailable'
+}
+
+/** Rules that say nothing of who has not authenticated: with these alone mail from outside needs no look. */
+const OF_USERS: ReadonlySet<string> = new Set([
+  'permit_sasl_authenticated',
+  'reject_authenticated_sender_login_mismatch',
+  'reject_non_fqdn_sender',
+])
+
+/** Whether some of the restrictions are about clients that have not authenticated. */
+export function concernStrangers(restrictions: readonly string[]): boolean {
+  return restrictions.some((restriction) => !OF_USERS.has(restriction))
 }
 
 /**
@@ -29,7 +42,7 @@ export function senderRefusal(client: SendingClient, sender: string, facts: Send
   for (const restriction of facts.restrictions) {
     switch (restriction) {
       case 'permit_mynetworks':
-        if (facts.trusted) return undefined
+        if (facts.isTrusted()) return undefined
         break
       case 'permit_sasl_authenticated':
         if (client.user !== '') return undefined

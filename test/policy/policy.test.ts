@@ -120,6 +120,17 @@ test('a client whose certificate is listed may send to any domain, another may n
   t.is(policy().recipient(other, '', 'x@elsewhere.test').kind, 'refuse')
 })
 
+test('rules about strangers are looked at where some are set', (t) => {
+  const strict = new SmtpPolicy(directory, counting(), {
+    ...SETTINGS,
+    senderRestrictions: ['permit_mynetworks', 'reject_sender_login_mismatch'],
+  })
+  t.like(strict.mail(STRANGER, 'alice@example.test'), { code: 553, dsn: '5.7.1' })
+  t.is(strict.mail(FRIEND, 'alice@example.test'), undefined)
+  t.is(strict.mail(STRANGER, 'x@elsewhere.test'), undefined)
+  t.like(strict.mail(STRANGER, 'x@down.test'), { code: 451 })
+})
+
 test('whoever has authenticated sends as itself; anybody else may write to us as whoever it says', (t) => {
   t.is(policy().mail(ALICE, 'alice@example.test'), undefined)
   t.like(policy().mail(ALICE, 'bob@example.test'), { code: 553, dsn: '5.7.1' })

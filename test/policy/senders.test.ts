@@ -13,7 +13,7 @@ function facts(...restrictions: readonly string[]): SenderFacts {
   return {
     restrictions,
     recipientDelimiter: '+',
-    trusted: false,
+    isTrusted: () => false,
     isOwned: (address) =>
       address.endsWith('@down.test') ? 'unavailable' : OWNED.has(address) ? 'owned' : 'free',
   }
@@ -82,8 +82,8 @@ for (const [restriction, client, sender, code] of [
 test('the first rule that decides does', (t) => {
   t.is(senderRefusal(ALICE, 'bob@example.test', facts('permit_sasl_authenticated', OWN)), undefined)
   t.is(senderRefusal(ALICE, 'bob@example.test', facts(OWN, 'permit_sasl_authenticated'))?.code, 553)
-  const trusted = { ...facts('permit_mynetworks', 'reject_sender_login_mismatch'), trusted: true }
+  const trusted = { ...facts('permit_mynetworks', 'reject_sender_login_mismatch'), isTrusted: () => true }
   t.is(senderRefusal(NOBODY, 'bob@example.test', trusted), undefined)
-  t.is(senderRefusal(NOBODY, 'bob@example.test', { ...trusted, trusted: false })?.code, 553)
+  t.is(senderRefusal(NOBODY, 'bob@example.test', { ...trusted, isTrusted: () => false })?.code, 553)
   t.is(senderRefusal(ALICE, 'bob@example.test', facts()), undefined)
 })

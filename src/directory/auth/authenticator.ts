@@ -58,8 +58,6 @@ export interface AuthenticatorParts {
  * does not tell a name that is there from one that is not, and short enough for somebody who has mistyped.
  */
 const REFUSAL_MS = 1500
-/** And a little more, different each time, for what is left of a difference beyond that. */
-const REFUSAL_SPREAD_MS = 200
 /** One server of Zimbra's, or of a domain. */
 const SERVER_MS = 8000
 /** Names and addresses for counting: no more than an address has. */
@@ -278,8 +276,7 @@ export class Authenticator {
 
   async #late(answer: AuthenticateAnswer, beganMs: number, signal: AbortSignal): Promise<AuthenticateAnswer> {
     const { clock } = this.#parts
-    const dueMs = beganMs + REFUSAL_MS + Math.random() * REFUSAL_SPREAD_MS
-    await elapsed(clock, Math.max(0, dueMs - clock.monotonicMs()), signal)
+    await elapsed(clock, Math.max(0, beganMs + REFUSAL_MS - clock.monotonicMs()), signal)
     return answer
   }
 }
