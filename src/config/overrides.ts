@@ -1,5 +1,8 @@
 import { useText } from './attribute.ts'
 import { attributeOfParameter, findAttribute } from './catalogue.ts'
+import { translated } from './check.ts'
+import { defaultLookup } from './defaults.ts'
+import { expandTexts } from './expand.ts'
 import type { Table } from './reader.ts'
 import type { Overrides } from './resolve.ts'
 import type { SettingKey } from './settings.ts'
@@ -85,7 +88,11 @@ function read(
     )
     return
   }
-  const parsed = parseSetting(setting, texts)
+  const own = typeof table.raw(name) === 'boolean' ? [String(table.raw(name)).toUpperCase()] : texts
+  // An attribute may have words of its own, TRUE and FALSE among them.
+  const words = translated(setting, name, own)
+  const expanded = expandTexts(setting, words === own ? texts : words, defaultLookup)
+  const parsed = expanded.kind === 'wrong' ? expanded : parseSetting(setting, expanded.values)
   if (parsed.kind === 'wrong') table.wrong(name, parsed.reason)
   else into[key] = parsed.value
 }

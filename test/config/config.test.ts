@@ -115,6 +115,9 @@ test('every key is taken', (t) => {
     [settings]
     zimbraMtaMyNetworks = ["10.0.0.0/8", "!192.0.2.1, [2001:db8::]/32"]
     zimbramtasmtpdhelorequired = false
+    zimbraIPMode = "both"
+    zimbraMtaDnsLookupsEnabled = false
+    zimbraMtaSmtpTransportRateDelay = "$default_transport_rate_delay"
   `)
   t.deepEqual(read.listeners, [
     { address: '0.0.0.0', port: 25, service: 'smtp' },
@@ -150,6 +153,9 @@ test('every key is taken', (t) => {
     bounceQueueLifetimeMs: 172_800_000,
     myNetworks: ['10.0.0.0/8', '!192.0.2.1', '[2001:db8::]/32'],
     heloRequired: false,
+    inetProtocols: 'all',
+    smtpDnsSupportLevel: 'disabled',
+    smtpTransportRateDelayMs: 0,
   })
 })
 
