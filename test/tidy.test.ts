@@ -9,7 +9,7 @@ import { SETTING_LIST } from '#src/config/settings.ts'
 /** A folder imports from floors below its own and from itself (ARCHITECTURE.md). */
 const FLOORS: readonly (readonly string[])[] = [
   ['base'],
-  ['mail', 'net', 'store', 'match', 'workers'],
+  ['mail', 'net', 'store', 'match', 'workers', 'host'],
   ['queue', 'config', 'directory', 'dns'],
   ['smtp', 'policy', 'scan', 'spam', 'delivery', 'admin', 'health'],
   ['main', 'cli', 'console'],

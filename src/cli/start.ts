@@ -1,6 +1,7 @@
 import { masterStart, startDetached } from '#src/admin/start.ts'
 import type { Started } from '#src/admin/start.ts'
 import type { Config } from '#src/config/config.ts'
+import { keepInherited } from '#src/host/activation.ts'
 import { configOf, noWords, readOptions } from './options.ts'
 
 /**
@@ -20,6 +21,7 @@ export async function start(args: readonly string[]): Promise<number> {
     ;(code === 0 ? process.stdout : process.stderr).write(text)
     return code
   }
+  keepInherited(process.env, process.pid)
   process.execve?.(process.execPath, [process.execPath, ...begin.words], begin.env)
   throw new Error('this Node cannot replace its process (process.execve); Node 26 is needed')
 }

@@ -1,6 +1,7 @@
 import { deliverySettings, routingBoot } from './boots-delivery.ts'
 import type { Generation } from './generation.ts'
 import type { LogBoot } from './ipc.ts'
+import type { OpenListener } from './listening.ts'
 import type { MailboxBoot } from './mailbox-boot.ts'
 import type { Paths } from '#src/config/paths.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
@@ -11,6 +12,8 @@ import type { SmtpdBoot } from './smtpd-boot.ts'
 export interface BootContext {
   readonly generation: Generation
   readonly paths: Paths
+  /** What smtpd listens on; `fd` as smtpd has it. */
+  readonly listeners: readonly OpenListener[]
   /** smtpd processes. */
   readonly workers: number
   /** Whether the readable log goes to standard output. */
@@ -91,7 +94,7 @@ export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {
   return {
     slot,
     generation: number,
-    listeners: config.listeners,
+    listeners: context.listeners,
     settings,
     postmaster: `postmaster@${defaultDomain}`,
     notices: noticesBoot(context),

@@ -9,6 +9,9 @@ import type { FromChild, ToChild } from './ipc.ts'
 
 export type ChildKind = 'smtpd' | 'qmgr' | 'mailbox' | 'directory' | 'health'
 
+/** Behind standard input, output and error, and the IPC channel. */
+export const FIRST_DESCRIPTOR = 4
+
 export interface ChildSpec {
   readonly kind: ChildKind
   /** Counted from 1 within its kind. */
@@ -17,6 +20,8 @@ export interface ChildSpec {
   readonly script: string
   /** Its settings message of this moment. */
   readonly boot: () => unknown
+  /** Descriptors of master's that it has too, from FIRST_DESCRIPTOR on, in every process that is started for it. */
+  readonly descriptors?: readonly number[]
 }
 
 export interface ChildDeps {
@@ -99,7 +104,8 @@ export class Child {
     const { spec, env, clock, log } = { ...this.#deps, spec: this.spec }
     // No shell, no words from outside; a process group of its own, so that Ctrl-C reaches master alone.
     const child = spawn(process.execPath, [spec.script], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // Node closes every other descriptor of ours there.
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(spec.descriptors ?? [])],
       env,
       detached: true,
     })
@@ -258,6 +264,7 @@ const KINDS: readonly string[] = [
   'failed',
   'anvil',
   'gone',
+  'pong',
   'directory',
   'answer',
 ] satisfies readonly FromChild['kind'][]

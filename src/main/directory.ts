@@ -43,6 +43,7 @@ process.on('message', (message: ToChild<DirectoryBoot>) => {
     case 'ask':
       tell({ kind: 'answer', n: message.n, value: snapshot() })
       break
+    case 'ping':
     case 'flush':
     case 'anvil':
       // It has no queue, and counts no clients.

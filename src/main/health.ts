@@ -44,6 +44,7 @@ process.on('message', (message: ToChild<HealthBoot>) => {
     case 'stop':
       void stop()
       break
+    case 'ping':
     case 'flush':
     case 'anvil':
       // It has no queue, and counts no clients.

@@ -10,6 +10,7 @@ import type { MetricsSnapshot } from '#src/base/metrics.ts'
  *     master ▶ settings      a new generation; same shape as boot; what cannot change in a running process is
  *                            left as it was
  *     master ▶ stop          finish what you have, then exit 0
+ *     master ▶ ping          is your loop turning?                       smtpd, qmgr ▶ pong
  *     master ▶ flush         to qmgr: the embedded mailbox store has (again) become ready, so try everything now
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
  *     directory ▶ directory  the directory server has brought changes, so a generation may be due
@@ -23,6 +24,7 @@ export type ToChild<Boot> =
   | { readonly kind: 'settings'; readonly boot: Boot }
   | { readonly kind: 'stop' }
   | { readonly kind: 'flush' }
+  | { readonly kind: 'ping' }
   | { readonly kind: 'anvil'; readonly n: number; readonly admitted: boolean }
   /** To be answered at once: master waits for a second and then goes without. */
   | { readonly kind: 'ask'; readonly n: number; readonly what: 'metrics' }
@@ -40,6 +42,7 @@ export type FromChild =
   /** `address` is the client's, as the socket gives it; `n` is chosen by the child and comes back. */
   | { readonly kind: 'anvil'; readonly n: number; readonly address: string }
   | { readonly kind: 'gone'; readonly address: string }
+  | { readonly kind: 'pong' }
   | { readonly kind: 'answer'; readonly n: number; readonly value: MetricsSnapshot }
   /** So many entries of the mirror have changed (0: something else that its status shows). */
   | { readonly kind: 'directory'; readonly changed: number }

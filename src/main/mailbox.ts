@@ -43,6 +43,7 @@ process.on('message', (message: ToChild<MailboxBoot>) => {
       tell({ kind: 'answer', n: message.n, value: snapshot() })
       break
     case 'settings':
+    case 'ping':
     case 'flush':
     case 'anvil':
       // Nothing of it can change in a running store, it has no queue, and it counts no clients.

@@ -10,7 +10,7 @@ import { VERSION } from '#src/base/version.ts'
 import { AnvilCounts } from './anvil.ts'
 import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
-import { Child } from './child.ts'
+import { Child, FIRST_DESCRIPTOR } from './child.ts'
 import { directoryBoot } from './directory-boot.ts'
 import { healthBoot } from './health-boot.ts'
 import { DirectoryDesk } from './directory-desk.ts'
@@ -22,8 +22,11 @@ import type { Generation, Generations } from './generation.ts'
 import { alarmText, notesLine, settingsAnswer } from './settings-answer.ts'
 import type { FromChild } from './ipc.ts'
 import { rememberProcesses } from './leftovers.ts'
+import type { OpenListener } from './listening.ts'
+import { Pulse } from './pulse.ts'
 import type { Paths } from '#src/config/paths.ts'
 import { StartRefused } from './refusal.ts'
+import type { ServiceReporter } from './service.ts'
 
 export interface MasterOptions {
   readonly paths: Paths
@@ -36,6 +39,10 @@ export interface MasterOptions {
   readonly env: NodeJS.ProcessEnv
   /** Whether the readable log goes to standard output. */
   readonly echo: boolean
+  /** What smtpd listens on; `fd` is a socket that master has. */
+  readonly listeners: readonly OpenListener[]
+  /** Told of what a service manager wants to know. */
+  readonly reporter: Pick<ServiceReporter, 'changed' | 'reloading' | 'reloaded'>
   /** Told when `postern stop` has asked for the end. */
   readonly onStop: () => void
 }
@@ -62,6 +69,7 @@ const START_MS = 60_000
 export class Master {
   readonly #options: MasterOptions
   readonly #anvil = new AnvilCounts()
+  readonly #pulse = new Pulse()
   readonly #children: readonly Child[]
   readonly #startedMs: number
   /** The pair of processes that was told last. */
@@ -101,11 +109,18 @@ export class Master {
       onChange: () => {
         this.#remember()
         this.#flushToStore()
+        this.#options.reporter.changed()
       },
     }
     const make = (kind: ChildKind, n: number, boot: (context: BootContext) => unknown) =>
       new Child(
-        { kind, n, script: join(import.meta.dirname, `${kind}.ts`), boot: () => boot(this.#context()) },
+        {
+          kind,
+          n,
+          script: join(import.meta.dirname, `${kind}.ts`),
+          boot: () => boot(this.#context()),
+          descriptors: kind === 'smtpd' ? this.#sockets() : [],
+        },
         deps,
       )
     const isEmbedded = this.#generation.config.lmtpServer === undefined
@@ -113,7 +128,9 @@ export class Master {
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
       make('directory', 1, directoryBoot),
       make('qmgr', 1, qmgrBoot),
-      ...Array.from({ length: workers }, (_, i) => make('smtpd', i + 1, (context) => smtpdBoot(context, i))),
+      ...Array.from({ length: workers }, (_, i) =>
+        make('smtpd', i + 1, (context) => smtpdBoot(context, i + 1)),
+      ),
       ...(this.#generation.config.health.listen === undefined ? [] : [make('health', 1, healthBoot)]),
     ]
   }
@@ -135,8 +152,19 @@ export class Master {
     return this.#options.generations.current
   }
 
+  /** The sockets that master was started with. It keeps them open, so that nobody is refused while an smtpd is new. */
+  #sockets(): readonly number[] {
+    return this.#options.listeners.flatMap(({ fd }) => fd ?? [])
+  }
+
   #context(): BootContext {
+    const sockets = this.#sockets()
     return {
+      listeners: this.#options.listeners.map((listener) =>
+        listener.fd === undefined
+          ? listener
+          : { ...listener, fd: FIRST_DESCRIPTOR + sockets.indexOf(listener.fd) },
+      ),
       generation: this.#generation,
       paths: this.#options.paths,
       echo: this.#options.echo,
@@ -218,6 +246,8 @@ export class Master {
       child.send({ kind: 'anvil', n: message.n, admitted })
     } else if (message.kind === 'gone') {
       this.#anvil.leave(pid, message.address)
+    } else if (message.kind === 'pong') {
+      this.#pulse.answered(pid)
     } else if (message.kind === 'directory' && message.changed > 0) {
       this.#lookAtDirectory()
     }
@@ -235,6 +265,15 @@ export class Master {
 
   /** Reads file, directory, certificate and signatures anew; a directory server is asked what is new first. */
   async reload(): Promise<ControlAnswer> {
+    this.#options.reporter.reloading()
+    try {
+      return await this.#reload()
+    } finally {
+      this.#options.reporter.reloaded()
+    }
+  }
+
+  async #reload(): Promise<ControlAnswer> {
     const unread = await this.#desk.poll()
     const next = this.#options.generations.reload()
     if (next.kind === 'refused') {
@@ -256,6 +295,7 @@ export class Master {
   /** Hands the generation in force to every process, which takes it over between two sessions or attempts. */
   #publish(): void {
     for (const child of this.#children) child.update()
+    this.#options.reporter.changed()
     this.#options.log.write('info', 'master.settings', { generation: this.#generation.number })
   }
 
@@ -283,6 +323,19 @@ export class Master {
       default:
         return { ok: false, error: `the command ${JSON.stringify(command)} is not known` }
     }
+  }
+
+  /** Asks smtpd and qmgr for signs of life; the names of those that have not answered the last time. */
+  beat(): readonly string[] {
+    return this.#pulse.beat(this.#children)
+  }
+
+  /** What runs, in one line: `3 of 3 processes are ready, generation 7 of the settings`. */
+  get summary(): string {
+    const ready = this.#children.filter(({ state }) => state.at === 'ready').length
+    const missing = this.#children.filter(({ state }) => state.at !== 'ready').map(({ name }) => name)
+    const without = missing.length === 0 ? '' : ` (not: ${missing.join(', ')})`
+    return `${ready} of ${this.#children.length} processes are ready${without}, generation ${this.#generation.number} of the settings`
   }
 
   /** What the processes want an operator to look at; those of one kind mostly say the same. */
@@ -315,7 +368,7 @@ export class Master {
       generation: number,
       problems: [...generations.alarms.map(alarmText), ...this.#attention(), ...notesLine(notes)],
       held: generations.held,
-      listeners: config.listeners,
+      listeners: this.#options.listeners,
       lmtpServer: config.lmtpServer ?? null,
       mailbox: config.lmtpServer === undefined ? config.mailbox : null,
       workers,

@@ -19,6 +19,9 @@ import { rotateLogs } from './log-rotation.ts'
 import { Master } from './master-server.ts'
 import { logTargets } from './open-log.ts'
 import { pathsOf } from '#src/config/paths.ts'
+import { ServiceManager } from '#src/host/service-manager.ts'
+import type { OpenListener } from './listening.ts'
+import { childEnvironment, openListeners, ServiceReporter } from './service.ts'
 import type { Paths } from '#src/config/paths.ts'
 import { checkPorts, lockDataFolder, prepareDirectory, prepareFolders } from './prepare.ts'
 import { StartRefused } from './refusal.ts'
@@ -93,14 +96,17 @@ async function run(args: Arguments): Promise<void> {
   prepareFolders(paths, config)
   using lock = await lockDataFolder(paths)
   await awaitLeftovers(paths.processes, systemClock, stopAsked.signal)
+  const listeners = openListeners(config)
   await checkPorts([
-    ...config.listeners.map((listener) => ({ listener, setting: '[[listener]] port' })),
+    ...listeners
+      .filter(({ fd }) => fd === undefined)
+      .map((listener) => ({ listener, setting: '[[listener]] port' })),
     ...(config.lmtpServer === undefined ? [{ listener: config.mailbox, setting: '[mailbox] port' }] : []),
   ])
   prepareDirectory(paths, config)
   const log = openLog({ ...logTargets('master', logBoot(config, args)) })
   try {
-    await serve(args, { config, paths, log })
+    await serve(args, { config, paths, log, listeners })
   } finally {
     log.flush()
     void lock
@@ -119,10 +125,18 @@ function logBoot(config: Config, args: Arguments) {
   return { ...config.log, stdout: config.log.stdout && !args.detached }
 }
 
-async function serve(
-  args: Arguments,
-  { config, paths, log }: { config: Config; paths: Paths; log: OpenLog },
-): Promise<void> {
+interface Opened {
+  readonly config: Config
+  readonly paths: Paths
+  readonly log: OpenLog
+  readonly listeners: readonly OpenListener[]
+}
+
+async function serve(args: Arguments, { config, paths, log, listeners }: Opened): Promise<void> {
+  const manager = new ServiceManager(process.env, process.pid, (reason) => {
+    log.write('warn', 'master.unnotified', { reason })
+  })
+  using reporter = new ServiceReporter(manager, log)
   using directory = openDirectory(paths)
   using store = openGenerations(paths.generations, log)
   const generations = new Generations(config, { store, directory, clock: systemClock, log })
@@ -134,7 +148,9 @@ async function serve(
     clock: systemClock,
     log,
     workers,
-    env: { NODE_COMPILE_CACHE: paths.compileCache, ...process.env, ...timeZone(generations.current) },
+    env: { ...childEnvironment(paths.compileCache), ...timeZone(generations.current) },
+    listeners,
+    reporter,
     echo: logBoot(config, args).stdout,
     onStop: () => {
       stopAsked.abort()
@@ -148,9 +164,13 @@ async function serve(
   flushCompileCache()
   const foreground = !args.detached
   await log.printed()
-  report(args, { kind: 'ready', text: welcomeText({ config, paths, workers, version: VERSION, foreground }) })
+  const opened = { ...config, listeners }
+  const text = welcomeText({ config: opened, paths, workers, version: VERSION, foreground })
+  report(args, { kind: 'ready', text })
   onHangUp(master)
+  reporter.ready(master)
   await aborted(stopAsked.signal)
+  reporter.stopping()
   await master.stop()
   await log.printed()
   if (foreground) process.stdout.write('Postern has stopped.\n')

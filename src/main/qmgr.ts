@@ -94,6 +94,9 @@ process.on('message', (message: ToChild<QmgrBoot>) => {
     case 'stop':
       void stop()
       break
+    case 'ping':
+      tell({ kind: 'pong' })
+      break
     case 'flush':
       flush()
       break

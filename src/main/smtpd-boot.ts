@@ -1,7 +1,7 @@
 import type { TlsConfig } from '#src/config/config.ts'
-import type { Listener } from '#src/config/listeners.ts'
 import type { Settings } from '#src/config/settings.ts'
 import type { LogBoot } from './ipc.ts'
+import type { OpenListener } from './listening.ts'
 import type { NoticesBoot } from './notice-targets.ts'
 
 /**
@@ -14,8 +14,8 @@ export interface SmtpdBoot {
   readonly slot: number
   /** Number of the generation. */
   readonly generation: number
-  /** Opened by each smtpd with SO_REUSEPORT. */
-  readonly listeners: readonly Listener[]
+  /** Opened by each smtpd with SO_REUSEPORT, but for those with `fd`: an open socket that all of them share. */
+  readonly listeners: readonly OpenListener[]
   /** `myHostname` is filled in. */
   readonly settings: Settings
   /** Where mail to `<postmaster>` goes: an address of ours, `postmaster@` and the default domain. */

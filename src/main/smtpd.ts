@@ -57,6 +57,9 @@ process.on('message', (message: ToChild<SmtpdBoot>) => {
     case 'anvil':
       anvil.answered(message.n, message.admitted)
       break
+    case 'ping':
+      tell({ kind: 'pong' })
+      break
     case 'flush':
       // It has no queue.
       break
@@ -101,9 +104,9 @@ async function start(boot: SmtpdBoot): Promise<void> {
 
 /** Resolves with the address and the port that it has become. */
 async function listen(server: Server, listener: SmtpdBoot['listeners'][number] | undefined): Promise<string> {
-  const { address, port, service } = listener ?? { address: '', port: 0, service: 'smtp' }
+  const { address, port, service, fd } = listener ?? { address: '', port: 0, service: 'smtp' }
   try {
-    const open = await server.start({ host: address, port, reusePort: true })
+    const open = await server.start(fd === undefined ? { host: address, port, reusePort: true } : { fd })
     return `${address}:${open}${service === 'smtp' ? '' : ` ${service}`}`
   } catch (error) {
     throw new ListenFailed(listenFailure(`${address}:${port}`, error), { cause: error })

@@ -39,8 +39,8 @@ export interface ApplianceOptions {
   readonly settings?: readonly string[]
   /** Where the health process listens on loopback; without one there is none. */
   readonly healthPort?: number
-  /** A program and its arguments that shall run the appliance, such as strace. */
-  readonly under?: readonly string[]
+  /** A program and its arguments that shall run the appliance, such as strace; they may depend on its port. */
+  readonly under?: readonly string[] | ((smtpPort: number) => readonly string[])
 }
 
 interface Ports {
@@ -71,7 +71,7 @@ export class Appliance {
     this.smtpPort = ports.smtp
     this.submissionPort = options.submission === true ? ports.submission : 0
     this.submissionsPort = options.submission === true ? ports.submissions : 0
-    this.#under = options.under ?? []
+    this.#under = typeof options.under === 'function' ? options.under(ports.smtp) : (options.under ?? [])
     this.#master = this.#spawn()
   }
 
