@@ -35,6 +35,9 @@ missing_for_test() {
   has ip || missing="$missing iproute2"
   want curl
   want swaks
+  # promtool and the parser of OpenMetrics' own authors: what scrapes us must be able to read us.
+  want prometheus
+  want python3-prometheus-client
   has openssl || missing="$missing openssl"
   want procps
   want e2fsprogs

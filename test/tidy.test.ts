@@ -21,6 +21,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   'better-sqlite3': 'store',
   'dns-packet': 'dns',
   fastify: 'health',
+  'prom-client': 'health',
   ldapts: 'directory',
   // What @peculiar/x509 rests on.
   'reflect-metadata': 'net',

@@ -53,11 +53,10 @@ export const METRICS = {
   postern_smtpd_message_recipients_total: counter('Recipients of accepted messages, aliases expanded.'),
   postern_smtpd_greeting_seconds: seconds('From a connection to its greeting, policy and look-ups included.'),
   postern_smtpd_command_seconds: seconds(
-    'From a command to its answer; one that was answered without waiting for anything counts as 0.',
+    'From a command to its answer (data and bdat: from the last octet of the message); what was answered without waiting for anything counts as 0.',
     ['command'],
   ),
   postern_smtpd_transfer_seconds: seconds('From DATA or the first BDAT to the last octet of the message.'),
-  postern_smtpd_message_seconds: seconds('From the last octet of a message to its answer.'),
   postern_smtpd_scan_seconds: seconds(
     'Time of the scanner and the judge for one message, second look included.',
   ),

@@ -225,3 +225,23 @@ function together({ across }: MetricSpec, one: Sample, other: Sample): Sample {
   const counts = one.counts.map((count, i) => count + (other.counts[i] ?? 0))
   return { ...one, counts, sum: one.sum + other.sum }
 }
+
+/** Names from outside as label values: the first `max` have a member of their own, the rest share one. */
+export class BoundedLabels {
+  readonly #max: number
+  readonly #known = new Set<string>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  label(name: string): string {
+    if (this.#known.has(name)) return name
+    if (this.#known.size >= this.#max || name.length > LABEL_CHARS_MAX) return OTHER
+    this.#known.add(name)
+    return name
+  }
+}
+
+/** A host name with a port; a longer one is nobody's. */
+const LABEL_CHARS_MAX = 300

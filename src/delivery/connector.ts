@@ -1,3 +1,4 @@
+import { counter } from '#src/base/metrics.ts'
 import { Connection } from './connection.ts'
 import { localResult, systemText } from './failure.ts'
 import { Handshake } from './handshake.ts'
@@ -99,6 +100,7 @@ export class Connector {
     await opening
     signal.removeEventListener('abort', cancel)
     const { failure: failed, tlsFailure } = handshake
+    connections.of(outcomeOf(failed !== undefined, connection.connected)).add()
     if (failed === undefined) {
       return { opened: { kind: 'open', connection, tls: tlsFailure }, plainMayDo: false }
     }
@@ -123,6 +125,13 @@ export class Connector {
     }
     return { opened: { kind: 'failed', failure }, plainMayDo: handshake.plainMayDo }
   }
+}
+
+const connections = counter('postern_delivery_connections_total')
+
+function outcomeOf(failed: boolean, connected: boolean): string {
+  if (!failed) return 'open'
+  return connected ? 'refused' : 'unreachable'
 }
 
 /** The peer hung up while TLS was agreed on. */

@@ -1,4 +1,5 @@
 import { systemClock } from '#src/base/clock.ts'
+import { histogram } from '#src/base/metrics.ts'
 import { BodyEncoder as NativeEncoder } from '#src/match/encoder.ts'
 import { Alarms } from './alarms.ts'
 import { Attempts } from './attempt.ts'
@@ -64,6 +65,8 @@ const POOLS_MAX = 10_000
 const WAITING_MAX = 10_000
 
 type Protocol = Destination['protocol']
+
+const attemptSeconds = histogram('postern_delivery_attempt_seconds')
 
 interface Waiter {
   readonly pool: Pool
@@ -205,6 +208,7 @@ class PooledDeliverer implements Deliverer {
       const done = await this.#carry({ ...request, recipients: batch }, pool, signal)
       const { setupMs } = done
       const transferMs = this.#clock.monotonicMs() - beganMs - setupMs
+      attemptSeconds.of(request.destination.protocol).observeMs(setupMs + transferMs)
       outcomes.push(...this.#report(request, batch, done, { ...delays, setupMs, transferMs }))
     }
     return outcomes
@@ -241,11 +245,12 @@ class PooledDeliverer implements Deliverer {
     batch: Batch,
     delays: Delays,
   ): RecipientOutcome[] {
-    const { message } = request
+    const { message, destination } = request
+    const nexthop = keyOf(destination)
     return recipients.map((recipient, index) => {
       const result = batch.results.get(index) ?? UNANSWERED
       const relay = batch.relays?.get(index) ?? batch.relay
-      logRecipient(this.#log, { message, recipient, result, relay, delays })
+      logRecipient(this.#log, { message, recipient, result, relay, delays, nexthop })
       return {
         n: recipient.n,
         kind: result.kind,

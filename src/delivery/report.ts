@@ -1,4 +1,5 @@
 import type { Log } from '#src/base/log.ts'
+import { BoundedLabels, counter, histogram } from '#src/base/metrics.ts'
 import type { QueuedMessage, QueuedRecipient } from '#src/queue/ports.ts'
 import type { Result } from './failure.ts'
 
@@ -24,7 +25,21 @@ export function postfixSeconds(ms: number): string {
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text
 }
 
+const recipients = counter('postern_delivery_recipients_total')
+const delaySeconds = histogram('postern_delivery_delay_seconds')
+const STAGES = {
+  queue: delaySeconds.of('before'),
+  wait: delaySeconds.of('wait'),
+  setup: delaySeconds.of('setup'),
+  transfer: delaySeconds.of('transfer'),
+} as const
+/** Next hops with a line of their own: the mailbox servers and relays of a site; of the world the first to be met. */
+const NEXTHOPS_MAX = 100
+const nexthops = new BoundedLabels(NEXTHOPS_MAX)
+
 export interface DeliveryReport {
+  /** The destination, as the queue groups by it. */
+  readonly nexthop: string
   readonly message: QueuedMessage
   readonly recipient: QueuedRecipient
   readonly result: Result
@@ -36,6 +51,11 @@ export interface DeliveryReport {
 export function logRecipient(log: Log, report: DeliveryReport): void {
   const { message, recipient, result, delays } = report
   const { queueMs, waitMs, setupMs, transferMs } = delays
+  recipients.of(nexthops.label(report.nexthop), result.kind).add()
+  STAGES.queue.observeMs(queueMs)
+  STAGES.wait.observeMs(waitMs)
+  STAGES.setup.observeMs(setupMs)
+  STAGES.transfer.observeMs(transferMs)
   log.write('info', 'delivery.recipient', {
     id: message.id,
     to: recipient.address,

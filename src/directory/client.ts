@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
+import { counter } from '#src/base/metrics.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import { unavailable } from './server.ts'
 import type { DirectoryAnswers, DirectoryRequest } from './service.ts'
@@ -15,6 +16,13 @@ interface Asked {
 interface Link {
   readonly socket: Socket
   readonly out: FrameWriter
+}
+
+const lookups = counter('postern_directory_lookups_total')
+
+function outcomeOf(answer: unknown): string {
+  if (typeof answer === 'string') return answer
+  return typeof answer === 'object' && answer !== null && 'kind' in answer ? String(answer.kind) : 'ok'
 }
 
 /** Two answers in a row that say nothing may lie this far apart; the process is restarted at once when it crashes. */
@@ -61,7 +69,9 @@ export class DirectoryClient implements Disposable {
       settle: (answer) => {
         // oxlint-disable-next-line no-unsafe-type-assertion -- both ends are of one release, and the kind is the one asked
         const known = answer as DirectoryAnswers[R['kind']] | undefined
-        resolve(known ?? unavailable(kind, 'the directory process does not answer'))
+        const said = known ?? unavailable(kind, 'the directory process does not answer')
+        lookups.of(kind, outcomeOf(said)).add()
+        resolve(said)
       },
     })
     link.out.write(JSON.stringify({ n, ...request }))

@@ -1,3 +1,4 @@
+import { counter, histogram } from '#src/base/metrics.ts'
 import { isLoopback } from '#src/net/addresses.ts'
 import { AnswerCache } from './cache.ts'
 import { exchange } from './exchange.ts'
@@ -8,6 +9,9 @@ import type { Clock } from '#src/base/clock.ts'
 import type { AnyAnswer } from './cache.ts'
 import type { DnsServer, Exchanged } from './exchange.ts'
 import type { Answer, NameLookup, RecordData, RecordType, UnknownCause } from './records.ts'
+
+const lookups = counter('postern_dns_lookups_total')
+const lookupSeconds = histogram('postern_dns_lookup_seconds').of()
 
 export interface ResolverOptions {
   /** Asked in this order. One validating resolver on this machine is best: see docs/dns.md. */
@@ -121,7 +125,10 @@ export class Resolver implements NameLookup {
     const timer = setTimeout(() => {
       abort.abort()
     }, this.#limits.budgetMs)
+    const fromMs = performance.now()
     const answer = this.#resolve(name, type, abort.signal).then((found) => {
+      lookups.of(type.toLowerCase(), found.kind).add()
+      lookupSeconds.observeMs(performance.now() - fromMs)
       clearTimeout(timer)
       const ms = keepMs(found)
       if (ms > 0) this.#cache.put(key, found, this.#clock.monotonicMs() + ms)

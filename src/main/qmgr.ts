@@ -21,6 +21,7 @@ import {
   refusalSocketPath,
   submitSocketPath,
 } from '#src/queue/paths.ts'
+import { QueueGauges } from '#src/queue/gauges.ts'
 import type { Deliverer, ReportComposer } from '#src/queue/ports.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
 import { Progress } from '#src/queue/progress.ts'
@@ -154,6 +155,7 @@ async function start(settings: QmgrBoot): Promise<void> {
     running.notices.start()
     running.scheduler.start()
     running.progress.start()
+    countQueue(running, settings.queueDir)
     await running.control.listen(controlSocketPath(settings.runDir))
     log.write('info', 'qmgr.start', { queue: settings.queueDir, generation: settings.generation })
     tell({ kind: 'ready', facts: { queue: settings.queueDir } })
@@ -254,6 +256,17 @@ function reportsOf(
       mailboxes: (address) => mailboxesOf(address, directory),
     })(order)
   }
+}
+
+function countQueue({ reader, scheduler, progress }: Running, queueDir: string): void {
+  new QueueGauges({
+    reader,
+    clock: systemClock,
+    queueDir,
+    active: () => scheduler.active,
+    progress: () => progress.report(),
+    onError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+  }).start()
 }
 
 /** When which settings came into force, beside the messages that they were applied to. */

@@ -2,6 +2,7 @@ import { elapsed } from '#src/base/clock.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { counter } from '#src/base/metrics.ts'
 import { Active } from './active.ts'
 import type { Job } from './active.ts'
 import { bodySource } from './body-source.ts'
@@ -21,6 +22,10 @@ import { LeapGuard } from './schedule.ts'
 import type { RetryTimes } from './schedule.ts'
 import { Settlement } from './settlement.ts'
 import type { HandedMessage, WriterListener, WriterPort } from './writer-handle.ts'
+
+const corrupt = counter('postern_queue_corrupt_total').of()
+/** Of those that no peer was asked about. */
+const unasked = counter('postern_delivery_recipients_total')
 
 export interface SchedulerOptions {
   readonly writer: Pick<WriterPort, 'change'>
@@ -274,6 +279,7 @@ export class Scheduler implements WriterListener {
 
   #setAside(seq: number, reason: string): void {
     const id = this.#o.reader.idOf(seq)
+    corrupt.add()
     this.#o.log.write('error', 'qmgr.corrupt', { id, seq, reason })
     this.#aside.add(seq)
     this.#write({ seq, id, done: [], deferred: [], corrupt: reason, reports: [], leaves: true })
@@ -373,6 +379,7 @@ export class Scheduler implements WriterListener {
     for (const outcome of outcomes) {
       const recipient = entry.recipients.get(outcome.n)
       if (recipient === undefined) continue
+      unasked.of('none', outcome.kind).add()
       this.#o.log.write('info', 'delivery.recipient', localFacts(entry, recipient, outcome, nowMs))
     }
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { counter } from '#src/base/metrics.ts'
 import type { Active } from './active.ts'
 import type { DeferredRecipient, DoneRecipient, MessageChange } from './changes.ts'
 import { wantsArrival } from './notify.ts'
@@ -16,6 +17,10 @@ import type {
 import { expiresAtMs, retryDelayMs } from './schedule.ts'
 import type { LeapGuard, RetryTimes } from './schedule.ts'
 import type { StoredRecipient } from './rows.ts'
+
+const corrupt = counter('postern_queue_corrupt_total').of()
+const reportsWritten = counter('postern_queue_reports_total')
+const bounced = counter('postern_queue_bounced_total').of()
 
 export interface SettlementOptions {
   readonly composeReports: ReportComposer
@@ -152,6 +157,7 @@ export class Settlement {
       this.#o.end(entry)
     }
     if (entry.damage !== '') {
+      corrupt.add()
       this.#o.log.write('error', 'qmgr.corrupt', { id: message.id, seq: message.seq, reason: entry.damage })
     }
     entry.over = true
@@ -176,6 +182,7 @@ export class Settlement {
       attempted: !entry.overdue,
       retryUntilMs: expiresAtMs(message, this.#o.times()),
     })
+    reportsWritten.of(kind).add(reports.length)
     for (const { audience, message: report } of reports) {
       // The bounce has a line of its own, which also says where there is none.
       if (kind === 'failed' && audience === 'sender') continue
@@ -193,6 +200,7 @@ export class Settlement {
     }
     const failed = reports.filter(({ kind }) => kind === 'failed')
     const bounce = failed.find(({ audience }) => audience === 'sender')?.message.id ?? 'none'
+    bounced.add()
     this.#o.log.write('info', 'qmgr.bounced', { id, nrcpt: failures.length, bounce })
     if (sender === '' && failed.length === 0) {
       const what = message.notice === true ? 'postmaster notification' : 'bounce message'

@@ -1,6 +1,7 @@
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { counter, gauge, histogram } from '#src/base/metrics.ts'
 import { storeErrorKind } from '#src/store/sqlite.ts'
 import { NO_WHY } from './changes.ts'
 import type { Action, ActionResult, ActionWhy, MessageChange } from './changes.ts'
@@ -63,6 +64,11 @@ export type Work = { readonly kind: 'ids'; readonly ids: readonly string[] } | {
 const GROUP_OVERHEAD_BYTES = 65_536
 const MESSAGE_OVERHEAD_BYTES = 3072
 
+const commits = counter('postern_queue_commits_total')
+const commitSeconds = histogram('postern_queue_commit_seconds')
+const commitMessages = histogram('postern_queue_commit_messages').of()
+const removals = counter('postern_queue_removed_total').of()
+
 /**
  * Group commit: all that was submitted in one turn of the event loop, and all outcomes that wait, become one
  * transaction with one flush; then all are answered. While it waits for the disk the next group gathers in the
@@ -78,11 +84,13 @@ export class Writer {
   /** A timer runs that will flush. */
   #waits = false
   #dead = false
+  readonly #messages = gauge('postern_queue_messages').of()
   /** No two messages fall due in another order than they came, even if the clock is set back. */
   #lastDueMs = 0
 
   constructor(options: WriterOptions) {
     this.#o = options
+    this.#messages.value = options.db.countMessages()
   }
 
   /** Outcomes that are not written yet. */
@@ -162,10 +170,12 @@ export class Writer {
     const { db, spool, clock, events } = this.#o
     const dueMs = Math.max(clock.nowMs(), this.#lastDueMs)
     const durable = submissions.length > 0
+    const fromMs = performance.now()
     const { accepted, applied } = db.transact(durable, () => ({
       accepted: submissions.map((submission) => this.#insert(submission, dueMs)),
       applied: changes.map((change) => db.apply(change, dueMs)),
     }))
+    countCommit(performance.now() - fromMs, submissions.length)
     this.#lastDueMs = dueMs
     for (const submission of submissions) submission.answer('queued')
     events.answered()
@@ -176,10 +186,17 @@ export class Writer {
       // Sent a second time: the row names the file that came first.
       else if (submission?.message.body.kind === 'spool') this.#reclaim(submission.message.body)
     }
-    for (const { removed } of applied) if (removed !== undefined) this.#rest(removed)
+    let left = 0
+    for (const { removed } of applied) {
+      if (removed === undefined) continue
+      left += 1
+      this.#rest(removed)
+    }
+    removals.add(left)
     if (durable) spool.flushed()
     events.committed(bytes + GROUP_OVERHEAD_BYTES + submissions.length * MESSAGE_OVERHEAD_BYTES)
     const reports = reportsOf(changes, applied, dueMs)
+    this.#messages.value += fresh.length + reports.length - left
     if (fresh.length + reports.length > 0)
       events.accepted(reports.length === 0 ? fresh : [...fresh, ...reports])
     if (changes.length > 0) {
@@ -285,6 +302,8 @@ export class Writer {
         if (done.removed !== undefined) removed.push(done.removed)
       }
     })
+    removals.add(removed.length)
+    this.#messages.value -= removed.length
     spool.flushed()
     // It may be on its way to a peer right now: unlinked, it can still be read to its end.
     for (const { spool: file } of removed) if (file !== null) spool.discard(file)
@@ -297,6 +316,14 @@ export class Writer {
   close(): void {
     this.#dead = true
   }
+}
+
+/** A commit without a new message is not flushed. */
+function countCommit(ms: number, messages: number): void {
+  const kind = messages > 0 ? 'flushed' : 'unflushed'
+  commits.of(kind).add()
+  commitSeconds.of(kind).observeMs(ms)
+  if (messages > 0) commitMessages.observe(messages)
 }
 
 /** A submission that SQLite will not have as a row, whatever the others are. */

@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { errorText } from '#src/base/fault.ts'
 import type { Reply } from '#src/base/reply.ts'
 import type { AuthVerdict } from './ports.ts'
+import { COUNTS } from './counts.ts'
 import { REPLY, tooManyAuthFailures, tooManyAuths } from './replies.ts'
 import { AUTH_LINE_MAX, SaslExchange } from './sasl.ts'
 import type { Credentials, Mechanism, SaslStep } from './sasl.ts'
@@ -98,6 +99,7 @@ export class Authentication {
   }
 
   #log({ user, mechanism }: Credentials, verdict: AuthVerdict): void {
+    COUNTS.auth.of(mechanism.toLowerCase(), verdict.kind).add()
     const { client, environment, id } = this.#parts
     const who = { session: id, client: client.address, name: client.name, mechanism }
     if (verdict.kind === 'ok') {

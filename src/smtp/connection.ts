@@ -10,6 +10,7 @@ import type { EventName } from '#src/base/events.ts'
 import { formatReply, reply, replyText } from '#src/base/reply.ts'
 import type { Reply } from '#src/base/reply.ts'
 import { Client } from './client.ts'
+import { COUNTS, countRefusal } from './counts.ts'
 import { Dialogue } from './dialogue.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
@@ -58,6 +59,8 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   /** Large reads were seen: the socket reads into a buffer that is used again, where it can. */
   #reuses = false
   #greeted = false
+  /** Of performance.now(); 0 before the socket is read. */
+  #openedMs = 0
   #admitted = false
   #waitsForDrain = false
   #delay: NodeJS.Timeout | undefined
@@ -265,6 +268,8 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
 
   override _onError(error: Error): void {
     const gone = GONE.has(errorCode(error))
+    if (this._upgrading) COUNTS.tlsFailures.of(this.#client.service).add()
+    else if (!gone) COUNTS.errors.add()
     // A client that has said QUIT often does not wait for our answer, and nothing is lost by it.
     if (!gone || !this.closed) this.#log(gone ? 'info' : 'warn', 'smtpd.error', { error: errorText(error) })
     this._socket.destroy()
@@ -286,6 +291,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     if (this._closed) return
     this._closed = true
     this._closing = false
+    if (this.#openedMs > 0) COUNTS.sessions.of(this.#client.service).value -= 1
     this.#dialogue.lost()
     if (this.#admitted) this.#environment.policy.disconnect(this.#client)
     if (this.#transcript !== undefined && this.#transcript.classes.size > 0)
@@ -295,6 +301,9 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
 
   /** The socket is read from now on. */
   #opened(): void {
+    this.#openedMs = performance.now()
+    COUNTS.connections.of(this.#client.service).add()
+    COUNTS.sessions.of(this.#client.service).value += 1
     this.#log('info', 'smtpd.connect', { port: this.remotePort, listener: this.#client.service })
     if (this.#client.tls) this.#dialogue.noteTls()
     if (this.#host.full) {
@@ -332,6 +341,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   #greet(): void {
     if (this.closed) return
     this.#greeted = true
+    COUNTS.greetingSeconds.observeMs(performance.now() - this.#openedMs)
     const { hostname, banner } = this.#environment.settings
     this.say(formatReply(reply(220, '', `${hostname} ${banner}`)), 0, false)
     this.#flush()
@@ -341,6 +351,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   #refuse(value: Reply): void {
     if (this.closed) return
     this.say(formatReply(value), 0, false)
+    if (value.code >= 400) countRefusal('connect', value)
     if (value !== REPLY.earlyTalker) {
       this.#log('info', 'smtpd.reject', { command: 'CONNECT', reply: replyText(value) })
     }
@@ -349,6 +360,7 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
 
   /** A fault of ours ends this session and no other. */
   #fail(error: unknown): void {
+    COUNTS.errors.add()
     this.#log('error', 'smtpd.error', { error: errorText(error) })
     this.#refuse({ ...REPLY.internal, close: true })
   }

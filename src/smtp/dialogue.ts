@@ -216,6 +216,7 @@ export class Dialogue {
   noteTls(): void {
     const { facts, fingerprints } = this.#wire.clientCertificate
     this.#client.fingerprints = fingerprints
+    this.#tally.secured(this.#client.service, this.#wire.cipher)
     if (!this.#environment.settings.logsTls) return
     this.#log('info', 'smtpd.tls', { cipher: this.#wire.cipher, ...facts })
   }
@@ -246,7 +247,7 @@ export class Dialogue {
 
   /** The connection is gone. */
   lost(): void {
-    const bytes = this.#intake.bytesUnderWay
+    const bytes = this.#intake.lost()
     if (bytes !== undefined) {
       this.#log('info', 'smtpd.lost', { ...this.#who(), id: this.#intake.id, command: this.#command, bytes })
     }
@@ -355,6 +356,7 @@ export class Dialogue {
     this.#wire.expectContent(false)
     this.#session = withoutTransaction(this.#session)
     this.#wait()
+    this.#tally.waits()
     void this.#intake.finish().then((received) => this.#finished(received))
   }
 
@@ -365,7 +367,7 @@ export class Dialogue {
       this.#errors = 0
       this.#junk = 0
     }
-    if (!this.#wire.closed) this.#answer(received.reply, false)
+    if (!this.#wire.closed) this.#answer(received.reply, false, 'message')
     this.#resume()
   }
 
@@ -395,9 +397,9 @@ export class Dialogue {
   }
 
   /** Answers the command in hand; refusals are counted and logged. */
-  #answer(reply: Reply, logged = true): void {
+  #answer(reply: Reply, logged = true, stage: 'message' | 'command' = 'command'): void {
     const refused = reply.code >= 400
-    this.#tally.count(this.#command, !refused)
+    this.#tally.answered(this.#command, reply, stage)
     if (refused && logged) {
       const command = this.#command.toUpperCase()
       this.#log('info', 'smtpd.reject', { ...this.#who(), command, reply: replyText(reply) })
@@ -435,6 +437,7 @@ export class Dialogue {
       return
     }
     this.#wait()
+    this.#tally.waits()
     const settle = (value: T): void => {
       if (!this.#wire.closed) then(value)
       this.#resume()

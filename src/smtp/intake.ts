@@ -3,6 +3,7 @@ import type { Reply } from '#src/base/reply.ts'
 import type { DialogueParts } from './wire.ts'
 import { Reception } from './reception.ts'
 import type { Received, ReceptionFacts } from './reception.ts'
+import { COUNTS, countReceived } from './counts.ts'
 import { chunkOk, REPLY } from './replies.ts'
 import type { Envelope } from './session.ts'
 
@@ -47,8 +48,9 @@ export class ContentIntake {
     this.#parts = parts
   }
 
-  /** Octets of a message that is not whole yet; undefined if there is none. */
-  get bytesUnderWay(): number | undefined {
+  /** The client is gone: the octets of a message that is not whole; undefined if there is none. */
+  lost(): number | undefined {
+    if (this.#reception !== undefined) COUNTS.lost.add()
     return this.#reception?.bytes
   }
 
@@ -106,7 +108,9 @@ export class ContentIntake {
     this.#expected = NOTHING
     if (reception === undefined) throw new Error('no message is under way')
     this.#last = reception.facts
-    return await reception.finish()
+    const received = await reception.finish()
+    countReceived(received, reception.facts.client.service)
+    return received
   }
 
   /** The message under way is not wanted any more. */

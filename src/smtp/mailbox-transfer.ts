@@ -1,7 +1,10 @@
 import { errorCode, errorText } from '#src/base/fault.ts'
+import { counter } from '#src/base/metrics.ts'
 import { MailboxContent } from './mailbox-content.ts'
 import type { Log } from '#src/base/log.ts'
 import type { MaildirFile, MaildirStore } from '#src/mail/maildir.ts'
+
+const offered = counter('postern_mailbox_messages_total')
 
 /** A recipient that was answered 250: where its mail goes. */
 export interface MailboxRecipient {
@@ -111,6 +114,7 @@ export class MailboxTransfer {
     this.#files.clear()
     return this.#recipients.map(({ address, path }) => {
       const failed = this.#failed.get(path)
+      offered.of(failed ?? 'stored').add()
       if (failed === undefined) {
         this.#log.write('debug', 'mailbox.delivered', { to: address, from: this.#sender, size: this.#bytes })
       }

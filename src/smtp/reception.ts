@@ -6,6 +6,7 @@ import type { ScanReport } from '#src/match/types.ts'
 import type { Body, NewMessage, Origin, QueueSubmitter } from '#src/queue/types.ts'
 import { BodyStore } from './body.ts'
 import type { BlockPool, StoreFailure } from './body.ts'
+import { COUNTS } from './counts.ts'
 import { beginsWithHeader, missingHeaders, ownMessageId, receivedHeader } from './headers.ts'
 import type { HeaderFacts } from './headers.ts'
 import type { ClientInfo, ContentJudge, ContentScanner, ScannerPool, Verdict } from './ports.ts'
@@ -68,6 +69,9 @@ export class Reception {
   #start: Buffer = EMPTY
   #tooBig = false
   #ended = false
+  /** Times are of performance.now(); what the scanner took is added up over the chunks. */
+  readonly #beganMs = performance.now()
+  #scanMs = 0
 
   constructor(tools: ReceptionTools, facts: ReceptionFacts, mode: 'data' | 'bdat') {
     this.#tools = tools
@@ -102,7 +106,9 @@ export class Reception {
     const scanner = this.#scanner
     if (scanner === undefined) return end - start
     const { scratch } = this.#tools
+    const fromMs = performance.now()
     scanner.write(input, start, Math.min(end, start + SLICE_BYTES), scratch, 0)
+    this.#scanMs += performance.now() - fromMs
     this.#ended = scanner.ended
     const produced = scratch.subarray(0, scanner.produced)
     if (this.#start.length < START_BYTES && produced.length > 0) this.#keepStart(produced)
@@ -137,11 +143,14 @@ export class Reception {
   async #decide(): Promise<Received> {
     const scanner = this.#scanner
     if (scanner === undefined) throw new Error('a reception was finished twice')
+    const endedMs = performance.now()
+    COUNTS.transferSeconds.observeMs(endedMs - this.#beganMs)
     let report = scanner.finish()
     const refusal = this.#refusal(report)
     if (refusal !== undefined) return this.#refuse(refusal, {})
     if (report.needsRecheck && this.#body.failure === undefined) report = await this.#recheck(scanner)
     const verdict = this.#tools.judge.judge(report)
+    COUNTS.scanSeconds.observeMs(this.#scanMs + performance.now() - endedMs)
     if (verdict.kind === 'refuse') return this.#refuse(verdict.reply, verdict.facts)
     const body = this.#body.complete()
     const stored = body instanceof Promise ? await body : body
@@ -167,6 +176,7 @@ export class Reception {
   }
 
   async #recheck(scanner: ContentScanner): Promise<ScanReport> {
+    COUNTS.rechecks.add()
     scanner.beginRecheck()
     for await (const piece of this.#body.stored()) scanner.recheck(piece)
     return scanner.finishRecheck()
@@ -216,7 +226,9 @@ export class Reception {
     }
     // The scanner is free while the disk works.
     this.#giveScanner()
+    const fromMs = performance.now()
     const outcome = await this.#tools.queue.submit(message)
+    COUNTS.commitSeconds.observeMs(performance.now() - fromMs)
     if (outcome !== 'queued') return { kind: 'refused', reply: storeReply(outcome), facts: {} }
     return { kind: 'queued', reply: queuedAs(id), message, bytes: this.#body.length }
   }

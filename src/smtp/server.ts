@@ -6,6 +6,7 @@ import { SMTPServer } from 'smtp-server'
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { errorText } from '#src/base/fault.ts'
 import { BlockPool } from './body.ts'
+import { COUNTS } from './counts.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionHost } from './connection.ts'
 import type { SmtpEnvironment } from './environment.ts'
@@ -173,6 +174,7 @@ export class Server extends SMTPServer implements ConnectionHost {
 
   /** Of the listening socket after it has listened, or of a TLS handshake. Neither may end the process. */
   override _onError(error: Error): void {
+    if (this.service === 'submissions') COUNTS.tlsFailures.of(this.service).add()
     this.#environment.log.write('warn', 'smtpd.error', { error: errorText(error) })
   }
 

@@ -6,6 +6,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import type { Filter } from 'ldapts'
 import { Client } from 'ldapts'
 import { errorText } from '#src/base/fault.ts'
+import { counter, histogram } from '#src/base/metrics.ts'
 import { cutMessages, MessageCutter } from './framing.ts'
 
 /** How one directory server is spoken to. Plain data but for the secrets, which are read when they are needed. */
@@ -145,7 +146,7 @@ export class LdapConnection {
     over.addEventListener('abort', onAbort, { once: true })
     try {
       if (signal.aborted) throw new LdapFailure('unreachable', 'stopped')
-      await Promise.race([connection.#hello(who), giveUp.promise])
+      await counted('connect', Promise.race([connection.#hello(who), giveUp.promise]))
       return connection
     } catch (error) {
       connection.close()
@@ -166,7 +167,7 @@ export class LdapConnection {
     const { timeoutMs } = options
     if (timeoutMs !== undefined) late = setTimeout(() => this.#giveUp(timeoutMs), timeoutMs)
     try {
-      const { searchEntries } = await this.client.search(base, this.#request(options))
+      const { searchEntries } = await counted('search', this.client.search(base, this.#request(options)))
       return searchEntries.map(entryOf)
     } catch (error) {
       throw this.#failure(error)
@@ -270,6 +271,24 @@ export class LdapConnection {
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(authorities.length === 0 ? {} : { ca: authorities }),
     }
+  }
+}
+
+const operations = counter('postern_ldap_operations_total')
+const operationSeconds = histogram('postern_ldap_operation_seconds')
+
+/** Counts an operation and how long it takes. */
+async function counted<T>(operation: 'connect' | 'search', work: Promise<T>): Promise<T> {
+  const fromMs = performance.now()
+  try {
+    const result = await work
+    operations.of(operation, 'ok').add()
+    return result
+  } catch (error) {
+    operations.of(operation, 'failed').add()
+    throw error
+  } finally {
+    operationSeconds.of(operation).observeMs(performance.now() - fromMs)
   }
 }
 
