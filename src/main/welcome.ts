@@ -29,7 +29,7 @@ export function welcomeText(facts: WelcomeFacts): string {
   const to = `alice@${config.directory.firstDomain}`
   return `
 Postern ${facts.version} runs.
-${listening(at)}  Processes  ${facts.workers} for these
+${listening(at)}  smtpd      ${facts.workers} ${facts.workers === 1 ? 'process' : 'processes'}
   Mail goes  ${goes}
   Data       ${paths.data}
   Settings   ${config.file === '' ? 'all defaults: there is no postern.toml here' : config.file}
