@@ -69,11 +69,19 @@ export function attributeOfParameter(parameter: string): Attribute | undefined {
 
 /** The attribute that an unknown name was most likely meant to be. */
 export function suggestAttribute(name: string): string | undefined {
-  return suggest(
+  const known = SUGGESTED.get(name)
+  if (known !== undefined) return known === '' ? undefined : known
+  const found = suggest(
     name,
     ATTRIBUTES.map((one) => one.name),
   )
+  if (SUGGESTED.size < SUGGESTED_MAX) SUGGESTED.set(name, found ?? '')
+  return found
 }
+
+/** A slip stays in the directory, and is met at each look at it; to compare it with every name takes milliseconds. */
+const SUGGESTED = new Map<string, string>()
+const SUGGESTED_MAX = 1000
 
 function attributeOf(name: string, row: AttributeRow, group: string): Attribute {
   const key = BY_ZIMBRA.get(name.toLowerCase())

@@ -35,6 +35,7 @@ export function notesOf(sources: Sources): SettingNote[] {
     const names = new Set([...entry.keys()].map((name) => name.toLowerCase()))
     for (const [name, values] of entry) {
       if (values.length === 0) continue
+      if (notes.length >= NOTES_MAX) break
       const note = noteOn(name, values, names)
       if (note !== undefined) notes.push({ attribute: name, source, ...note })
     }
@@ -43,8 +44,11 @@ export function notesOf(sources: Sources): SettingNote[] {
     const note = noteOnKey(key, value)
     if (note !== undefined) notes.push({ attribute: key, source: 'localconfig.xml', ...note })
   }
-  return notes
+  return notes.slice(0, NOTES_MAX)
 }
+
+/** There are some three hundred attributes that could have one; more are a broken import. */
+const NOTES_MAX = 1000
 
 type Remark = Pick<SettingNote, 'kind' | 'text'>
 

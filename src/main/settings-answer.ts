@@ -24,10 +24,14 @@ export function alarmText({ attribute, source, reason }: Alarm): string {
   return `${attribute}${where}: ${reason}`
 }
 
+/** Names on one line of `postern status`. */
+const NAMED_MAX = 20
+
 /** One line on attributes that do nothing; `postconf` and `zmprov` say which. */
 export function notesLine(notes: readonly SettingNote[]): readonly string[] {
   const idle = notes.filter(({ kind }) => kind !== 'refused')
   if (idle.length === 0) return []
-  const names = idle.map(({ attribute }) => attribute).join(', ')
-  return [`set and without effect (postern settings --notes says why): ${names}`]
+  const names = idle.slice(0, NAMED_MAX).map(({ attribute }) => attribute)
+  const more = idle.length > NAMED_MAX ? [`and ${idle.length - NAMED_MAX} more`] : []
+  return [`set and without effect (postern settings --notes says why): ${[...names, ...more].join(', ')}`]
 }

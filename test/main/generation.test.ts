@@ -8,6 +8,7 @@ import { loadConfig } from '#src/config/config.ts'
 import { GenerationStore } from '#src/config/generations.ts'
 import type { Attributes } from '#src/config/sources.ts'
 import { Generations } from '#src/main/generation.ts'
+import { notesLine } from '#src/main/settings-answer.ts'
 import { tempFolder } from '#test/support/temp.ts'
 
 type Entry = Record<string, readonly string[]>
@@ -221,6 +222,16 @@ test('an attribute that is refused is an alarm, one without effect is a note tha
       ['zimbraMtaNoSuchThing', 'unknown'],
     ],
   )
+})
+
+test('a directory full of attributes that nobody knows is told within bounds', (t) => {
+  const many = Array.from({ length: 3000 }, (_, n) => [`zimbraMtaNoSuch${n}`, ['1']] as const)
+  using one = box(Object.fromEntries(many))
+  const { notes } = one.start().current
+  t.is(notes.length, 1000)
+  t.is(one.events('settings.note').length, 1000)
+  const [line = ''] = notesLine(notes)
+  t.regex(line, /zimbraMtaNoSuch19, and 980 more$/)
 })
 
 test('a rollback brings old values back and holds them until their own source says something else', (t) => {
