@@ -22,7 +22,8 @@ export async function createDomain(
   const type = pairs.findLast((one) => one.name.toLowerCase() === 'zimbradomaintype')?.value ?? 'local'
   return await p.store.together(async () => {
     if ((await findDomain(p, name)) !== undefined) throw exists(name)
-    await makeParents(p, name)
+    await makeTree(p, name)
+    await makeBranches(p, name)
     const label = name.split('.')[0] ?? name
     const entry = {
       kind: 'domain' as const,
@@ -40,9 +41,9 @@ export async function createDomain(
       pairs,
       allowed: AT_CREATION,
     }
+    // Last, in one write: there is no moment, over LDAP neither, in which the domain is there and its tree is not.
     const made = await create(p, { ...entry, over: await partOfTree(p, entry.dn) })
     if (made === undefined) throw exists(name)
-    await makeBranches(p, name)
     return valueOf(made, 'zimbraId') ?? ''
   })
 }
@@ -141,16 +142,17 @@ function mailStatusFor(pairs: readonly AttributePair[], entry?: AdminEntry): str
   return status === 'suspended' && now === 'disabled' ? undefined : 'enabled'
 }
 
-async function makeParents(p: Provisioning, name: string): Promise<void> {
+/** The domain's place in the tree, and all above it. */
+async function makeTree(p: Provisioning, name: string): Promise<void> {
   const labels = name.split('.')
-  for (let i = labels.length - 1; i > 0; i -= 1) {
-    const above = labels.slice(i).join('.')
+  for (let i = labels.length - 1; i >= 0; i -= 1) {
+    const part = labels.slice(i).join('.')
     await ensure(p, {
-      dn: domainDn(above),
+      dn: domainDn(part),
       attributes: [
         ...attribute('objectClass', 'dcObject', 'organization'),
         ...attribute('dc', labels[i] ?? ''),
-        ...attribute('o', `${above} domain`),
+        ...attribute('o', `${part} domain`),
       ],
     })
   }

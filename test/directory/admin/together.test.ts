@@ -125,19 +125,8 @@ for (const [name, command] of COMMANDS) {
   })
 }
 
-/** Commands that can be said again after they broke off where there are no transactions, as over LDAP. */
-const REPEATABLE = new Set([
-  'addAlias',
-  'removeAlias',
-  'modifyAccount',
-  'renameAccount',
-  'deleteAccount',
-  'renameList',
-  'deleteList',
-  'deleteDomain',
-])
-
-for (const [name, command] of COMMANDS.filter(([one]) => REPEATABLE.has(one))) {
+/** As over LDAP, which has no transactions. */
+for (const [name, command] of COMMANDS) {
   test(`${name}, said again after it broke off without a transaction, does what is left to do`, async (t) => {
     using folder = tempFolder('together')
     let expected: string | undefined
