@@ -14,7 +14,7 @@ import { ContentIntake } from './intake.ts'
 import { RECIPIENTS_MAX } from '#src/queue/limits.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { DialogueParts, Wire } from './wire.ts'
-import { readCommandLine } from './line.ts'
+import { isForeign, readCommandLine } from './line.ts'
 import { parseAddress } from '#src/mail/address.ts'
 import type { Address } from '#src/mail/address.ts'
 import type { Eventually, RecipientVerdict } from './ports.ts'
@@ -27,10 +27,6 @@ import { addRecipient, greetingOf, inTransaction, newEnvelope, START, withoutTra
 import type { Greeting, Session } from './session.ts'
 import { Tally } from './tally.ts'
 
-/** HTTP, whose servers are made to talk SMTP by a web page. */
-const HTTP_REQUEST = / HTTP\/[0-9](?:\.[0-9])?$/
-/** A header line where a command should be: a client that was not told 354 sends its message. */
-const HEADER_WORD = /^[!-9;-~]+:/
 /** Who said no HELO, where `smtpd_helo_required` is off. */
 const UNGREETED: Greeting = { helo: 'unknown', esmtp: false }
 /** Words of a line that are shown in the log. */
@@ -373,11 +369,7 @@ export class Dialogue {
 
   #unknown(verb: string, text: string): void {
     this.#command = UNKNOWN_COMMAND
-    const foreign =
-      this.#environment.settings.forbiddenCommands.includes(verb) ||
-      HEADER_WORD.test(verb) ||
-      HTTP_REQUEST.test(text)
-    if (!foreign) {
+    if (!this.#environment.settings.forbiddenCommands.includes(verb) && !isForeign(verb, text)) {
       this.#answer(REPLY.unknownCommand)
       return
     }

@@ -51,3 +51,13 @@ function isBlank(text: string, at: number): boolean {
   const code = text.charCodeAt(at)
   return code === 0x20 || code === 0x09
 }
+
+/** HTTP, whose clients are made to talk to SMTP servers by a web page. */
+const HTTP_REQUEST = / HTTP\/[0-9](?:\.[0-9])?$/
+/** A header line where a command should be: a client that was not told 354 sends its message. */
+const HEADER_WORD = /^[!-9;-~]+:/
+
+/** Whether a line whose word is no command was never meant for SMTP. */
+export function isForeign(verb: string, text: string): boolean {
+  return HEADER_WORD.test(verb) || HTTP_REQUEST.test(text)
+}
