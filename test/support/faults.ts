@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { errorCode } from '#src/base/fault.ts'
 import { until } from '#test/support/wait.ts'
 
 /** What strace shall break in a running process. */
@@ -48,8 +49,11 @@ export async function inject(fault: Injection): Promise<Injected> {
     if (said.length < 4096) said += text
   })
   await until('strace holds the process', () => {
+    const traced = tracedThreads(fault.pid)
+    // Its first fault may have ended the process already, and with it strace.
+    if (traced === undefined) return !existsSync(`/proc/${fault.pid}`)
     if (strace.exitCode !== null) throw new Error(`strace ended: ${said}`)
-    return tracedThreads(fault.pid) >= threads
+    return traced >= threads
   })
   async function release(): Promise<void> {
     if (strace.exitCode !== null || strace.signalCode !== null) return
@@ -60,13 +64,18 @@ export async function inject(fault: Injection): Promise<Injected> {
   return { failures: () => failures, release, [Symbol.asyncDispose]: release }
 }
 
-function tracedThreads(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`).filter((thread) => {
-    const tracer = /^TracerPid:\s+(\d+)$/m.exec(
-      readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'),
-    )?.[1]
-    return tracer !== undefined && tracer !== '0'
-  }).length
+/** How many threads of a process are traced; undefined where the process, or one of its threads, has just ended. */
+function tracedThreads(pid: number): number | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/task`).filter((thread) => {
+      const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')
+      const tracer = /^TracerPid:\s+(\d+)$/m.exec(status)?.[1]
+      return tracer !== undefined && tracer !== '0'
+    }).length
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(errorCode(error))) return undefined
+    throw error
+  }
 }
 
 /** Every process that descends from `root`, itself included, with what it runs. */
