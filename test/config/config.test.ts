@@ -60,8 +60,11 @@ test('the mailbox server may be a socket in the file system', (t) => {
   })
 })
 
+function listener(port: number, service = ''): string {
+  return `[[listener]]\nport = ${port}\n${service}\n`
+}
+
 test('a listener’s service is that of its port, unless it names another', (t) => {
-  const listener = (port: number, service = '') => `[[listener]]\nport = ${port}\n${service}\n`
   const { listeners } = config(
     listener(25) +
       listener(465) +

@@ -214,7 +214,7 @@ for (const [title, spoil, expected] of [
     (folder: string) => {
       appendFileSync(join(folder, 'postern.toml'), '[log]\nlevel = "loud"\n')
     },
-    /postern\.toml:7: log\.level: must be one of "debug", "info", "warn", "error"/,
+    /postern\.toml:9: log\.level: must be one of "debug", "info", "warn", "error"/,
   ],
   [
     'a data folder that is a file',

@@ -37,16 +37,16 @@ for (const [what, more] of [
   })
 }
 
-function least(of: Settings, service: 'smtp' | 'submission'): string {
+function leastOf(of: Settings, service: 'smtp' | 'submission'): string {
   const made = profileOf(of, service, false)
   return made.kind === 'profile' ? made.profile.minVersion : made.reason
 }
 
 test('the mandatory settings are for where TLS is demanded', (t) => {
   const both = settings({ tlsProtocols: '>=TLSv1.2', tlsMandatoryProtocols: '>=TLSv1.3' })
-  t.is(least(both, 'smtp'), 'TLSv1.2')
-  t.is(least(both, 'submission'), 'TLSv1.3')
-  t.is(least({ ...both, tlsSecurityLevel: 'encrypt' }, 'smtp'), 'TLSv1.3')
+  t.is(leastOf(both, 'smtp'), 'TLSv1.2')
+  t.is(leastOf(both, 'submission'), 'TLSv1.3')
+  t.is(leastOf({ ...both, tlsSecurityLevel: 'encrypt' }, 'smtp'), 'TLSv1.3')
 })
 
 test('a cipher that is excluded is not in the list, be it of TLS 1.2 or 1.3', (t) => {
