@@ -100,7 +100,7 @@ class Session {
 
   async end(): Promise<void> {
     await this.#reload()
-    await this.#store?.[Symbol.asyncDispose]()
+    await this.#drop()
   }
 
   async #execute(words: readonly string[]): Promise<'ok' | 'usage' | 'failed'> {
@@ -137,8 +137,16 @@ class Session {
         return 'usage'
       }
       this.#complain(error)
+      if (isLost(error)) await this.#drop()
       return 'failed'
     }
+  }
+
+  /** The next command connects anew: the server may have closed a connection that nothing was said on for long. */
+  async #drop(): Promise<void> {
+    const store = this.#store
+    this.#store = undefined
+    await store?.[Symbol.asyncDispose]()
   }
 
   async #context(): Promise<Context> {
@@ -182,6 +190,12 @@ class Session {
       )
     }
   }
+}
+
+/** Whether the directory cannot be reached any more; what it refused is no such thing. */
+function isLost(error: unknown): boolean {
+  const cause = error instanceof ProvisionRefused ? error.cause : error
+  return cause instanceof StoreRefusal && cause.about === 'unreachable'
 }
 
 function isOwnWord(word: string | undefined): boolean {

@@ -105,8 +105,11 @@ export class LdapStore implements AdminStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connection.client.unbind()
-    this.#connection.close()
+    try {
+      if (this.#connection.isOpen) await this.#connection.client.unbind()
+    } finally {
+      this.#connection.close()
+    }
   }
 }
 
