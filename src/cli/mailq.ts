@@ -29,3 +29,19 @@ export async function* mailqText(queue: Pick<QueueAccess, 'pages'>): AsyncGenera
   }
   yield mailqSummary(messages, bytes)
 }
+
+/** The whole queue in two numbers, those of the last line of mailq. */
+export interface QueueTotals {
+  readonly kilobytes: number
+  readonly messages: number
+}
+
+export async function queueTotals(queue: Pick<QueueAccess, 'pages'>): Promise<QueueTotals> {
+  let messages = 0
+  let bytes = 0
+  for await (const page of queue.pages()) {
+    messages += page.length
+    for (const { sizeBytes } of page) bytes += sizeBytes
+  }
+  return { kilobytes: Math.floor(bytes / 1024), messages }
+}

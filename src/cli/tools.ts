@@ -15,6 +15,8 @@ export const TOOLS: ReadonlyMap<string, () => Promise<Tool>> = new Map([
   ['zmmtactl', async () => (await import('./zmmtactl.ts')).zmmtactl],
   ['zmprov', async () => (await import('./zmprov.ts')).zmprov],
   ['zmqstat', async () => (await import('./zmqstat.ts')).zmqstat],
+  ['zmqueuelog', async () => (await import('./zmqueuelog.ts')).zmqueuelog],
+  ['zmstat-mtaqueue', async () => (await import('./zmstat-mtaqueue.ts')).zmstatMtaqueue],
   ['zmlocalconfig', async () => (await import('./zmlocalconfig.ts')).zmlocalconfig],
   ['zmqaction', async () => (await import('./zmqaction.ts')).zmqaction],
   ['zmmsgtrace', async () => (await import('./zmmsgtrace.ts')).zmmsgtrace],

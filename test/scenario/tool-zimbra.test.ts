@@ -39,6 +39,10 @@ test('Zimbra’s console sees the queues through zmrcd, and moves what is in the
     (await zmrcd('HOST:box zmqstat all')).stdout,
     'incoming=0\nactive=0\ndeferred=2\nhold=0\ncorrupt=0\n',
   )
+  const [, kilobytes] =
+    /^-- (\d+) Kbytes in 2 Requests\.$/m.exec((await tool(postern, 'mailq', [])).stdout) ?? []
+  const logged = await tool(postern, 'zmqueuelog', [])
+  t.regex(logged.stdout, new RegExp(`^[\\d-]{10} [\\d:]{8}, QUEUE: ${kilobytes} 2\n$`))
   const { stdout } = await zmrcd('HOST:box zmqstat deferred')
   t.is(stdout, (await tool(postern, 'zmqstat', ['deferred'])).stdout)
   const [block = '', other = ''] = stdout.split('\n\n')
