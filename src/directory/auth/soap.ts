@@ -130,7 +130,12 @@ function readAnswer(text: string): Check {
   }
   const fault = inside(text, 'Fault')
   if (fault === undefined) {
-    const token = inside(inside(text, 'AuthResponse') ?? '', 'authToken')
+    const response = inside(text, 'AuthResponse') ?? ''
+    // Then the token is only good for sending the code, and SMTP has no way to ask for one: an application's own password.
+    const wantsCode = inside(response, 'twoFactorAuthRequired')?.trim() ?? ''
+    if (wantsCode === 'true' || wantsCode === '1')
+      return { kind: 'wrong', reason: 'the second factor is missing' }
+    const token = inside(response, 'authToken')
     return token === undefined || token.trim() === ''
       ? { kind: 'unknown', reason: 'the answer holds neither a token nor a fault' }
       : RIGHT

@@ -62,6 +62,15 @@ for (const [code, reason] of [
   })
 }
 
+test('a token that only opens the way to a second factor lets nobody in', async (t) => {
+  for (const word of ['true', '1']) {
+    const raw = `<soap:Envelope><soap:Body><AuthResponse xmlns="urn:zimbraAccount"><twoFactorAuthRequired>${word}</twoFactorAuthRequired><authToken>0_8f</authToken></AuthResponse></soap:Body></soap:Envelope>`
+    const { check, requests } = await answered([{ raw }, 'token'])
+    t.deepEqual(check, { kind: 'wrong', reason: 'the second factor is missing' })
+    t.is(requests.length, 1)
+  }
+})
+
 for (const [what, answer] of [
   ['a fault of the server', { fault: 'service.FAILURE' }],
   ['maintenance', { fault: 'account.MAINTENANCE_MODE' }],
