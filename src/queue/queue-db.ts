@@ -28,6 +28,9 @@ export type Inserted =
 /** Recipients that the first row of a trace names; each has a row of its own when something becomes of it. */
 const TRACE_RECIPIENTS_MAX = 100
 
+/** On top of the priority in the index of what is urgent, which is -9 to 9 (RFC 6710), while somebody waits for it. */
+const HURRIED = 100
+
 /** Every statement that writes to queue.db, prepared once. One object exists: the writer's. */
 export class QueueDb implements Disposable {
   readonly #store: Store
@@ -228,6 +231,14 @@ export class QueueDb implements Disposable {
     }
   }
 
+  /**
+   * An operator wants just this message tried now: it goes before what has long been due, as urgent mail does, until it
+   * was tried.
+   */
+  hurry(seq: number): void {
+    this.#statements.hurry.run(seq)
+  }
+
   #changed(
     changes: number,
     event: string,
@@ -334,7 +345,8 @@ function prepare(store: Store) {
     // A recipient that was put on hold while it was tried stays there, with the attempt noted.
     deferRecipient: store.prepare(
       `UPDATE recipient SET state = CASE state WHEN 'incoming' THEN 'deferred' ELSE state END,
-       due_ms = ?, attempts = ?, last_reply = ?, last_dsn = ? WHERE seq = ? AND n = ?`,
+       due_ms = ?, attempts = ?, last_reply = ?, last_dsn = ?,
+       priority = priority - iif(priority >= ${HURRIED}, ${HURRIED}, 0) WHERE seq = ? AND n = ?`,
     ),
     markDelayTold: store.prepare(
       'UPDATE recipient SET delay_told_ms = ? WHERE seq = ? AND n = ? AND delay_told_ms = 0',
@@ -373,6 +385,10 @@ function prepareStates(store: Store) {
     requeue: store.prepare(`UPDATE recipient SET state = 'deferred', due_ms = ?, attempts = 0 WHERE seq = ?`),
     flush: store.prepare(
       `UPDATE recipient SET due_ms = ? WHERE seq = ? AND state IN ('incoming', 'deferred')`,
+    ),
+    hurry: store.prepare(
+      `UPDATE recipient SET priority = priority + ${HURRIED}
+       WHERE seq = ? AND priority < ${HURRIED} - 9 AND state IN ('incoming', 'deferred')`,
     ),
     expire: store.prepare('UPDATE message SET expire = 1 WHERE seq = ? AND expire = 0'),
   }

@@ -269,7 +269,7 @@ export class Writer {
           if (seq === undefined) missing.push(id)
           else seqs.push(seq)
         }
-        count += this.#step(action, seqs, why)
+        count += this.#step(action, seqs, why, action === 'flush')
         await turn()
       }
       return { count, missing }
@@ -280,13 +280,14 @@ export class Writer {
       const seqs = this.#o.db.seqsAfter(after, ACTION_STEP).filter((seq) => seq <= last)
       const end = seqs.at(-1)
       if (end === undefined) return { count, missing }
-      count += this.#step(action, seqs, why)
+      // Of everything nothing goes before the rest.
+      count += this.#step(action, seqs, why, false)
       after = end
       await turn()
     }
   }
 
-  #step(action: Action, seqs: readonly number[], why: ActionWhy): number {
+  #step(action: Action, seqs: readonly number[], why: ActionWhy, hurried: boolean): number {
     const { db, spool, clock, events } = this.#o
     // Nothing done is no answer here: the tool would tell its user that the messages are gone.
     if (this.#dead) throw new Error('the queue cannot be written any more')
@@ -299,6 +300,7 @@ export class Writer {
         const done = db.act(action, seq, nowMs, whyFacts(why))
         if (done === undefined) continue
         touched.push(seq)
+        if (hurried) db.hurry(seq)
         if (done.removed !== undefined) removed.push(done.removed)
       }
     })

@@ -28,3 +28,29 @@ test('urgent mail that waits on the disk is tried before all that was due earlie
   t.true(place > 5, 'what is not urgent lets others pass')
   t.true(place < 40, 'and is not left behind by them')
 })
+
+test('what an operator flushes by name or by filter goes before all that is overdue, for this one attempt', async (t) => {
+  using paths = scratch()
+  const usual = Array.from({ length: 60 }, (_, i) => newMessage({ recipients: [recipient(`u${i}@a.test`)] }))
+  const meant = newMessage({ recipients: [recipient('now@b.test'), recipient('too@b.test')] })
+  {
+    await using idle = await startQueue(paths, { idle: true })
+    for (const message of [...usual, meant]) t.is(await idle.client.submit(message), 'queued')
+    t.like(await idle.writer.act('flush', null), { count: 61 })
+    t.deepEqual(
+      idle.reader.urgent(DUE_START, Number.MAX_SAFE_INTEGER, 100),
+      [],
+      'of all of them none is before the others',
+    )
+    for (let i = 0; i < 2; i++) t.like(await idle.writer.act('flush', [meant.id]), { count: 1 })
+    t.is(idle.reader.urgent(DUE_START, Number.MAX_SAFE_INTEGER, 100).length, 2)
+  }
+  const deliverer = new FakeDeliverer(({ message }) =>
+    message.id === meant.id ? { kind: 'deferred', dsn: '4.0.0', reply: '450 no' } : {},
+  )
+  deliverer.room = 1
+  await using queue = await startQueue(paths, { deliverer, activeRecipientsMax: 20 })
+  await until(() => queue.deliverer.deliveries.length === 61)
+  t.is(queue.deliverer.deliveries[0]?.id, meant.id)
+  await until(() => queue.reader.urgent(DUE_START, Number.MAX_SAFE_INTEGER, 100).length === 0)
+})
