@@ -35,11 +35,12 @@ export function childDn(name: string, value: string, base: string): string {
 /** A distinguished name in its parts, the entry itself first; undefined where it is none. '' has no parts. */
 export function parseDn(text: string): readonly Rdn[] | undefined {
   if (text.length > DN_CHARS_MAX) return undefined
-  if (text.trim() === '') return []
+  // The blanks that mean nothing are U+0020 (RFC 4514 section 4); any other is part of a value.
+  if (/^ *$/.test(text)) return []
   const rdns: NamePart[][] = [[]]
   let rest = text
   while (rdns.length <= RDNS_MAX) {
-    const head = /^\s*([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=\s*/.exec(rest)
+    const head = /^ *([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*) *= */.exec(rest)
     if (head === null) return undefined
     const value = readValue(rest.slice(head[0].length))
     if (value === undefined) return undefined

@@ -19,6 +19,7 @@ for (const [text, parts] of [
       [['dc', 'x']],
     ],
   ],
+  ['cn=\u00a0a,dc=x', [[['cn', '\u00a0a']], [['dc', 'x']]]],
   ['cn=', [[['cn', '']]]],
   ['', []],
 ] as const) {
