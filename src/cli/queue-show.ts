@@ -7,13 +7,10 @@ import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { printable } from '#src/base/printable.ts'
 import { mailqEntry } from './queue-format.ts'
 import { queuePathsOf } from '#src/admin/queue-paths.ts'
+import { excerptOf } from '#src/admin/excerpt.ts'
 import { lifeText, localTime } from '#src/admin/trace-format.ts'
 import { UsageError } from './usage.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
-
-/** As much of a message as tells what it is: its header and the start of its text. */
-const EXCERPT_BYTES = 16_384
-const BODY_LINES = 20
 
 /** `postern queue show ID…`: why it is where it is, what is in it, and what has become of it so far. */
 export async function show(options: Options): Promise<number> {
@@ -55,22 +52,9 @@ function recipientLine(recipient: Readonly<Record<string, unknown>>): string {
 
 /** The header and the first lines of the body, whatever is wrong with the rest. */
 async function excerpt(queue: QueueAccess, id: string): Promise<string> {
-  let bytes = Buffer.alloc(0)
-  let damage = ''
-  let generation = ''
-  for await (const { inside, chunk, damage: told } of queue.ask({ op: 'body', id })) {
-    if (isRecord(inside)) {
-      bytes = Buffer.from(String(inside['prefix']))
-      generation = `Taken under generation ${String(inside['generation'])} of the settings.\n`
-    }
-    if (typeof chunk === 'string' && bytes.length < EXCERPT_BYTES)
-      bytes = Buffer.concat([bytes, Buffer.from(chunk, 'base64')])
-    if (typeof told === 'string') damage = told
-  }
-  const lines = bytes.subarray(0, EXCERPT_BYTES).toString().split(/\r?\n/)
-  const gap = lines.indexOf('')
-  const shown = gap < 0 ? lines : lines.slice(0, gap + 1 + BODY_LINES)
-  const more = shown.length < lines.length || bytes.length > EXCERPT_BYTES ? '[…]\n' : ''
+  const { generation, damage, lines, more } = await excerptOf(queue, id)
+  const taken = generation === '' ? '' : `Taken under generation ${generation} of the settings.\n`
   const wrong = damage === '' ? '' : `Damaged: ${printable(damage)}\n`
-  return `${generation}${wrong}${shown.map((line) => `${printable(line.replaceAll('\t', ' '))}\n`).join('')}${more}`
+  const shown = lines.map((line) => `${printable(line.replaceAll('\t', ' '))}\n`).join('')
+  return `${taken}${wrong}${shown}${more ? '[…]\n' : ''}`
 }

@@ -12,6 +12,8 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   stop                   end it, and return when it has ended
   reload                 read postern.toml, certificate and signatures anew, without dropping a session
   version                the release
+  console [--stay]       a page for any terminal: how things are, queues, trace, log, settings, tests (docs/console.md)
+    --set-password       asks for the password that the console then wants before it shows more than how things are
 
   mailq                  the queue as Postfix shows it
   queue list [--json] [--limit N] [WHICH]    the queue, one message a line

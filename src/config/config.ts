@@ -9,6 +9,8 @@ import type { AuthConfig } from './auth.ts'
 import { readAuth } from './auth.ts'
 import type { HealthConfig } from './health.ts'
 import { readHealth } from './health.ts'
+import type { ConsoleConfig } from './console.ts'
+import { readConsole } from './console.ts'
 import { readAddress, readListeners } from './listeners.ts'
 import type { Address, Listener } from './listeners.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
@@ -58,6 +60,8 @@ export interface Config {
   readonly mtaSts: boolean
   /** Where it is told how the box is. */
   readonly health: HealthConfig
+  /** The page for a terminal. */
+  readonly console: ConsoleConfig
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly jsonFile: string
@@ -98,6 +102,7 @@ const TOP_KEYS = [
   'tls',
   'dns',
   'health',
+  'console',
   'log',
   'limits',
   'settings',
@@ -173,6 +178,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     dnsServers: readDns(dns),
     mtaSts: dns.flag('mta_sts', true),
     health: readHealth(top.table('health'), folder),
+    console: readConsole(top.table('console'), folder),
     log: readLog(top.table('log'), folder, dataFolder),
     overrides: { ...pollOf(directory), ...limits, ...readZimbraSettings(top.table('settings'), limits) },
   }

@@ -1,0 +1,175 @@
+import type { HealthState, Rates } from '#src/health/state.ts'
+import type { Charts } from '#src/console/charts.ts'
+import { BARS } from '#src/console/charts.ts'
+import type { Canvas } from '#src/console/grid.ts'
+import { age, bars, bytes, gauge, minute, rate, wrap } from '#src/console/text.ts'
+
+/** All that the page shows. */
+export interface StatusSight {
+  readonly state: HealthState
+  readonly charts: Charts
+  /** Messages by the queue that Postfix would have them in; undefined as long as they are not counted. */
+  readonly queues: Readonly<Record<string, number>> | undefined
+  /** `eth0 192.0.2.1 2001:db8::1`. */
+  readonly network: string
+  readonly disk: { readonly freeBytes: number; readonly sizeBytes: number } | undefined
+  /** Sentences of the console itself, such as that its password is not set. */
+  readonly remarks: readonly string[]
+  readonly nowMs: number
+}
+
+const RATES: readonly (readonly [string, keyof Rates])[] = [
+  ['taken', 'accepted'],
+  ['refused', 'refusals'],
+  ['delivered', 'delivered'],
+  ['deferred', 'deferred'],
+  ['returned', 'bounced'],
+]
+const QUEUES = ['incoming', 'active', 'deferred', 'hold', 'corrupt'] as const
+
+const CHARTS_ROW = 3
+const QUEUE_COLUMN = 62
+const MACHINE_ROW = 9
+const TROUBLE_ROW = 15
+const GAUGE_WIDTH = 10
+/** What ends sooner is worth a word. */
+const DAY_MS = 86_400_000
+
+/** Everything that is wrong, the worst first. */
+export function troubles({ state, remarks }: StatusSight): readonly string[] {
+  const order = ['critical', 'error', 'warning']
+  const alarms = state.alarms
+    .toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity))
+    .map(({ severity, code, key, reason }) =>
+      `${severity.toUpperCase()} ${code} ${key} ${reason}`.replaceAll(/ +/g, ' '),
+    )
+  const processes = state.processes
+    .filter((one) => one.state !== 'ready' || one.silent)
+    .map((one) => `${one.name}: ${one.silent ? 'does not answer' : one.state} ${one.reason}`)
+  return [...alarms, ...processes, ...state.problems, ...remarks]
+}
+
+/** A word or two for the title line; '' where all is well. */
+export function troubleWord(state: HealthState): string {
+  if (state.master.kind === 'silent') return 'DOWN'
+  const waiting = state.processes.filter((one) => one.state !== 'ready').length
+  const count = state.alarms.length + waiting
+  if (count > 0) return `${count} ALARM${count === 1 ? '' : 'S'}`
+  return state.problems.length > 0 ? 'ATTENTION' : ''
+}
+
+export function drawStatus(canvas: Canvas, sight: StatusSight): void {
+  const { state } = sight
+  if (state.master.kind === 'silent') {
+    drawDown(canvas, sight)
+  } else {
+    const ports = [...new Set(state.listeners.map(({ port }) => port))].join(', ')
+    const runs = `Postern ${state.version} runs for ${age(state.uptimeMs)}; settings ${state.generation}; ports ${ports}; ${state.clients} clients`
+    canvas.put(0, 1, runs)
+    canvas.put(1, 1, `Health: ${healthWord(sight)}`)
+    drawRates(canvas, sight)
+    drawQueues(canvas, sight)
+  }
+  drawMachine(canvas, sight)
+  drawTroubles(canvas, sight)
+}
+
+function healthWord(sight: StatusSight): string {
+  const count = troubles(sight).length
+  if (count === 0) return 'good'
+  const what = troubleWord(sight.state)
+  return `${what === '' ? 'good, with remarks' : what}; the key a shows all of it`
+}
+
+function drawDown(canvas: Canvas, { state }: StatusSight): void {
+  const reason = state.master.kind === 'silent' ? state.master.reason : ''
+  canvas.put(0, 1, 'Postern does not run.')
+  canvas.put(1, 1, `(${reason})`)
+  canvas.put(3, 1, 'The key s starts it. What is in the queue is kept; pages 2, 3 and 5 work without it.')
+  canvas.put(4, 1, 'Why it has ended stands in the log, page 4.')
+}
+
+function drawRates(canvas: Canvas, { state, charts }: StatusSight): void {
+  canvas.put(CHARTS_ROW - 1, 1, `${'a second'.padStart(19)}  last 10 minutes`)
+  for (const [at, [what, key]] of RATES.entries()) {
+    const row = CHARTS_ROW + at
+    canvas.put(row, 1, `${what.padEnd(10)}${rate(state.rates[key]).padStart(9)}`)
+    canvas.put(row, 22, bars(charts.of(key), LEAST_TOP))
+  }
+}
+
+/** A chart that has never seen more is not blown up to full height by one mail. */
+const LEAST_TOP = 0.5
+
+function drawQueues(canvas: Canvas, { state, queues }: StatusSight): void {
+  const column = Math.min(QUEUE_COLUMN + 2, canvas.columns - 16)
+  if (column < 22 + BARS) return
+  canvas.put(CHARTS_ROW - 1, column, 'queue  messages')
+  for (const [at, name] of QUEUES.entries()) {
+    const count = queues === undefined ? '-' : String(queues[name] ?? 0)
+    canvas.put(CHARTS_ROW + at, column, `${name.padEnd(8)}${count.padStart(7)}`)
+  }
+  const due = state.queue.oldestDueSeconds
+  if (due >= 1) canvas.put(CHARTS_ROW + QUEUES.length, column, `due for ${age(due * 1000)}`)
+}
+
+function label(name: string): string {
+  return name.padEnd(12)
+}
+
+function drawMachine(canvas: Canvas, { state, network, disk, nowMs }: StatusSight): void {
+  const { machine, signatures } = state
+  const used = 1 - machine.availableBytes / Math.max(1, machine.memoryBytes)
+  if (disk !== undefined) {
+    const share = 1 - disk.freeBytes / Math.max(1, disk.sizeBytes)
+    canvas.put(MACHINE_ROW, 1, `${label('disk')}${part(share)} of ${bytes(disk.sizeBytes)}`)
+  }
+  canvas.put(MACHINE_ROW, 47, `memory ${part(used)} of ${bytes(machine.memoryBytes)}`)
+  const load = machine.load.map((one) => one.toFixed(1)).join(' ')
+  canvas.put(MACHINE_ROW + 1, 1, `${label('load')}${load} on ${machine.cores} cores`)
+  canvas.put(MACHINE_ROW + 1, 47, directoryText(state))
+  canvas.put(MACHINE_ROW + 2, 1, `${label('network')}${network}`)
+  canvas.put(MACHINE_ROW + 3, 1, `${label('certificate')}${certificateText(state, nowMs)}`)
+  const newest = signatures.writtenMs > 0 ? `, the newest ${age(nowMs - signatures.writtenMs)} old` : ''
+  canvas.put(MACHINE_ROW + 4, 1, `${label('signatures')}${signatures.count}${newest}`)
+}
+
+function part(share: number): string {
+  return `${gauge(share, GAUGE_WIDTH)} ${String(Math.round(share * 100)).padStart(3)} %`
+}
+
+function directoryText({ directory }: HealthState): string {
+  if (directory === null) return 'directory: embedded'
+  const snapshot = directory['snapshotAgeS']
+  return typeof snapshot === 'number'
+    ? `directory: LDAP, ${age(snapshot * 1000)} old`
+    : 'directory: LDAP, not read yet'
+}
+
+function certificateText({ certificates }: HealthState, nowMs: number): string {
+  const [first] = certificates.toSorted((a, b) => a.untilMs - b.untilMs)
+  if (first === undefined) return 'none is known'
+  const left = first.untilMs - nowMs
+  const more = certificates.length > 1 ? ` (the first of ${certificates.length} to end)` : ''
+  const when = left > 0 ? `ends in ${age(left)}` : `HAS ENDED ${age(-left)} ago`
+  const on = left < 100 * DAY_MS ? `, ${minute(first.untilMs).slice(0, 10)}` : ''
+  return `${first.name} ${when}${on}${more}`
+}
+
+function drawTroubles(canvas: Canvas, sight: StatusSight): void {
+  const lines = troubles(sight).map((text) => wrap(text, canvas.columns - 4))
+  let row = TROUBLE_ROW
+  for (const [at, wrapped] of lines.entries()) {
+    // The last row says that there is more.
+    const isLast = row >= canvas.rows - 1
+    if (isLast && (at < lines.length - 1 || wrapped.length > 1)) {
+      canvas.put(row, 1, `! and ${lines.length - at} more: the key a shows all of it`)
+      return
+    }
+    for (const [n, line] of wrapped.slice(0, 2).entries()) {
+      if (row >= canvas.rows) return
+      canvas.put(row, 1, `${n === 0 ? '!' : ' '} ${line}`)
+      row += 1
+    }
+  }
+}

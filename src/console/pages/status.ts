@@ -1,0 +1,199 @@
+import { statfs } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { masterStart, startDetached } from '#src/admin/start.ts'
+import type { Clock } from '#src/base/clock.ts'
+import { isRecord } from '#src/net/frames.ts'
+import { EMPTY_STATE } from '#src/health/read-state.ts'
+import type { HealthState } from '#src/health/state.ts'
+import type { Appliance } from '#src/console/appliance.ts'
+import { Charts } from '#src/console/charts.ts'
+import type { Desk, Page } from '#src/console/desk.ts'
+import type { Canvas } from '#src/console/grid.ts'
+import type { Key } from '#src/console/keys.ts'
+import { Pager } from '#src/console/pager.ts'
+import { age, bytes, columns, wrap } from '#src/console/text.ts'
+import { drawStatus, troubles, troubleWord } from './status-view.ts'
+import type { StatusSight } from './status-view.ts'
+
+export interface StatusDeps {
+  readonly appliance: Appliance
+  readonly desk: Desk
+  readonly clock: Clock
+  /** What a master that is started here gets as its environment. */
+  readonly env: NodeJS.ProcessEnv
+  readonly remarks: () => readonly string[]
+}
+
+/** Counting a queue of a million takes a second: so much longer is waited as it took, before it is counted again. */
+const COUNT_SHARE = 20
+const COUNT_LEAST_MS = 5000
+
+/** How the box is. Everybody may see it. */
+export class StatusPage implements Page {
+  readonly title = 'Status'
+  readonly open = true
+  readonly help = [
+    'How the box is. All of it is renewed every few seconds; only what has changed is sent.',
+    '',
+    'taken, refused     messages that were taken, and commands that were refused (4xx and 5xx), a second',
+    'delivered, deferred, returned   recipients, by what became of an attempt',
+    'The bars are of 15 seconds each, ten minutes together, the highest as high as can be: " .:-=+*#".',
+    'queue              messages, by the queue that Postfix would have them in; page 2 shows them',
+    'due for            how long the oldest recipient waits whose time has come: it should be seconds',
+    '',
+    'a shows all alarms and remarks, p the processes, s starts Postern where it does not run.',
+  ]
+  readonly #deps: StatusDeps
+  readonly #charts = new Charts()
+  #state: HealthState = EMPTY_STATE
+  #queues: StatusSight['queues']
+  #countAfterMs = 0
+  #disk: StatusSight['disk']
+  #detail: { readonly pager: Pager; readonly what: 'troubles' | 'processes' } | undefined
+
+  constructor(deps: StatusDeps) {
+    this.#deps = deps
+  }
+
+  get state(): HealthState {
+    return this.#state
+  }
+
+  get trouble(): string {
+    return troubleWord(this.#state)
+  }
+
+  get keys(): string {
+    if (this.#detail !== undefined) return 'ESC back'
+    const start = this.#state.master.kind === 'silent' ? 's start Postern  ' : ''
+    return `${start}a all alarms and remarks  p processes  ? help  q end`
+  }
+
+  async enter(): Promise<void> {
+    this.#detail = undefined
+    await this.tick()
+  }
+
+  /** Looks how the box is; also while another page is shown, for the word in the title and the charts. */
+  async look(): Promise<void> {
+    const { appliance, clock } = this.#deps
+    this.#state = await appliance.health.state()
+    this.#charts.add(clock.monotonicMs(), this.#state.rates)
+  }
+
+  async tick(): Promise<void> {
+    await this.look()
+    const { appliance, clock } = this.#deps
+    this.#disk = await diskOf(appliance.config.dataFolder)
+    const beganMs = clock.monotonicMs()
+    if (beganMs < this.#countAfterMs) return
+    this.#queues = await this.#count()
+    const tookMs = clock.monotonicMs() - beganMs
+    this.#countAfterMs = clock.monotonicMs() + Math.max(COUNT_LEAST_MS, COUNT_SHARE * tookMs)
+  }
+
+  async #count(): Promise<StatusSight['queues']> {
+    // Without a daemon it would be locked for the daemon that is about to start.
+    if (this.#state.master.kind === 'silent') return undefined
+    return await this.#deps.appliance.queue(async (queue) => {
+      for await (const counts of queue.ask({ op: 'queues' }))
+        return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, Number(count)]))
+      return undefined
+    })
+  }
+
+  draw(canvas: Canvas): void {
+    if (this.#detail === undefined) {
+      drawStatus(canvas, this.#sight())
+      return
+    }
+    const { pager, what } = this.#detail
+    pager.follow(what === 'troubles' ? this.#troubleLines(canvas.columns) : this.#processLines())
+    pager.draw(canvas)
+  }
+
+  #sight(): StatusSight {
+    const { clock, remarks } = this.#deps
+    return {
+      state: this.#state,
+      charts: this.#charts,
+      queues: this.#queues,
+      network: networkText(),
+      disk: this.#disk,
+      remarks: remarks(),
+      nowMs: clock.nowMs(),
+    }
+  }
+
+  #troubleLines(width: number): readonly string[] {
+    const all = troubles(this.#sight()).flatMap((text) => wrap(text, width - 1).concat(''))
+    return all.length === 0 ? ['Nothing is wrong.'] : all
+  }
+
+  #processLines(): readonly string[] {
+    const widths = [14, -8, 9, 12, -9, -9, 40]
+    const rows = this.#state.processes.map((one) =>
+      columns(
+        [
+          one.name,
+          one.pid === null ? '-' : String(one.pid),
+          one.silent ? 'silent' : one.state,
+          age(one.uptimeMs),
+          String(one.restarts),
+          bytes(one.memoryBytes),
+          one.reason,
+        ],
+        widths,
+      ),
+    )
+    return [columns(['process', 'pid', 'state', 'for', 'restarts', 'memory', ''], widths), ...rows]
+  }
+
+  async press(key: Key): Promise<void> {
+    if (this.#detail?.pager.press(key) === true || key.kind !== 'char') return
+    if (key.char === 'a') this.#detail = { pager: new Pager(), what: 'troubles' }
+    else if (key.char === 'p') this.#detail = { pager: new Pager(), what: 'processes' }
+    else if (key.char === 's' && this.#state.master.kind === 'silent') await this.#start()
+  }
+
+  async #start(): Promise<void> {
+    const { appliance, desk, env } = this.#deps
+    if (!(await desk.login()) || !(await desk.confirm('Start Postern?'))) return
+    const { dataFolder, file } = appliance.config
+    const started = await desk.work('starting', () =>
+      startDetached(masterStart(dataFolder, file, env), dataFolder),
+    )
+    if (started === undefined) return
+    desk.say(started.code === 0 ? 'Postern runs.' : started.text.replaceAll('\n', ' '))
+    await this.tick()
+  }
+
+  back(): boolean {
+    const was = this.#detail !== undefined
+    this.#detail = undefined
+    return was
+  }
+}
+
+async function diskOf(folder: string): Promise<StatusSight['disk']> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(folder)
+    return { freeBytes: bavail * bsize, sizeBytes: blocks * bsize }
+  } catch {
+    // Not there before the first start.
+    return undefined
+  }
+}
+
+/** Addresses that others may reach, interface by interface. */
+export function networkText(): string {
+  const found = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) => {
+    const others = addresses.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+    return others.length === 0 ? [] : [`${name} ${others.map(({ address }) => address).join(' ')}`]
+  })
+  return found.length === 0 ? 'no address but loopback' : found.join(', ')
+}
+
+export function recordsOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? value.filter(isRecord) : []
+}

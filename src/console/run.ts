@@ -1,0 +1,128 @@
+import { systemClock } from '#src/base/clock.ts'
+import { errorCode } from '#src/base/fault.ts'
+import { App } from './app.ts'
+import type { Appliance } from './appliance.ts'
+import type { Desk, Page } from './desk.ts'
+import { ConsolePassword } from './password.ts'
+import { Image } from './image.ts'
+import { LogPage } from './pages/log.ts'
+import { NetworkPage } from './pages/network.ts'
+import { PowerPage } from './pages/power.ts'
+import { QueuesPage } from './pages/queues.ts'
+import { SettingsPage } from './pages/settings.ts'
+import { StatusPage } from './pages/status.ts'
+import { TestsPage } from './pages/tests.ts'
+import { TracePage } from './pages/trace.ts'
+import { UpdatePage } from './pages/update.ts'
+import { Screen } from './screen.ts'
+import { ASK_SIZE, Terminal } from './terminal.ts'
+
+export interface RunOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** It cannot be left by a key. */
+  readonly stay: boolean
+}
+
+const MENU = '1 Status 2 Queues 3 Trace 4 Log 5 Settings 6 Network 7 Update 8 Tests 9 Power ?'
+
+/** What is shown is looked at so often. */
+const TICK_MS = 2000
+/** Noise on the line may have changed what is shown: once in a while all of it is sent anew, while nobody types. */
+const WHOLE_MS = 300_000
+
+/** Shows the pages on standard input and output until somebody leaves or the line hangs up; the exit code. */
+export async function runConsole(appliance: Appliance, { env, stay }: RunOptions): Promise<number> {
+  const over = Promise.withResolvers<void>()
+  const leave = (): void => over.resolve()
+  const password = new ConsolePassword(appliance.config.dataFolder, systemClock)
+  using terminal = new Terminal({
+    onKey: (key) => {
+      if (key.kind === 'redraw' && !terminal.knowsSize) screen.raw(ASK_SIZE)
+      void app.press(key)
+    },
+    onSize: (size) => app.resize(size),
+    onGone: leave,
+  })
+  using screen = new Screen(terminal.send, (error) => {
+    // EIO: the other end of the line is gone. Whatever else it is, nothing can be shown any more.
+    if (errorCode(error) !== 'EIO') process.exitCode = 1
+    leave()
+  })
+  let status: StatusPage | undefined
+  const app: App = new App({
+    pages: (desk) => {
+      const made = pagesOf(appliance, { desk, env, password })
+      status = made.status
+      return made.pages
+    },
+    menu: MENU,
+    clock: systemClock,
+    sight: () => ({
+      hostname: status?.state.hostname ?? '',
+      trouble: status?.trouble ?? '',
+    }),
+    password,
+    idleMs: appliance.config.console.idleMs,
+    onFrame: (frame) => screen.show(frame),
+    onForget: () => screen.forget(),
+    onLeave: () => {
+      if (!stay) leave()
+    },
+  })
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.once(signal, leave)
+  app.resize(terminal.size)
+  if (!terminal.knowsSize) screen.raw(ASK_SIZE)
+  const timers = [
+    setInterval(() => {
+      // Nothing is looked up for a line that nobody reads.
+      if (!screen.stalled) void app.tick()
+    }, TICK_MS),
+    setInterval(() => void status?.look(), LOOK_MS),
+    setInterval(() => screen.forget(), WHOLE_MS),
+  ]
+  await app.start()
+  app.redraw()
+  await over.promise
+  for (const timer of timers) clearInterval(timer)
+  screen.raw(`\u001b[m\u001b[H\u001b[2J`)
+  return 0
+}
+
+/** For the word in the title and the charts, whatever page is shown. */
+const LOOK_MS = 5000
+
+interface PageDeps {
+  readonly desk: Desk
+  readonly env: NodeJS.ProcessEnv
+  readonly password: ConsolePassword
+}
+
+function pagesOf(
+  appliance: Appliance,
+  { desk, env, password }: PageDeps,
+): { readonly status: StatusPage; readonly pages: readonly Page[] } {
+  const clock = systemClock
+  const { textFile, jsonFile } = appliance.config.log
+  const remarks = (): readonly string[] => [
+    ...(appliance.configTrouble === '' ? [] : [appliance.configTrouble]),
+    ...(password.isSet
+      ? []
+      : ['The console has no password: whoever reaches it may change everything (page 9, key k).']),
+  ]
+  const image = new Image(appliance.config.console.helperSocket)
+  const status = new StatusPage({ appliance, desk, clock, env, remarks })
+  return {
+    status,
+    pages: [
+      status,
+      new QueuesPage({ appliance, desk, clock }),
+      new TracePage({ appliance, desk, clock }),
+      new LogPage({ file: textFile === '' ? jsonFile : textFile, desk }),
+      new SettingsPage({ appliance, desk }),
+      new NetworkPage({ appliance, image, desk }),
+      new UpdatePage({ image, desk }),
+      new TestsPage({ appliance, desk }),
+      new PowerPage({ appliance, image, desk, env, password }),
+    ],
+  }
+}
