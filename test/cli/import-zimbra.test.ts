@@ -55,7 +55,12 @@ const DUMP = [
     zimbraId: 'id-old',
     zimbraAliasTargetId: 'id-vanished',
   }),
-  entry('cn=default,cn=cos,cn=zimbra', ['zimbraCOS'], { cn: 'default' }),
+  entry('cn=default,cn=cos,cn=zimbra', ['zimbraCOS'], {
+    cn: 'default',
+    zimbraPasswordLockoutEnabled: 'TRUE',
+    zimbraPasswordLockoutFailureLifetime: '1h',
+    zimbraFeatureGroupCalendarEnabled: 'TRUE',
+  }),
 ].join('')
 
 const POSTCONF = `message_size_limit = 10240000
@@ -136,6 +141,8 @@ test('what a Zimbra would be here is told before anything is changed', async (t)
   t.is(verdict('zimbraMailDeliveryAddress'), 'honoured')
   t.is(verdict('uid'), 'honoured')
   t.is(verdict('zimbraPrefLocale'), 'lost')
+  t.is(verdict('zimbraPasswordLockoutFailureLifetime'), 'honoured')
+  t.is(verdict('zimbraFeatureGroupCalendarEnabled'), 'lost')
   // Nothing of it is left behind.
   t.false(existsSync(join(folder.path, 'var')))
 })
@@ -169,7 +176,7 @@ test('what is taken over is the directory from then on, and what was there can s
   await zmprov(folder.path, 'cd', 'before.test')
   const first = await postern(folder.path, 'import-zimbra', ...filled(folder.path), '--apply')
   t.is(first.code, 0, first.stderr)
-  t.regex(first.stdout, /17 entries added, 1 replaced\.\n3 entries that were there before stay beside them/)
+  t.regex(first.stdout, /18 entries added, 1 replaced\.\n3 entries that were there before stay beside them/)
   t.regex(first.stdout, /1 keys of the MTA taken over, 1 of other servers left out/)
   t.is((await zmprov(folder.path, 'gad')).stdout, 'before.test\none.test\nalias.test\n')
   t.regex(
@@ -179,7 +186,7 @@ test('what is taken over is the directory from then on, and what was there can s
   t.regex(readFileSync(join(folder.path, 'var', 'localconfig.xml'), 'utf8'), /postfix_queue_directory/)
 
   const second = await postern(folder.path, 'import-zimbra', '--ldif', 'dump.ldif', '--apply', '--replace')
-  t.regex(second.stdout, /18 entries added, 0 replaced\.\n21 entries that were there are gone/)
+  t.regex(second.stdout, /19 entries added, 0 replaced\.\n22 entries that were there are gone/)
   t.is((await zmprov(folder.path, 'gad')).stdout, 'one.test\nalias.test\n')
 })
 

@@ -1,6 +1,7 @@
 import { useText } from '#src/config/attribute.ts'
 import { findAttribute } from '#src/config/catalogue.ts'
 import { valuesProblem } from '#src/config/check.ts'
+import { CONFIG_ATTRIBUTES, LOOKUP_ATTRIBUTES } from '#src/directory/ldap/wanted.ts'
 import type { StagingRules } from '#src/directory/moving/staging.ts'
 import { isCommonAttribute, isOfMail } from '#src/admin/rules.ts'
 
@@ -11,16 +12,22 @@ export interface Verdict {
   readonly text: string
 }
 
-/** Zimbra's attributes beyond the table that entries and their administration need. */
+/** Zimbra's attributes beyond the table that lookups, signing in and the administration of entries need. */
 const OF_ENTRIES: ReadonlySet<string> = new Set(
   [
-    'zimbraId zimbraCreateTimestamp zimbraAliasTargetId zimbraAccountStatus zimbraPasswordModifiedTime',
-    'zimbraServiceHostname zimbraServiceEnabled zimbraServiceInstalled zimbraMemberOf zimbraIsAdminAccount',
-    'zimbraPasswordLockoutFailureTime zimbraPasswordLockoutLockedTime zimbraNotes dc uid',
-  ]
-    .join(' ')
-    .toLowerCase()
-    .split(' '),
+    ...LOOKUP_ATTRIBUTES,
+    ...CONFIG_ATTRIBUTES,
+    'dc',
+    'zimbraAliasTargetId',
+    // Searches a domain's own directory; the mirror of one over LDAP lacks it, because it can be asked for.
+    'zimbraAuthLdapSearchBindPassword',
+    'zimbraCreateTimestamp',
+    'zimbraIsAdminAccount',
+    'zimbraNotes',
+    'zimbraPasswordLockoutFailureTime',
+    'zimbraPasswordModifiedTime',
+    'zimbraServiceInstalled',
+  ].map((name) => name.toLowerCase()),
 )
 
 /** What mail, signing in, or the administration of entries reads comes along. */

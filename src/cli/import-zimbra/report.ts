@@ -84,13 +84,14 @@ const COUNTED: readonly (readonly [MovedKind, string])[] = [
   ['list', 'distribution lists'],
   ['group', 'dynamic groups and their parts'],
   ['server', 'servers'],
+  ['cos', 'classes of service'],
 ]
 
 /** The report for a person. */
 export function* reportText(report: MovingReport, from: string): Generator<string> {
   const { counts } = report
   yield `Read from ${from}: ${COUNTED.map(([kind, name]) => `${counts[kind]} ${name}`).join(', ')}.\n`
-  yield `Left out: ${counts.cos} classes of service, ${counts.other} entries of the mailbox server and the web client.\n`
+  yield `Left out: ${counts.other} entries of the mailbox server and the web client.\n`
   yield counts.globalConfig === 0 ? 'There is no globalConfig (cn=config,cn=zimbra) in it.\n' : ''
   yield report.server === ''
     ? 'No server entry stands above globalConfig; name one with --server.\n'

@@ -19,7 +19,7 @@ export function wantedOf(words: readonly string[]): Wanted {
 
 /** Attributes whose values are shown to nobody: Zimbra shows `VALUE-BLOCKED` instead. */
 const SECRETS =
-  /^(?:userPassword|zimbraUCPassword|DKIMKey|.*(?:Password|PreAuthKey|AuthTokenKey|TwoFactorAuthSecret))$/i
+  /^(?:userPassword|zimbraUCPassword|DKIMKey|zimbraSSLPrivateKey|.*(?:Password|PreAuthKey|AuthTokenKey|TwoFactorAuthSecret))$/i
 
 export interface DumpOptions {
   readonly wanted: Wanted

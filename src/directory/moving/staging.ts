@@ -72,7 +72,7 @@ export class Staging implements Disposable {
   add(dn: string, attributes: readonly LdifAttribute[]): void {
     const kind = kindOf(classesOf(attributes))
     this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1)
-    if (kind === 'other' || kind === 'cos') return
+    if (kind === 'other') return
     const kept = this.#counted(kind, attributes)
     let id = this.table.idOf(dn)
     if (id === undefined) id = this.table.insert(dn)

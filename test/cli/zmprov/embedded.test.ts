@@ -34,3 +34,21 @@ zimbraMtaRestriction: reject_rbl_client zen.spamhaus.org
 `,
   )
 })
+
+test('keys and passwords of domains are shown to nobody', async (t) => {
+  using folder = tempFolder('zmprov')
+  await using store = EmbeddedStore.open(join(folder.path, 'directory.db'))
+  await holds(
+    t,
+    store,
+    `
+> cd one.test zimbraSSLPrivateKey secret1 zimbraAuthLdapSearchBindPassword secret2 zimbraAuthLdapSearchBindDn cn=x
+<id>
+> gd -e one.test zimbraSSLPrivateKey zimbraAuthLdapSearchBindPassword zimbraAuthLdapSearchBindDn
+# name one.test
+zimbraAuthLdapSearchBindDn: cn=x
+zimbraAuthLdapSearchBindPassword: VALUE-BLOCKED
+zimbraSSLPrivateKey: VALUE-BLOCKED
+`,
+  )
+})
