@@ -8,6 +8,7 @@ export type EventName =
   | 'master.child.start'
   | 'master.child.exit'
   | 'master.child.killed'
+  | 'master.core_dumps'
   | 'master.settings'
   | 'master.log_not_rotated'
   | 'master.silent'

@@ -23,7 +23,13 @@ import { ServiceManager } from '#src/host/service-manager.ts'
 import type { OpenListener } from './listening.ts'
 import { childEnvironment, openListeners, ServiceReporter } from './service.ts'
 import type { Paths } from '#src/config/paths.ts'
-import { checkPorts, lockDataFolder, prepareDirectory, prepareFolders } from './prepare.ts'
+import {
+  checkPorts,
+  keepMemoryOutOfCores,
+  lockDataFolder,
+  prepareDirectory,
+  prepareFolders,
+} from './prepare.ts'
 import { StartRefused } from './refusal.ts'
 import { welcomeText } from './welcome.ts'
 import { storeErrorKind } from '#src/store/sqlite.ts'
@@ -105,6 +111,7 @@ async function run(args: Arguments): Promise<void> {
   ])
   prepareDirectory(paths, config)
   const log = openLog({ ...logTargets('master', logBoot(config, args)) })
+  if (!keepMemoryOutOfCores()) log.write('warn', 'master.core_dumps', {})
   try {
     await serve(args, { config, paths, log, listeners })
   } finally {

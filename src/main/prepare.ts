@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { systemClock } from '#src/base/clock.ts'
@@ -19,6 +19,24 @@ import { acquireLock } from '#src/store/lock.ts'
 const SOCKET_PATH_BYTES_MAX = 107
 /** A master that is just ending frees the lock within this. */
 const LOCK_WAIT_MS = 1000
+
+/** What a core dump holds of a process's memory (core(5)): nothing. */
+const NO_MEMORY = '0'
+
+/**
+ * Keeps mail, keys and passwords out of core dumps, of this process and of all that it starts: whoever may read a dump
+ * may not read those. Registers and the list of threads stay, and the log has the fault. False where the kernel was
+ * built without it; then `LimitCORE=0` of the unit, or `ulimit -c 0`, has to do.
+ */
+export function keepMemoryOutOfCores(): boolean {
+  try {
+    writeFileSync('/proc/self/coredump_filter', NO_MEMORY)
+    return true
+  } catch {
+    // Told by the caller: it is a wish, not a reason not to carry mail.
+    return false
+  }
+}
 
 /** Makes the folders. Throws StartRefused with a sentence that names the folder. */
 export function prepareFolders(paths: Paths, config: Config): void {

@@ -15,6 +15,16 @@ const SETTINGS = {
   limits: ['mynetworks = []', 'smtpd_sasl_authenticated_header = true'],
 } as const
 
+test('no process would leave mail or passwords in a core dump', async (t) => {
+  using folder = tempFolder('cores')
+  await using postern = await Appliance.start({ folder: folder.path })
+  const family = postern.family()
+  t.true(family.length >= 5)
+  for (const { pid, command } of family) {
+    t.regex(readFileSync(`/proc/${pid}/coredump_filter`, 'utf8'), /^0+\n$/, command)
+  }
+})
+
 test('on 587 and 465 a user comes in with the password, sends as itself, and its mail says ESMTPSA', async (t) => {
   using folder = tempFolder('submission')
   await using postern = await Appliance.start({ folder: folder.path, ...SETTINGS })
