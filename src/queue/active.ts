@@ -1,3 +1,4 @@
+import type { DeferredRecipient, DoneRecipient } from './changes.ts'
 import type { Destination, RecipientOutcome } from './ports.ts'
 import type { StoredMessage, StoredRecipient } from './rows.ts'
 
@@ -18,6 +19,13 @@ export interface Job {
   readonly entry: Active
   readonly recipients: readonly StoredRecipient[]
   readonly destination: Destination
+}
+
+/** What has arrived and its sender is to be told of, with all else that came of those attempts. */
+export interface Arriving {
+  readonly done: DoneRecipient[]
+  readonly deferred: DeferredRecipient[]
+  readonly told: Settled[]
 }
 
 /** A message in memory: being routed, waiting for a place, being delivered, or waiting for its outcome to be written. */
@@ -45,6 +53,8 @@ export class Active {
   /** Why the stored message cannot be trusted; '' if it can. */
   damage = ''
   readonly failures: Failure[] = []
+  /** Arrivals that are held for a moment, so that one report tells of them all. */
+  arriving: Arriving | undefined
   /** Recipients of this round whose sender is to be told that they are late. */
   readonly delays: Settled[] = []
   /** No attempt is made any more: an operator wants it returned, or its time was up long ago (expiry.ts). */

@@ -2,8 +2,9 @@ import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { counter } from '#src/base/metrics.ts'
-import type { Active } from './active.ts'
+import type { Active, Settled } from './active.ts'
 import type { DeferredRecipient, DoneRecipient, MessageChange } from './changes.ts'
+import { OUTCOME_WAIT_MS } from './limits.ts'
 import { wantsArrival } from './notify.ts'
 import { deferredRecipient, doneRecipient, sortOutcomes } from './outcomes.ts'
 import type {
@@ -107,22 +108,35 @@ export class Settlement {
 
   /**
    * Success reports go with the change that removes their recipients: kept back until the round is over, a crash
-   * meanwhile would deliver the mail a second time.
+   * meanwhile would deliver the mail a second time. What comes while others of the message are on their way is held no
+   * longer than it would wait for its commit anyway, and told of in one report.
    */
   async #closeTold(
     entry: Active,
     done: readonly DoneRecipient[],
     deferred: readonly DeferredRecipient[],
-    told: readonly ReportSubject[],
+    told: readonly Settled[],
   ): Promise<void> {
+    const { arriving } = entry
+    if (arriving !== undefined) {
+      arriving.done.push(...done)
+      arriving.deferred.push(...deferred)
+      arriving.told.push(...told)
+      this.#o.end(entry)
+      return
+    }
+    const all = { done: [...done], deferred: [...deferred], told: [...told] }
+    entry.arriving = all
+    if (entry.running > 1 || entry.waiting > 0) await this.#o.clock.sleep(OUTCOME_WAIT_MS)
+    entry.arriving = undefined
     let reports: readonly Report[] = []
     try {
-      reports = await this.#compose(entry, 'arrived', told)
+      reports = await this.#compose(entry, 'arrived', all.told)
     } catch (error) {
       // They have their mail: nothing can be tried again.
       this.#logError(entry, error)
     }
-    this.#o.write(changeOf(entry, done, deferred, reports))
+    this.#o.write(changeOf(entry, all.done, all.deferred, reports))
     this.#close(entry, [], [])
   }
 

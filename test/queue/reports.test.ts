@@ -183,6 +183,28 @@ test('a report says of each recipient what became of it, and nothing of those wh
   t.is(none, undefined)
 })
 
+test('what arrives at several destinations at one time is told of in one report', async (t) => {
+  using paths = scratch()
+  await using queue = await start(paths, ENDINGS.sent, {
+    router: (address) => {
+      const host = address.slice(address.indexOf('@') + 1)
+      return { kind: 'destination', destination: { ...DESTINATION, host } }
+    },
+  })
+  const notify: Notify[] = ['SUCCESS']
+  const recipients = ['a@a.test', 'b@b.test', 'c@c.test'].map((address) => {
+    return { address, original: address, orcpt: '', notify }
+  })
+  const message = newMessage({ text: TEXT, recipients })
+  await submitAll(t, queue, [message])
+  await quiet(queue, 0)
+  const [report, ...more] = reportsTo(queue, message.sender)
+  t.deepEqual(more, [])
+  const named = report?.status.slice(1).map((group) => group.get('final-recipient') ?? '')
+  t.deepEqual(named?.toSorted(), ['rfc822; a@a.test', 'rfc822; b@b.test', 'rfc822; c@c.test'])
+  t.is(queue.deliverer.deliveries.filter(({ id }) => id === message.id).length, 3)
+})
+
 test('an address that became several is reported as expanded, and its members are not named', async (t) => {
   using paths = scratch()
   await using queue = await start(paths, ENDINGS.sent)
