@@ -11,10 +11,19 @@ help: ## what there is (this list)
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: install
-install: ## Debian's libraries where absent, the packages of package-lock.json, the native addon
+install: ## Debian's libraries where absent, the packages of package-lock.json, the native addon; with DESTDIR= or PREFIX=: into the system (docs/install.md)
 	@scripts/debian-packages.sh run
 	@scripts/once.sh node_modules/.postern-installed package.json package-lock.json .npmrc -- scripts/npm-ci.sh
 	@native/build.sh
+ifneq ($(filter command line,$(origin DESTDIR) $(origin PREFIX)),)
+ifneq ($(filter install,$(MAKECMDGOALS)),)
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' STRIP='$(STRIP)' scripts/install-tree.sh
+endif
+endif
+
+.PHONY: deb
+deb: install ## a Debian package, build/deb/postern_VERSION_ARCH.deb; the same sources give the same bytes
+	@scripts/deb.sh build/deb
 
 .PHONY: run
 run: install ## start the appliance in the foreground with everything under ./var; Ctrl-C stops it

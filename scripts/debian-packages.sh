@@ -34,6 +34,10 @@ missing_for_test() {
   want strace
   has ip || missing="$missing iproute2"
   want curl
+  # Units, firewall and package: systemd-analyze, systemd-socket-activate; nothing of it is started.
+  want systemd
+  want nftables
+  want lintian
   want swaks
   # promtool and the parser of OpenMetrics' own authors: what scrapes us must be able to read us.
   want prometheus

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
@@ -109,11 +109,24 @@ const TOP_KEYS = [
 ]
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
+/** A link to the one configuration file of an installed Postern (`make install`); a checkout has none. */
+const INSTALLED = join(import.meta.dirname, '..', '..', 'installed.toml')
+
+function installedFile(): string | undefined {
+  try {
+    return readlinkSync(INSTALLED)
+  } catch {
+    return undefined
+  }
+}
+
 /**
- * Reads the configuration file. `file` given: it must exist. Not given: `postern.toml` of `folder` if it is there,
- * else every default. Relative paths in the file start at the file's folder, without a file at `folder`.
+ * Reads the configuration file. `file` given: it must exist. Not given: that of the installation, where this program is
+ * installed (whatever folder one is in: a file that lies about must not become root's); else `postern.toml` of `folder`
+ * if it is there, else every default. Relative paths in the file start at the file's folder, without a file at `folder`.
  */
-export function loadConfig(file: string | undefined, folder: string): LoadedConfig {
+export function loadConfig(named: string | undefined, folder: string): LoadedConfig {
+  const file = named ?? installedFile()
   const path = resolve(folder, file ?? 'postern.toml')
   let text: string
   try {
