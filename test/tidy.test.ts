@@ -1,7 +1,10 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import test from 'ava'
+import { ALARMS } from '#src/base/alarms.ts'
 import { FAULTS } from '#src/base/fault.ts'
+import { METRICS } from '#src/base/metric-table.ts'
+import type { MetricSpec } from '#src/base/metric-table.ts'
 import { SETTING_LIST } from '#src/config/settings.ts'
 
 /** Rules that hold for the code as a whole, read from the code itself. */
@@ -175,6 +178,26 @@ test('every fault is thrown somewhere', (t) => {
 const EVENTS = [...readFileSync('src/base/events.ts', 'utf8').matchAll(/\| '([^']+)'/g)].map(
   (match) => match[1] ?? '',
 )
+
+test('docs/alarms.md explains every alarm, and no other', (t) => {
+  t.deepEqual(headings('docs/alarms.md').toSorted(), Object.keys(ALARMS).toSorted())
+  const page = readFileSync('docs/alarms.md', 'utf8').replaceAll(/\s+/g, ' ')
+  t.deepEqual(
+    Object.values(ALARMS).filter(({ text, severity }) => !page.includes(`${text} Severity ${severity}.`)),
+    [],
+  )
+})
+
+test('docs/health.md lists every metric with its kind, its labels and what it means, and no other', (t) => {
+  const listed = readFileSync('docs/health.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| `postern_'))
+  const wanted = Object.entries<MetricSpec>(METRICS).map(([name, spec]) => {
+    const labels = [...(spec.across === 'each' ? ['process'] : []), ...spec.labels]
+    return `| \`${name}\` | ${spec.kind} | ${labels.join(', ')} | ${spec.help} |`
+  })
+  t.deepEqual(listed, wanted)
+})
 
 test('docs/log.md explains every event, and no other', (t) => {
   t.true(EVENTS.length > 20)

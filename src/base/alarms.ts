@@ -5,6 +5,8 @@ interface AlarmSpec {
   readonly severity: Severity
   /** What an operator does about it: a sentence. */
   readonly text: string
+  /** For what is only met now and then: it is over when it was not said again for so long. */
+  readonly lastsMs?: number
 }
 
 /**
@@ -51,6 +53,8 @@ export const ALARMS = {
   DELIVERY_MISCONFIGURED: {
     severity: 'error',
     text: 'Mail waits or comes back because of what is set here: a loop, a relay host that is not there, no DNS. Mend the setting that is named.',
+    // It is said again every ten minutes at most (delivery/alarms.ts).
+    lastsMs: 1_800_000,
   },
   DNS_FAILING: {
     severity: 'error',
@@ -75,6 +79,7 @@ export const ALARMS = {
   CLOCK_WRONG: {
     severity: 'warning',
     text: 'The clock of the machine has jumped or is not kept right. Look at the time service.',
+    lastsMs: 3_600_000,
   },
   TEMPERATURE: {
     severity: 'error',
@@ -98,6 +103,43 @@ export interface Alarm {
   readonly reason: string
   /** Milliseconds since 1970. */
   readonly sinceMs: number
+}
+
+/** A change that somebody tells: raised, raised for another reason, or over. */
+export type AlarmChange =
+  | { readonly kind: 'raised'; readonly code: AlarmCode; readonly key: string; readonly reason: string }
+  | { readonly kind: 'cleared'; readonly code: AlarmCode; readonly key: string }
+
+/** `CODE key: reason`, as `postern status` and the log show it. */
+export function alarmLine({ code, key, reason }: Pick<Alarm, 'code' | 'key' | 'reason'>): string {
+  return `${code}${key === '' ? '' : ` ${key}`}: ${reason}`
+}
+
+/** Tells whoever keeps the alarms; what is said before anybody listens is kept for them. */
+let tell: ((change: AlarmChange) => void) | undefined
+const early: AlarmChange[] = []
+/** More than this before the first listener is a fault that one line tells as well. */
+const EARLY_MAX = 100
+
+/** Where the alarms of this process go from now on. */
+export function tellAlarmsTo(listener: (change: AlarmChange) => void): void {
+  tell = listener
+  for (const change of early.splice(0)) listener(change)
+}
+
+/** Something is wrong from now on, or still, for this reason; may be said again and again. */
+export function raiseAlarm(code: AlarmCode, key: string, reason: string): void {
+  say({ kind: 'raised', code, key, reason })
+}
+
+/** It is over; may be said of what was never raised. */
+export function clearAlarm(code: AlarmCode, key = ''): void {
+  say({ kind: 'cleared', code, key })
+}
+
+function say(change: AlarmChange): void {
+  if (tell !== undefined) tell(change)
+  else if (early.length < EARLY_MAX) early.push(change)
 }
 
 /** An alarm that came as JSON; none where it is none. */

@@ -14,6 +14,8 @@ export type EventName =
   | 'master.silent'
   | 'master.answering'
   | 'master.unnotified'
+  | 'alarm.raised'
+  | 'alarm.cleared'
   | 'settings.generation'
   | 'settings.alarm'
   | 'settings.cleared'

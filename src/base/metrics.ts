@@ -114,7 +114,7 @@ function below<T>(node: Node<T>, label: string): Node<T> {
   const known = node.below.get(label)
   if (known !== undefined) return known
   // Nodes without a member of their own are as bounded as the members: one more for each label.
-  if (node.below.size >= MEMBERS_MAX) return below(node, OTHER)
+  if (node.below.size >= MEMBERS_MAX && label !== OTHER) return below(node, OTHER)
   const made: Node<T> = { below: new Map(), member: undefined }
   node.below.set(label, made)
   return made

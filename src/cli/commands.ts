@@ -7,6 +7,7 @@ type Command = (args: readonly string[]) => Promise<number>
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['start', async () => (await import('./start.ts')).start],
   ['status', async () => (await import('./status.ts')).status],
+  ['alarms', async () => (await import('./alarms.ts')).alarms],
   ['stop', async () => (await import('./running.ts')).stop],
   ['reload', async () => (await import('./running.ts')).reload],
   ['mailq', async () => (await import('./mailq.ts')).mailq],

@@ -1,9 +1,11 @@
+import { alarmLine } from '#src/base/alarms.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
 import { pathsOf } from '#src/config/paths.ts'
 import type { QueueCounts } from '#src/queue/counts.ts'
 import { countQueue } from '#src/queue/counts.ts'
 import { controlSocketPath, databasePath } from '#src/queue/paths.ts'
+import { alarmsOf } from './alarms.ts'
 import { askMaster, askQueueManager } from './control-client.ts'
 import type { ControlReply } from './control-client.ts'
 import { configOf, noWords, readOptions } from './options.ts'
@@ -56,6 +58,9 @@ function queueText(queue: unknown): string {
   return `${facts(counts)}, ${behind}${stalled === true ? ', STALLED: see qmgr.progress in the log' : ''}`
 }
 
+/** Alarms that stand among what needs attention already, in the words of those who know most of it. */
+const SHOWN_ELSEWHERE = /^(?:LDAP_.*|SETTING_REFUSED|CERTIFICATE)$/
+
 /** Less is how things are: mail waits a moment for its place. */
 const DUE_TOLD_MS = 60_000
 
@@ -94,7 +99,9 @@ export function statusText(reply: ControlReply): string {
   if (held.length > 0) lines.push(`Held by a rollback: ${held.map(String).join(', ')}`)
   lines.push(...directoryLines(reply['directory']))
   const problems = Array.isArray(reply['problems']) ? reply['problems'] : []
-  return `${[...lines, ...problems.map((problem) => `Attention: ${String(problem)}`)].join('\n')}\n`
+  lines.push(...problems.map((problem) => `Attention: ${String(problem)}`))
+  const alarms = alarmsOf(reply).filter(({ code }) => !SHOWN_ELSEWHERE.test(code))
+  return `${[...lines, ...alarms.map((alarm) => `Alarm: ${alarmLine(alarm)}`)].join('\n')}\n`
 }
 
 function listenerText(one: {

@@ -8,6 +8,7 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
 
   start                  start the appliance in the foreground; Ctrl-C stops it
     --detach             start it in the background, and return when it takes mail
+  alarms [--json]        what an operator has to look at, and what to do about it
   status [--json]        what runs: processes, listeners, queue; exit code 3 if nothing does
   stop                   end it, and return when it has ended
   reload                 read postern.toml, certificate and signatures anew, without dropping a session

@@ -13,6 +13,10 @@ export interface HealthConfig {
   readonly tokenFile: string
   /** Whether it is spoken over TLS, with the certificate of [tls]. */
   readonly tls: boolean
+  /** Whether alarms are mailed to postmaster. */
+  readonly mail: boolean
+  /** Older signatures are an alarm; 0: never. Milliseconds. */
+  readonly signaturesMaxMs: number
 }
 
 export const HEALTH_PORT = 8025
@@ -21,6 +25,10 @@ export const HEALTH_PORT = 8025
 const TOKEN_CHARS_MIN = 16
 /** A larger file is no token; and no header line would hold it. */
 const TOKEN_CHARS_MAX = 1024
+
+const DAY_MS = 86_400_000
+/** Ten years: whoever wants it longer wants 0. */
+const DAYS_MOST = 3650
 
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
@@ -31,7 +39,7 @@ LOOPBACK.addAddress('::1', 'ipv6')
  * without them the file is refused.
  */
 export function readHealth(table: Table, folder: string): HealthConfig {
-  table.only(['listen', 'token', 'tls'])
+  table.only(['listen', 'token', 'tls', 'mail', 'signatures_days'])
   const listen = readListen(table)
   const token = table.raw('token') === undefined ? '' : table.text('token', '')
   const tokenFile = token === '' ? '' : resolve(folder, token)
@@ -46,7 +54,8 @@ export function readHealth(table: Table, folder: string): HealthConfig {
       )
     }
   }
-  return { listen, tokenFile, tls }
+  const days = table.integer('signatures_days', 14, { least: 0, most: DAYS_MOST })
+  return { listen, tokenFile, tls, mail: table.flag('mail', true), signaturesMaxMs: days * DAY_MS }
 }
 
 function isLoopback(address: string): boolean {

@@ -1,3 +1,4 @@
+import { raiseAlarm } from '#src/base/alarms.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 
@@ -29,6 +30,7 @@ export class Alarms {
       if (oldest !== undefined) this.#saidMs.delete(oldest)
     }
     this.#saidMs.set(reason, nowMs)
+    raiseAlarm('DELIVERY_MISCONFIGURED', '', reason)
     this.#log.write('error', 'delivery.alarm', { id, reason })
   }
 }

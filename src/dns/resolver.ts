@@ -1,3 +1,4 @@
+import { clearAlarm, raiseAlarm } from '#src/base/alarms.ts'
 import { counter, histogram } from '#src/base/metrics.ts'
 import { isLoopback } from '#src/net/addresses.ts'
 import { AnswerCache } from './cache.ts'
@@ -72,6 +73,8 @@ export class Resolver implements NameLookup {
   readonly #cache = new AnswerCache()
   readonly #flights = new Map<string, Flight>()
   readonly #turnstile: Turnstile
+  /** Questions in a row to which no server had an answer. */
+  #silent = 0
   readonly #counters = { lookups: 0, cacheHits: 0, exchanges: 0, unknown: 0 }
 
   constructor(options: ResolverOptions) {
@@ -129,6 +132,7 @@ export class Resolver implements NameLookup {
     const answer = this.#resolve(name, type, abort.signal).then((found) => {
       lookups.of(type.toLowerCase(), found.kind).add()
       lookupSeconds.observeMs(performance.now() - fromMs)
+      this.#judgeServers(found)
       clearTimeout(timer)
       const ms = keepMs(found)
       if (ms > 0) this.#cache.put(key, found, this.#clock.monotonicMs() + ms)
@@ -138,6 +142,17 @@ export class Resolver implements NameLookup {
     const flight: Flight = { answer, abort, waiting: 0 }
     this.#flights.set(key, flight)
     return flight
+  }
+
+  /** A name that cannot be resolved is its owner's affair; a resolver that says nothing to any question is ours. */
+  #judgeServers(found: AnyAnswer): void {
+    if (found.kind !== 'unknown') {
+      if (this.#silent >= SILENT_MAX) clearAlarm('DNS_FAILING')
+      this.#silent = 0
+    } else if (SILENT_CAUSES.has(found.cause)) {
+      this.#silent += 1
+      if (this.#silent === SILENT_MAX) raiseAlarm('DNS_FAILING', '', found.detail)
+    }
   }
 
   /** Waits along. When the last that waits gives up, the flight ends too. */
@@ -239,6 +254,10 @@ type Said =
       readonly authentic: boolean
     }
   | { readonly kind: 'failed'; readonly cause: UnknownCause; readonly detail: string }
+
+/** So many questions in a row without an answer are no accident of one name. */
+const SILENT_MAX = 5
+const SILENT_CAUSES: ReadonlySet<UnknownCause> = new Set(['timeout', 'unreachable', 'refused', 'malformed'])
 
 const NOBODY_WAITS = Symbol('nobody waits')
 const OVERLOAD: Said = { kind: 'failed', cause: 'overload', detail: 'too many DNS questions at once' }

@@ -267,6 +267,7 @@ const KINDS: readonly string[] = [
   'pong',
   'directory',
   'answer',
+  'alarm',
 ] satisfies readonly FromChild['kind'][]
 
 /** What our own programs send has the right fields; anything else (a debugger's words) is left alone. */

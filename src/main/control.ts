@@ -7,6 +7,7 @@ import { errorText } from '#src/base/fault.ts'
  * The control socket: one request and one answer, each a JSON object on a line of its own.
  *
  *     {"command":"status"}   {"ok":true, …}            what runs
+ *     {"command":"alarms"}   {"ok":true, "alarms":[…]} what an operator has to look at
  *     {"command":"metrics"}  {"ok":true, "metrics":{…}} what all processes have counted, at most a second ago
  *     {"command":"reload"}   {"ok":true, "notes":[…]}  settings and signatures are read anew
  *     {"command":"rollback","words":["3"]}             the settings of generation 3 again; "release" ends that

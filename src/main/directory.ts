@@ -1,3 +1,4 @@
+import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { OpenLog } from '#src/base/log.ts'
 import { openLog } from '#src/base/log.ts'
@@ -25,6 +26,7 @@ let stopping: Promise<void> | undefined
 
 process.title = 'postern: directory'
 countProcess()
+tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -44,6 +46,7 @@ process.on('message', (message: ToChild<DirectoryBoot>) => {
       tell({ kind: 'answer', n: message.n, value: snapshot() })
       break
     case 'ping':
+    case 'alarms':
     case 'flush':
     case 'anvil':
       // It has no queue, and counts no clients.

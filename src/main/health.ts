@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module'
+import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { OpenLog } from '#src/base/log.ts'
@@ -26,6 +27,7 @@ const stopping = new AbortController()
 
 process.title = 'postern: health'
 countProcess()
+tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -45,6 +47,7 @@ process.on('message', (message: ToChild<HealthBoot>) => {
       void stop()
       break
     case 'ping':
+    case 'alarms':
     case 'flush':
     case 'anvil':
       // It has no queue, and counts no clients.

@@ -1,3 +1,4 @@
+import type { AlarmChange } from '#src/base/alarms.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
 
@@ -15,6 +16,8 @@ import type { MetricsSnapshot } from '#src/base/metrics.ts'
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
  *     directory ▶ directory  the directory server has brought changes, so a generation may be due
  *     smtpd  ▶ gone          one connection of this client has ended (only for those that were admitted)
+ *     child  ▶ alarm         something is wrong from now on, or over
+ *     master ▶ alarms        to qmgr: tell postmaster this
  *     master ▶ ask           what have you counted?                child ▶ answer {n, value}
  *
  * A child whose channel closes (`disconnect`) behaves as if told to stop.
@@ -25,6 +28,7 @@ export type ToChild<Boot> =
   | { readonly kind: 'stop' }
   | { readonly kind: 'flush' }
   | { readonly kind: 'ping' }
+  | { readonly kind: 'alarms'; readonly subject: string; readonly lines: readonly string[] }
   | { readonly kind: 'anvil'; readonly n: number; readonly admitted: boolean }
   /** To be answered at once: master waits for a second and then goes without. */
   | { readonly kind: 'ask'; readonly n: number; readonly what: 'metrics' }
@@ -43,6 +47,7 @@ export type FromChild =
   | { readonly kind: 'anvil'; readonly n: number; readonly address: string }
   | { readonly kind: 'gone'; readonly address: string }
   | { readonly kind: 'pong' }
+  | { readonly kind: 'alarm'; readonly change: AlarmChange }
   | { readonly kind: 'answer'; readonly n: number; readonly value: MetricsSnapshot }
   /** So many entries of the mirror have changed (0: something else that its status shows). */
   | { readonly kind: 'directory'; readonly changed: number }

@@ -44,6 +44,7 @@ process.on('message', (message: ToChild<MailboxBoot>) => {
       break
     case 'settings':
     case 'ping':
+    case 'alarms':
     case 'flush':
     case 'anvil':
       // Nothing of it can change in a running store, it has no queue, and it counts no clients.

@@ -14,6 +14,7 @@ import { Child, FIRST_DESCRIPTOR } from './child.ts'
 import { directoryBoot } from './directory-boot.ts'
 import { healthBoot } from './health-boot.ts'
 import { DirectoryDesk } from './directory-desk.ts'
+import { AlarmWatch } from './alarm-watch.ts'
 import { MetricsDesk } from './metrics-desk.ts'
 import type { ChildDeps, ChildKind } from './child.ts'
 import type { ControlAnswer } from './control.ts'
@@ -76,6 +77,7 @@ export class Master {
   #flushed = ''
   readonly #desk: DirectoryDesk
   readonly #metrics: MetricsDesk
+  readonly #alarms: AlarmWatch
   #control: Server | undefined
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -90,7 +92,29 @@ export class Master {
       children: this.#children,
       generation: this.#generation.number,
       clients: this.#anvil.clients,
+      alarms: this.#alarms.list,
     }))
+    this.#alarms = this.#alarmWatch()
+  }
+
+  #alarmWatch(): AlarmWatch {
+    const { clock, log, generations } = this.#options
+    return new AlarmWatch({
+      clock,
+      log,
+      metrics: this.#metrics,
+      sight: () => ({
+        children: this.#children,
+        settings: generations.alarms,
+        signaturesMaxMs: this.#generation.config.health.signaturesMaxMs,
+      }),
+      isMailing: () => this.#generation.config.health.mail && this.#qmgr?.state.at === 'ready',
+      mail: (subject, lines) => this.#qmgr?.send({ kind: 'alarms', subject, lines }),
+    })
+  }
+
+  get #qmgr(): Child | undefined {
+    return this.#children.find((child) => child.spec.kind === 'qmgr')
   }
 
   #specs(): readonly Child[] {
@@ -105,6 +129,7 @@ export class Master {
       onExit: (child, pid) => {
         this.#anvil.forget(pid)
         this.#metrics.ended(child)
+        this.#alarms.ended(child.name)
       },
       onChange: () => {
         this.#remember()
@@ -199,6 +224,7 @@ export class Master {
       throw new StartRefused(failure.reason)
     }
     this.#metrics.start()
+    this.#alarms.start()
     // Who looks at mail comes behind it, and is not waited for.
     for (const child of this.#children) if (!isForMail(child)) void child.start()
     this.#poll = setInterval(() => {
@@ -221,6 +247,7 @@ export class Master {
   async #stopAll(): Promise<void> {
     clearInterval(this.#poll)
     this.#metrics[Symbol.dispose]()
+    this.#alarms[Symbol.dispose]()
     this.#desk[Symbol.dispose]()
     for (const kind of STOP_ORDER) {
       await Promise.all(
@@ -237,6 +264,8 @@ export class Master {
     if (pid === undefined) return
     if (message.kind === 'answer') {
       this.#metrics.answered(message.n, message.value)
+    } else if (message.kind === 'alarm') {
+      this.#alarms.heard(child.name, message.change)
     } else if (message.kind === 'anvil') {
       const admitted = this.#anvil.admit(
         pid,
@@ -303,6 +332,8 @@ export class Master {
     switch (command) {
       case 'status':
         return { ...this.#status(), directory: (await this.#desk.status()) ?? null }
+      case 'alarms':
+        return { ok: true, alarms: this.#alarms.list }
       case 'health':
         return await this.#health()
       case 'metrics':
@@ -368,6 +399,7 @@ export class Master {
       generation: number,
       problems: [...generations.alarms.map(alarmText), ...this.#attention(), ...notesLine(notes)],
       held: generations.held,
+      alarms: this.#alarms.list,
       listeners: this.#options.listeners,
       lmtpServer: config.lmtpServer ?? null,
       mailbox: config.lmtpServer === undefined ? config.mailbox : null,

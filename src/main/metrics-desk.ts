@@ -1,3 +1,4 @@
+import type { Alarm } from '#src/base/alarms.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import { METRICS } from '#src/base/metric-table.ts'
@@ -21,6 +22,7 @@ export interface MasterFacts {
   readonly children: readonly Child[]
   readonly generation: number
   readonly clients: number
+  readonly alarms: readonly Alarm[]
 }
 
 /** A process that does not answer by then is left out, and said to be silent. */
@@ -119,7 +121,8 @@ export class MetricsDesk implements Disposable {
 
   /** What master knows of the others and of itself. */
   #own(children: readonly Child[], silent: ReadonlySet<Child>): MetricsSnapshot {
-    const { generation, clients } = this.#facts()
+    const { generation, clients, alarms } = this.#facts()
+    const codes = new Map(alarms.map(({ code, severity }) => [code, severity]))
     const nowMs = this.#clock.monotonicMs()
     const of = (value: (child: Child) => number) =>
       children.map((child) => ({ labels: [child.name], value: value(child) }))
@@ -133,6 +136,7 @@ export class MetricsDesk implements Disposable {
       postern_info: [{ labels: [VERSION], value: 1 }],
       postern_start_time_seconds: [{ labels: [], value: this.#startedMs / 1000 }],
       postern_settings_generation: [{ labels: [], value: generation }],
+      postern_alarm: [...codes].map((labels) => ({ labels, value: 1 })),
       postern_clients: [{ labels: [], value: clients }],
     }
   }

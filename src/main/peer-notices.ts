@@ -5,6 +5,7 @@ import type { Recipients } from '#src/policy/policy.ts'
 import { QueueClient } from '#src/queue/client.ts'
 import { submitSocketPath } from '#src/queue/paths.ts'
 import { SessionNotices } from '#src/smtp/session-notices.ts'
+import { AlarmMail } from './alarm-mail.ts'
 import { noticeTargets } from './notice-targets.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
 
@@ -25,6 +26,8 @@ export class PeerNotices implements Disposable {
   readonly #queue: QueueClient
   readonly #notices: Readonly<Record<PeerTrouble['peer']['protocol'], SessionNotices>>
 
+  readonly alarms: AlarmMail
+
   constructor(options: PeerNoticesOptions) {
     this.#options = options
     const { log, newQueueId } = options
@@ -32,6 +35,7 @@ export class PeerNotices implements Disposable {
     // A notice enters the queue as any other mail does: it is queued once its commit is on the disk.
     const socketPath = submitSocketPath(runDir)
     this.#queue = new QueueClient({ socketPath, spoolDir, clock: systemClock, log })
+    this.alarms = new AlarmMail({ ...options, queue: this.#queue })
     const tools = { queue: this.#queue, clock: systemClock, log, newQueueId, event: 'qmgr.notice' } as const
     this.#notices = {
       smtp: new SessionNotices({ ...tools, agent: 'SMTP client' }),
@@ -60,6 +64,7 @@ export class PeerNotices implements Disposable {
 
   [Symbol.dispose](): void {
     for (const notices of Object.values(this.#notices)) notices[Symbol.dispose]()
+    this.alarms[Symbol.dispose]()
     this.#queue.close()
   }
 }

@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { Fault, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
@@ -77,6 +78,7 @@ let stopping = false
 
 process.title = 'postern: qmgr'
 countProcess()
+tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -103,6 +105,9 @@ process.on('message', (message: ToChild<QmgrBoot>) => {
       break
     case 'ask':
       void counted().then((value) => tell({ kind: 'answer', n: message.n, value }))
+      break
+    case 'alarms':
+      running?.notices.alarms.tell(message.subject, message.lines)
       break
     case 'anvil':
       // It counts no clients.

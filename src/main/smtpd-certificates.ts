@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { clearAlarm, raiseAlarm } from '#src/base/alarms.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { gauge } from '#src/base/metrics.ts'
 import type { DomainCertificate } from '#src/directory/domain-certificates.ts'
 import { checkPair } from '#src/net/pair.ts'
 import type { Certificate } from '#src/smtp/server-tls.ts'
@@ -40,6 +42,8 @@ interface Found {
 /** Host names with a folder of their own. */
 const HOSTS_MAX = 10_000
 const FILE_BYTES_MAX = 1_048_576
+const expiry = gauge('postern_certificate_expiry_timestamp_seconds')
+
 const DAY_MS = 86_400_000
 /** From then on an operator is told: authorities that renew by themselves do it at thirty days. */
 const WARN_MS = 14 * DAY_MS
@@ -56,6 +60,7 @@ export class CertificateKeeper {
   readonly #pairs = new Map<string, Pair>()
   readonly #troubles = new Map<string, string>()
   readonly #told = new Set<string>()
+  #raised: ReadonlySet<string> = new Set()
   #current: Certificates = { default: undefined, byName: new Map() }
 
   constructor(log: Log, clock: Clock, tells: boolean) {
@@ -110,6 +115,7 @@ export class CertificateKeeper {
       }
     }
     this.#forget(seen)
+    if (this.#tells) this.#raise()
     return this.#keep({ default: main?.certificate, byName })
   }
 
@@ -181,6 +187,20 @@ export class CertificateKeeper {
       if (errorCode(error) !== 'ENOENT') this.#trouble(folder, errorText(error))
       return []
     }
+  }
+
+  /** What is wrong with each, as an alarm; and when each ends, for whoever watches it. */
+  #raise(): void {
+    const nowMs = this.#clock.nowMs()
+    const bad = new Map(this.#troubles)
+    for (const [source, { notAfterMs }] of this.#pairs) {
+      expiry.of(source).value = notAfterMs / 1000
+      if (notAfterMs - nowMs < WARN_MS && !bad.has(source))
+        bad.set(source, `it ${endText(notAfterMs, nowMs)}`)
+    }
+    for (const [source, reason] of bad) raiseAlarm('CERTIFICATE', source, reason)
+    for (const source of this.#raised) if (!bad.has(source)) clearAlarm('CERTIFICATE', source)
+    this.#raised = new Set(bad.keys())
   }
 
   /** A host or domain that is no more has no certificate any more. */

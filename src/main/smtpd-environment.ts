@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { systemClock } from '#src/base/clock.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { gauge } from '#src/base/metrics.ts'
 import type { Service } from '#src/config/listeners.ts'
 import { DirectoryClient } from '#src/directory/client.ts'
 import { Directory } from '#src/directory/directory.ts'
@@ -18,7 +19,7 @@ import { refusalSocketPath } from '#src/queue/paths.ts'
 import { createQueueIds } from '#src/queue/queue-id.ts'
 import { RefusalSender, tracingLog } from '#src/queue/refusals.ts'
 import { ScanJudge } from '#src/scan/judge.ts'
-import { loadSignatureFolder } from '#src/scan/signature-folder.ts'
+import { loadSignatureFolder, newestSource } from '#src/scan/signature-folder.ts'
 import type { SmtpEnvironment } from '#src/smtp/environment.ts'
 import type { Policy } from '#src/smtp/ports.ts'
 import type { ServerTls } from '#src/smtp/server-tls.ts'
@@ -29,6 +30,8 @@ import { DirectoryAuthenticator } from './smtpd-authenticator.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { ListenerTls } from './smtpd-listener-tls.ts'
 import { smtpSettings } from './smtpd-settings.ts'
+
+const signaturesWritten = gauge('postern_signatures_timestamp_seconds').of()
 
 /** MIME parts that a message may have; more is refused. Digests have hundreds; each costs a report of 300 bytes. */
 const PARTS_MAX = 10_000
@@ -237,6 +240,7 @@ export class EnvironmentMaker implements Disposable {
   /** Compiled anew only when a file has changed: it takes seconds with many signatures. */
   #signaturesOf(boot: SmtpdBoot): SignatureSet {
     const { sources, problems } = loadSignatureFolder(boot.signatureFolder)
+    signaturesWritten.value = newestSource(boot.signatureFolder, sources) / 1000
     const hash = createHash('sha256')
     for (const source of sources) hash.update(`${source.kind} ${source.name}\n`).update(source.text)
     const key = hash.digest('hex')
@@ -245,6 +249,7 @@ export class EnvironmentMaker implements Disposable {
     const value = SignatureSet.build(sources, { cacheDir: boot.signatureCache })
     this.#signatures = { key, value }
     const { info } = value
+    gauge('postern_signatures').of(info.engine).value = info.signatures
     // Every smtpd reads the same files; the first of them tells.
     if (boot.slot > FIRST_SLOT) return value
     const { signatures, engine, cached, databaseBytes } = info

@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module'
+import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
@@ -41,6 +42,7 @@ const anvil = new AnvilClient(tell, systemClock)
 
 process.title = 'postern: smtpd'
 countProcess()
+tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
 // Ctrl-C reaches the whole foreground group; master says when to stop.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => void stop())
@@ -53,6 +55,9 @@ process.on('message', (message: ToChild<SmtpdBoot>) => {
       break
     case 'settings':
       adopt(message.boot)
+      break
+    case 'alarms':
+      // It writes no mail of its own.
       break
     case 'anvil':
       anvil.answered(message.n, message.admitted)

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { SignatureSource } from '#src/match/types.ts'
@@ -43,6 +43,14 @@ export function loadSignatureFolder(folder: string): LoadedFolder {
     }
   }
   return { sources, problems }
+}
+
+/** When the newest of these files was written, milliseconds since 1970; 0 where there is none. */
+export function newestSource(folder: string, sources: readonly SignatureSource[]): number {
+  const times = sources.map(
+    ({ name }) => statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+  )
+  return Math.max(0, ...times)
 }
 
 const KINDS = ['ndb', 'hdb', 'hsb'] as const

@@ -269,6 +269,8 @@ function configuration(options: ApplianceOptions, ports: Ports): string {
         ])
       : []),
     '[health]',
+    // A test that counts mail breaks things, and would get mail about it.
+    'mail = false',
     `listen = ${options.healthPort === undefined ? 'false' : `"127.0.0.1:${options.healthPort}"`}`,
     '[mailbox]',
     `port = ${ports.mailbox}`,

@@ -1,3 +1,4 @@
+import { clearAlarm, raiseAlarm } from '#src/base/alarms.ts'
 import type { Log } from '#src/base/log.ts'
 import type { LdapFailureKind } from './connection.ts'
 
@@ -25,12 +26,14 @@ export class LdapAlarms {
     const key = `${code} ${url}`
     const isNew = !this.#raised.has(key)
     this.#raised.set(key, { code, url, reason })
+    raiseAlarm(code, url, reason)
     if (isNew)
       this.#log.write('error', 'directory.alarm', { code, url: url === '' ? undefined : url, reason })
   }
 
   clear(code: AlarmCode, url = ''): void {
     if (!this.#raised.delete(`${code} ${url}`)) return
+    clearAlarm(code, url)
     this.#log.write('info', 'directory.cleared', { code, url: url === '' ? undefined : url })
   }
 
