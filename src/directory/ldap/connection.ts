@@ -114,12 +114,16 @@ export class LdapConnection {
   readonly #cutter = new MessageCutter()
   #socket: Socket | undefined
   #opened = false
+  /** Rejects when the socket closes: the client does not notice it for what is asked right then. */
+  readonly #closed = Promise.withResolvers<never>()
   /** Why we ended the connection, which says more than that it ended. */
   #why: LdapFailure | undefined
 
   private constructor(server: LdapServer) {
     this.url = server.url
     this.#server = server
+    // Nobody may be asking when it happens.
+    this.#closed.promise.catch(() => undefined)
     this.client = new Client({
       url: server.url,
       timeout: server.searchTimeoutMs,
@@ -167,7 +171,8 @@ export class LdapConnection {
     const { timeoutMs } = options
     if (timeoutMs !== undefined) late = setTimeout(() => this.#giveUp(timeoutMs), timeoutMs)
     try {
-      const { searchEntries } = await counted('search', this.client.search(base, this.#request(options)))
+      const asked = this.#whileOpen(this.client.search(base, this.#request(options)))
+      const { searchEntries } = await counted('search', asked)
       return searchEntries.map(entryOf)
     } catch (error) {
       throw this.#failure(error)
@@ -181,13 +186,20 @@ export class LdapConnection {
     this.#cutter.begin()
     try {
       const request = { ...this.#request(options), paged: { pageSize: PAGE_ENTRIES } }
-      for await (const { searchEntries } of this.client.searchPaginated(base, request)) {
-        yield searchEntries.map(entryOf)
+      const pages = this.client.searchPaginated(base, request)
+      for (;;) {
+        const page = await this.#whileOpen(pages.next())
+        if (page.done === true) return
+        yield page.value.searchEntries.map(entryOf)
         this.#cutter.begin()
       }
     } catch (error) {
       throw this.#failure(error)
     }
+  }
+
+  #whileOpen<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#closed.promise])
   }
 
   #giveUp(ms: number): void {
@@ -233,6 +245,7 @@ export class LdapConnection {
     this.#opened = true
     const socket = dial()
     this.#socket = socket
+    socket.once('close', () => this.#closed.reject(new LdapFailure('unreachable', 'the connection was lost')))
     socket.setNoDelay(true)
     return this.#cut(socket)
   }

@@ -63,23 +63,25 @@ export class Live {
 
   /** Never throws: 'unavailable' where no server answers in time. */
   recipient(address: string): Promise<RecipientLookup> {
-    return this.#once(`r ${address}`, async () => {
+    const key = `r ${address}`
+    return this.#once(key, async () => {
       try {
         await this.#fetchAll(address)
         return this.#options.directory().recipient(address)
       } catch (error) {
-        return { kind: 'unavailable', reason: this.#trouble(error) }
+        return { kind: 'unavailable', reason: this.#trouble(key, error) }
       }
     })
   }
 
   domain(name: string): Promise<DomainKind> {
-    return this.#once(`d ${name}`, async () => {
+    const key = `d ${name}`
+    return this.#once(key, async () => {
       try {
         await this.#fetch([new EqualityFilter({ attribute: 'zimbraDomainName', value: name })])
         return this.#options.directory().domain(name)
       } catch (error) {
-        this.#trouble(error)
+        this.#trouble(key, error)
         return 'unavailable'
       }
     })
@@ -187,7 +189,9 @@ export class Live {
     return await made
   }
 
-  #trouble(error: unknown): string {
+  /** That nobody answered is not believed for longer than it is so. */
+  #trouble(key: string, error: unknown): string {
+    this.#answers.delete(key)
     this.#options.onTrouble()
     return failureOf(error).message
   }

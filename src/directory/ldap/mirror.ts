@@ -71,6 +71,7 @@ export class Mirror implements Disposable {
   readonly #set: Statement
   readonly #count: Statement
   #left = 0
+  #size: number | undefined
 
   constructor(store: Store) {
     this.store = store
@@ -112,8 +113,10 @@ export class Mirror implements Disposable {
       .immediate()
   }
 
+  /** Entries; counted again only after some came or went. */
   get size(): number {
-    return Number(this.store.prepare('SELECT count(*) FROM mirrored').pluck().get())
+    this.#size ??= Number(this.store.prepare('SELECT count(*) FROM mirrored').pluck().get())
+    return this.#size
   }
 
   /** Domains, aliases among them. */
@@ -162,6 +165,7 @@ export class Mirror implements Disposable {
         if (changed > 0) this.#count.run()
       })
       .immediate()
+    this.#size = undefined
     return changed
   }
 
@@ -206,6 +210,7 @@ export class Mirror implements Disposable {
         this.#count.run()
       })
       .immediate()
+    this.#size = undefined
   }
 
   #delete(id: number): void {

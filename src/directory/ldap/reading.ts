@@ -63,10 +63,16 @@ export function isBehind(theirs: readonly string[], ours: readonly string[]): bo
   return ours.some((csn) => (byServer.get(serverOf(csn)) ?? '') < csn)
 }
 
+/** Where is read, and who is told of an entry that cannot be so. It is there, and what was known of it stays. */
+export interface Place {
+  readonly base: string
+  readonly onOdd: (listed: Listed, reason: string) => void
+}
+
 /** Entries of one kind, all or those that `restriction` lets through, page by page. */
 export async function* readEntries(
   connection: LdapConnection,
-  base: string,
+  { base, onOdd }: Place,
   kind: Kind,
   restriction?: Filter,
 ): AsyncGenerator<readonly MirrorEntry[]> {
@@ -74,7 +80,12 @@ export async function* readEntries(
     restriction === undefined ? kind.filter : new AndFilter({ filters: [kind.filter, restriction] })
   const attributes = [...kind.attributes, ...OPERATIONAL]
   for await (const page of connection.pages(base, { scope: 'sub', filter, attributes })) {
-    yield page.map(mirrorEntry)
+    yield page.flatMap((entry) => {
+      const reason = oddity(entry)
+      if (reason === '') return [mirrorEntry(entry)]
+      onOdd({ uuid: uuidOf(entry), csn: first(entry, 'entryCSN') }, reason)
+      return []
+    })
   }
 }
 
@@ -143,24 +154,27 @@ export async function readByName(
   }
 }
 
-/** Throws LdapFailure for what no directory holds: without a name, or beyond every limit. */
-export function mirrorEntry(entry: LdapEntry): MirrorEntry {
+/** What of an entry no directory holds: no name, or something beyond every limit. '' if nothing. */
+function oddity(entry: LdapEntry): string {
   if (entry.dn === '' || entry.dn.length > NAME_CHARS_MAX)
-    throw nonsense(`an entry with the name ${JSON.stringify(entry.dn.slice(0, 64))}`)
-  const attributes = [...entry.attributes]
-    .filter(([name]) => !isOperational(name))
-    .map(([name, values]) => {
-      if (values.length > VALUES_MAX) throw nonsense(`${entry.dn} has ${values.length} values of ${name}`)
-      if (values.some((value) => value.length > VALUE_CHARS_MAX))
-        throw nonsense(`${entry.dn} has a value of ${name} that is longer than ${VALUE_CHARS_MAX} characters`)
-      return { name, values }
-    })
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  return { dn: entry.dn, uuid: uuidOf(entry), csn: first(entry, 'entryCSN'), attributes }
+    return `an entry with the name ${JSON.stringify(entry.dn.slice(0, 64))}`
+  for (const [name, values] of entry.attributes) {
+    if (values.length > VALUES_MAX) return `${entry.dn} with ${values.length} values of ${name}`
+    if (values.some((value) => value.length > VALUE_CHARS_MAX))
+      return `${entry.dn} with a value of ${name} that is longer than ${VALUE_CHARS_MAX} characters`
+  }
+  return ''
 }
 
-function nonsense(what: string): LdapFailure {
-  return new LdapFailure('nonsense', `the server shows ${what}`)
+/** As much of an entry as is kept. Throws LdapFailure for what cannot be so. */
+export function mirrorEntry(entry: LdapEntry): MirrorEntry {
+  const reason = oddity(entry)
+  if (reason !== '') throw new LdapFailure('nonsense', `the server shows ${reason}`)
+  const attributes = [...entry.attributes]
+    .filter(([name]) => !isOperational(name))
+    .map(([name, values]) => ({ name, values }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  return { dn: entry.dn, uuid: uuidOf(entry), csn: first(entry, 'entryCSN'), attributes }
 }
 
 function isOperational(name: string): boolean {

@@ -80,10 +80,10 @@ export class ServerChoice {
     this.#alarms.raise(codeOf(failure.kind), url, failure.message)
   }
 
-  /** A server served: whatever was wrong with it is over. */
-  served(url: string): void {
+  /** A server served: whatever was wrong with it is over, but for what it shows, unless all of that is sound. */
+  served(url: string, isSound: boolean): void {
     this.#resting.delete(url)
-    for (const kind of KINDS) this.#alarms.clear(codeOf(kind), url)
+    for (const kind of KINDS) if (isSound || kind !== 'nonsense') this.#alarms.clear(codeOf(kind), url)
     this.#alarms.clear('LDAP_DOWN')
   }
 

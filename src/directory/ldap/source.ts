@@ -9,6 +9,7 @@ import type { LdapConnection } from './connection.ts'
 import type { Mirror } from './mirror.ts'
 import type { LdapServers } from './servers.ts'
 import { ServerChoice } from './servers.ts'
+import type { Round } from './sync.ts'
 import { Sync } from './sync.ts'
 import type { Kind } from './wanted.ts'
 
@@ -170,23 +171,26 @@ export class LdapSource {
       accept,
     })
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
-    if (round.kind === 'held') {
-      this.alarms.raise(
-        'LDAP_NONSENSE',
-        connection.url,
-        `${round.reason}; "postern directory accept" takes it over`,
-      )
-      onChange(0)
-      return { kind: 'unavailable', reason: round.reason }
-    }
     if (accept) this.#accept = false
     this.#lastVerifiedMs = nowMs
-    this.choice.served(connection.url)
+    const nonsense = this.#nonsenseOf(round)
+    this.choice.served(connection.url, nonsense === '')
+    if (nonsense !== '') this.alarms.raise('LDAP_NONSENSE', connection.url, nonsense)
     this.#judgeSpeed(connection.url, tookMs, round.changed)
     if (round.changed > 0)
       log.write('info', 'directory.sync', { url: connection.url, changed: round.changed, tookMs })
     onChange(round.changed)
+    if (round.kind === 'held') return { kind: 'unavailable', reason: round.reason }
     return { kind: 'ok', changed: round.changed }
+  }
+
+  /** What of the server's words was not believed; '' if all were. */
+  #nonsenseOf(round: Round): string {
+    if (round.kind === 'held') return `${round.reason}; "postern directory accept" takes it over`
+    const { odd } = this.#sync
+    return odd.length === 0
+      ? ''
+      : `it shows ${odd.length === 1 ? '' : `${odd.length} such entries: `}${odd[0] ?? ''}`
   }
 
   #judgeSpeed(url: string, tookMs: number, changed: number): void {

@@ -35,7 +35,7 @@ export class Staging implements Disposable {
   readonly #mirror: Mirror
   readonly #see: Statement
   readonly #stage: Statement
-  readonly #staged: Statement<[number, number], { readonly n: number; readonly body: string }>
+  readonly #staged: Statement<[number, number, number], { readonly n: number; readonly body: string }>
   readonly #useful: Statement<[string], number>
   readonly #domains: Statement<[string], number>
   #seen = 0
@@ -53,11 +53,13 @@ export class Staging implements Disposable {
       DROP TABLE IF EXISTS temp.seen;
       DROP TABLE IF EXISTS temp.staged;
       CREATE TEMP TABLE seen (uuid TEXT PRIMARY KEY, csn TEXT NOT NULL) WITHOUT ROWID;
-      CREATE TEMP TABLE staged (n INTEGER PRIMARY KEY, body TEXT NOT NULL);
+      CREATE TEMP TABLE staged (n INTEGER PRIMARY KEY, body TEXT NOT NULL, is_loss INTEGER NOT NULL);
     `)
     this.#see = store.prepare('INSERT OR REPLACE INTO temp.seen (uuid, csn) VALUES (?, ?)')
-    this.#stage = store.prepare('INSERT INTO temp.staged (body) VALUES (?)')
-    this.#staged = store.prepare('SELECT n, body FROM temp.staged WHERE n > ? ORDER BY n LIMIT ?')
+    this.#stage = store.prepare('INSERT INTO temp.staged (body, is_loss) VALUES (?, ?)')
+    this.#staged = store.prepare(
+      'SELECT n, body FROM temp.staged WHERE n > ? AND is_loss <= ? ORDER BY n LIMIT ?',
+    )
     this.#useful = store
       .prepare<[string], number>(`SELECT count(*) FROM mirrored m JOIN attribute s ON s.entry = m.entry
         WHERE m.uuid = ? AND s.name_key = '${ATTR.status}' AND s.value_key = 'enabled'
@@ -85,8 +87,7 @@ export class Staging implements Disposable {
             this.#mirror.touch(entry)
             continue
           }
-          this.#weigh(entry)
-          this.#stage.run(JSON.stringify(entry))
+          this.#stage.run(JSON.stringify(entry), this.#weigh(entry) ? 1 : 0)
           this.#stagedCount += 1
         }
       })
@@ -108,16 +109,25 @@ export class Staging implements Disposable {
     this.#see.run(uuid, csn)
   }
 
-  #weigh(entry: MirrorEntry): void {
+  /** Whether less would be known of the entry than before, in what mail or settings go by. */
+  #weigh(entry: MirrorEntry): boolean {
     const value = (name: string) =>
       entry.attributes.find((one) => one.name.toLowerCase() === name)?.values[0] ?? ''
     const isUseful = fold(value(ATTR.status)) === 'enabled' && FOUND_BY.some((name) => value(name) !== '')
-    if (!isUseful && (this.#useful.get(entry.uuid) ?? 0) > 0) this.#stripped += 1
-    if (value(ATTR.domainName) === '' && (this.#domains.get(entry.uuid) ?? 0) > 0) this.#domainsLost += 1
-    if (fold(entry.dn) !== GLOBAL_CONFIG) return
+    const isStripped = !isUseful && (this.#useful.get(entry.uuid) ?? 0) > 0
+    const isDomainLost = value(ATTR.domainName) === '' && (this.#domains.get(entry.uuid) ?? 0) > 0
+    if (isStripped) this.#stripped += 1
+    if (isDomainLost) this.#domainsLost += 1
+    return this.#hasShrunk(entry) || isStripped || isDomainLost
+  }
+
+  #hasShrunk(entry: MirrorEntry): boolean {
+    if (fold(entry.dn) !== GLOBAL_CONFIG) return false
     const before = this.#mirror.valuesOf(entry.uuid)
     const now = entry.attributes.reduce((sum, one) => sum + one.values.length, 0)
-    if (now * 2 < before) this.#configShrunk = `globalConfig has ${now} values instead of ${before}`
+    if (now * 2 >= before) return false
+    this.#configShrunk = `globalConfig has ${now} values instead of ${before}`
+    return true
   }
 
   /** Entries whose entryCSN is not the one that the mirror has, among those that were noted. */
@@ -142,9 +152,9 @@ export class Staging implements Disposable {
 
   /** Whether it can be true. `gone`: what would be deleted. */
   verdict(gone: readonly string[], limits: StagingLimits = LIMITS): StagingVerdict {
-    const domains = this.#mirror.domains
     const domainsGone = gone.filter((uuid) => (this.#domains.get(uuid) ?? 0) > 0).length + this.#domainsLost
-    if (domains > 0 && domainsGone >= domains && !this.#stagedHas(ATTR.domainName))
+    // Counting them is only worth it where some go.
+    if (domainsGone > 0 && domainsGone >= this.#mirror.domains && !this.#stagedHas(ATTR.domainName))
       return held('it shows no domain any more')
     if (gone.some((uuid) => this.#mirror.dnOf(uuid) === GLOBAL_CONFIG))
       return held('globalConfig has vanished')
@@ -163,12 +173,21 @@ export class Staging implements Disposable {
     )
   }
 
+  /** Writes to the mirror what nobody loses by: all else goes on while something is held back. */
+  applySound(signal: AbortSignal): Promise<number> {
+    return this.#write([], 0, signal)
+  }
+
   /** Writes all of it to the mirror, a little at a time; how many entries have changed. */
-  async apply(gone: readonly string[], signal: AbortSignal): Promise<number> {
+  apply(gone: readonly string[], signal: AbortSignal): Promise<number> {
+    return this.#write(gone, 1, signal)
+  }
+
+  async #write(gone: readonly string[], lossMost: number, signal: AbortSignal): Promise<number> {
     let changed = 0
     let at = 0
     for (;;) {
-      const rows = this.#staged.all(at, WRITE_ENTRIES)
+      const rows = this.#staged.all(at, lossMost, WRITE_ENTRIES)
       if (rows.length === 0) break
       // oxlint-disable-next-line no-unsafe-type-assertion -- written by add()
       changed += this.#mirror.write(rows.map(({ body }) => JSON.parse(body) as MirrorEntry))

@@ -3,6 +3,7 @@ import { PresenceFilter } from 'ldapts'
 import type { LdapConnection } from './connection.ts'
 import { LdapFailure } from './connection.ts'
 import type { Mirror, MirrorState } from './mirror.ts'
+import type { Listed } from './reading.ts'
 import { byUuid, changedSince, isBehind, listEntries, readContextCsns, readEntries } from './reading.ts'
 import { Staging } from './staging.ts'
 import type { Kind } from './wanted.ts'
@@ -18,8 +19,8 @@ export interface SyncOptions {
 /** What one look at a server brought. */
 export type Round =
   | { readonly kind: 'done'; readonly changed: number }
-  /** What the server shows cannot be so; the mirror is as it was. */
-  | { readonly kind: 'held'; readonly reason: string }
+  /** Some of what the server shows cannot be so, and was not taken over; `changed` entries were. */
+  | { readonly kind: 'held'; readonly reason: string; readonly changed: number }
 
 export interface RoundOptions {
   /** Wall clock, for what is stored; and a clock that never jumps. */
@@ -43,6 +44,8 @@ const GROUPS_MS = 30_000
 const STORE_STATE_MS = 60_000
 /** When more than this share has changed, all is read anew: it costs less than asking for each. */
 const REREAD_SHARE = 0.3
+/** Entries that cannot be so, as far as they are told. */
+const ODD_MAX = 100
 const GROUPS: Filter = new PresenceFilter({ attribute: 'memberURL' })
 
 /**
@@ -57,6 +60,10 @@ export class Sync {
   #isDirty = true
   /** Something has changed that is not there to be read: most likely an entry was deleted. */
   #isUnexplained = false
+  /** Why something was held back when everything was looked at last; '' if nothing was. */
+  #held = ''
+  /** Entries that cannot be so, by their entryUUIDs. */
+  readonly #odd = new Map<string, string>()
 
   constructor(options: SyncOptions) {
     this.#options = options
@@ -79,9 +86,14 @@ export class Sync {
         csns.length === 0 ? 'shows no contextCSN although the last one did' : 'is behind what is known'
       throw new LdapFailure('behind', `the server ${why}`)
     }
-    const round = await this.#read(connection, csns, options)
-    if (round.kind === 'done') this.#settle(csns, connection.url, options)
-    return round
+    const { changed } = await this.#read(connection, csns, options)
+    this.#settle(csns, connection.url, options)
+    return this.#held === '' ? { kind: 'done', changed } : { kind: 'held', reason: this.#held, changed }
+  }
+
+  /** Entries that cannot be so and were left as they were known, if they were. */
+  get odd(): readonly string[] {
+    return [...this.#odd.values()]
   }
 
   /** In the cheapest way that will do. */
@@ -97,7 +109,7 @@ export class Sync {
       round = await this.#readChanges(connection, csns, options)
     }
     const isDue = this.#isDirty && sinceMs >= (this.#isUnexplained ? UNEXPLAINED_MS : compareMs)
-    if (round.kind === 'held' || !isDue || csns.length === 0) return round
+    if (!isDue || csns.length === 0) return round
     return joined(round, await this.#compare(connection, options))
   }
 
@@ -112,17 +124,37 @@ export class Sync {
   }
 
   async #readAll(connection: LdapConnection, options: RoundOptions): Promise<Round> {
-    const { mirror, kinds, base } = this.#options
-    using staging = new Staging(mirror)
+    using staging = new Staging(this.#options.mirror)
+    await this.#gather(connection, staging, { signal: options.signal })
+    this.#held = ''
+    const round = await this.#apply(staging, staging.gone(), options)
+    this.#compared(options)
+    return round
+  }
+
+  /** Reads entries of all kinds into the staging; resolves with the newest entryCSN among them. */
+  async #gather(
+    connection: LdapConnection,
+    staging: Staging,
+    how: { readonly restriction?: Filter; readonly signal: AbortSignal },
+  ): Promise<string> {
+    const { kinds, base } = this.#options
+    const onOdd = (listed: Listed, reason: string) => {
+      staging.note([listed])
+      if (this.#odd.size < ODD_MAX) this.#odd.set(listed.uuid, reason)
+    }
+    let newest = ''
     for (const kind of kinds) {
-      for await (const page of readEntries(connection, base, kind)) {
+      for await (const page of readEntries(connection, { base, onOdd }, kind, how.restriction)) {
         staging.add(page)
-        options.signal.throwIfAborted()
+        for (const { uuid, csn } of page) {
+          if (csn > newest) newest = csn
+          this.#odd.delete(uuid)
+        }
+        how.signal.throwIfAborted()
       }
     }
-    const round = await this.#apply(staging, staging.gone(), options)
-    if (round.kind === 'done') this.#compared(options)
-    return round
+    return newest
   }
 
   async #readChanges(
@@ -130,20 +162,13 @@ export class Sync {
     csns: readonly string[],
     options: RoundOptions,
   ): Promise<Round> {
-    const { mirror, kinds, base } = this.#options
+    const { mirror } = this.#options
     const since = changedSince(mirror.state.contextCsns, MARGIN_MS)
     if (since === undefined) return await this.#readAll(connection, options)
     using staging = new Staging(mirror)
-    let newest = ''
-    for (const kind of kinds) {
-      for await (const page of readEntries(connection, base, kind, since)) {
-        staging.add(page)
-        for (const { csn } of page) if (csn > newest) newest = csn
-      }
-    }
+    const newest = await this.#gather(connection, staging, { restriction: since, signal: options.signal })
     const hadChanges = !staging.isEmpty
     const round = await this.#apply(staging, [], options)
-    if (round.kind === 'held') return round
     // Nothing that is there carries the newest change: something was deleted, or it is nothing that we read.
     if (!csns.every((csn) => mirror.state.contextCsns.includes(csn) || csn <= newest))
       this.#isUnexplained = true
@@ -151,12 +176,9 @@ export class Sync {
   }
 
   async #readGroups(connection: LdapConnection, options: RoundOptions): Promise<Round> {
-    const { mirror, kinds, base } = this.#options
     if (options.monotonicMs - this.#groupsMs < GROUPS_MS) return { kind: 'done', changed: 0 }
-    using staging = new Staging(mirror)
-    for (const kind of kinds) {
-      for await (const page of readEntries(connection, base, kind, GROUPS)) staging.add(page)
-    }
+    using staging = new Staging(this.#options.mirror)
+    await this.#gather(connection, staging, { restriction: GROUPS, signal: options.signal })
     this.#groupsMs = options.monotonicMs
     return await this.#apply(staging, [], options)
   }
@@ -172,31 +194,31 @@ export class Sync {
     const different = staging.different()
     const gone = staging.gone()
     if (different.length > mirror.size * REREAD_SHARE) return await this.#readAll(connection, options)
-    for (const filter of byUuid(different)) {
-      for (const kind of kinds) {
-        for await (const page of readEntries(connection, base, kind, filter)) staging.add(page)
-      }
-    }
+    for (const restriction of byUuid(different))
+      await this.#gather(connection, staging, { restriction, signal: options.signal })
+    this.#held = ''
     const round = await this.#apply(staging, gone, options)
-    if (round.kind === 'held') return round
     this.#compared(options)
     return joined(round, await this.#readGroups(connection, options))
   }
 
   #compared({ monotonicMs }: RoundOptions): void {
     this.#comparedMs = monotonicMs
-    this.#isDirty = false
+    // What is held back is looked at again, whether anything changes or not.
+    this.#isDirty = this.#held !== ''
     this.#isUnexplained = false
   }
 
   async #apply(staging: Staging, gone: readonly string[], options: RoundOptions): Promise<Round> {
     const verdict = options.accept ? ({ kind: 'sound' } as const) : staging.verdict(gone)
-    if (verdict.kind === 'held') return verdict
-    return { kind: 'done', changed: await staging.apply(gone, options.signal) }
+    if (verdict.kind === 'sound') return { kind: 'done', changed: await staging.apply(gone, options.signal) }
+    this.#held = verdict.reason
+    return { kind: 'held', reason: verdict.reason, changed: await staging.applySound(options.signal) }
   }
 }
 
 function joined(a: Round, b: Round): Round {
-  if (a.kind === 'held' || b.kind === 'held') return a.kind === 'held' ? a : b
-  return { kind: 'done', changed: a.changed + b.changed }
+  const changed = a.changed + b.changed
+  if (a.kind === 'held' || b.kind === 'held') return { ...(a.kind === 'held' ? a : b), changed }
+  return { kind: 'done', changed }
 }

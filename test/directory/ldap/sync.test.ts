@@ -105,6 +105,10 @@ class Box {
     }
   }
 
+  get odd(): readonly string[] {
+    return this.#sync.odd
+  }
+
   finds(t: ExecutionContext, address: string, expected: readonly string[] | 'unknown' | 'unavailable'): void {
     const found = this.directory.recipient(address)
     const got = found.kind === 'found' ? found.deliverTo.toSorted() : found.kind
@@ -266,10 +270,56 @@ for (const [what, change, reason] of [
     box.finds(t, 'user12@a.test', ['user12@a.test'])
     t.is(box.directory.domain('a.test'), 'local')
     t.deepEqual(box.directory.globalConfig()?.get('zimbraMtaMaxMessageSize'), ['5000000'])
+    // What nobody loses by goes on, and what is held back stays so without being read again each time.
+    await box.slapd.modify(adding(accountEntry('meanwhile@a.test')))
+    const next = await box.round()
+    t.is(next.kind, 'held')
+    t.is(next.changed, 1)
+    box.finds(t, 'meanwhile@a.test', ['meanwhile@a.test'])
+    box.forget()
+    t.is((await box.round()).kind, 'held')
+    box.finds(t, 'user12@a.test', ['user12@a.test'])
     t.is((await box.round({ accept: true })).kind, 'done')
     t.is((await box.round({ laterMs: DAY_MS })).kind, 'done')
   })
 }
+
+real('what was held back and then mended on the server is held back no more', async (t) => {
+  await using box = await Box.start()
+  await box.round()
+  await box.slapd.modify(
+    'dn: cn=config,cn=zimbra\nchangetype: modify\ndelete: zimbraMtaMyNetworks\n-\ndelete: zimbraMtaMaxMessageSize\n-\ndelete: zimbraMtaBlockedExtension\n-\ndelete: zimbraDefaultDomainName\n',
+  )
+  t.is((await box.round()).kind, 'held')
+  await box.slapd.modify(
+    'dn: cn=config,cn=zimbra\nchangetype: modify\nadd: zimbraMtaBlockedExtension\nzimbraMtaBlockedExtension: exe\nzimbraMtaBlockedExtension: js\nzimbraMtaBlockedExtension: vbs\n',
+  )
+  t.is((await box.round({ laterMs: DAY_MS })).kind, 'done')
+  t.deepEqual(box.directory.globalConfig()?.get('zimbraMtaBlockedExtension'), ['exe', 'js', 'vbs'])
+})
+
+real('an entry that cannot be so is told and left as it was known, and all others count', async (t) => {
+  await using box = await Box.start()
+  await box.round()
+  t.deepEqual(box.odd, [])
+  const long = `x${'y'.repeat(70_000)}`
+  await box.slapd.modify(
+    `dn: uid=user1,ou=people,dc=a,dc=test\nchangetype: modify\nreplace: zimbraMailHost\nzimbraMailHost: ${long}\n-\nadd: zimbraMailAlias\nzimbraMailAlias: late@a.test\n\n${adding(accountEntry('new@a.test'))}`,
+  )
+  t.deepEqual(await box.round(), { kind: 'done', changed: 1 })
+  t.regex(box.odd.join(), /uid=user1,ou=people,dc=a,dc=test with a value of zimbraMailHost that is longer/)
+  box.finds(t, 'user1@a.test', ['user1@a.test'])
+  box.finds(t, 'late@a.test', 'unknown')
+  box.finds(t, 'new@a.test', ['new@a.test'])
+  await box.round({ laterMs: DAY_MS })
+  box.finds(t, 'user1@a.test', ['user1@a.test'])
+  await box.slapd.modify(
+    'dn: uid=user1,ou=people,dc=a,dc=test\nchangetype: modify\nreplace: zimbraMailHost\nzimbraMailHost: store.test\n',
+  )
+  await box.round()
+  t.deepEqual(box.odd, [])
+  box.finds(t, 'late@a.test', ['user1@a.test'])
+})
 
 real(
   'a value that cannot be what its attribute wants is left out, and all else of the entry counts',
