@@ -43,10 +43,7 @@ async function withSite(use: (site: Site) => Promise<void>): Promise<void> {
   for (const name of ['master', 'replica']) mkdirSync(join(folder.path, name))
   await using master = await Slapd.start({ folder: join(folder.path, 'master'), ldif: LDIF })
   await using replica = await Slapd.start({ folder: join(folder.path, 'replica'), providerPort: master.port })
-  await until(
-    'the replica is filled',
-    async () => (await replica.search('-b', 'dc=a,dc=test', 'uid=user19')) !== '',
-  )
+  await until('the replica is filled', () => replica.holds('dc=a,dc=test', '(uid=user19)'))
   await using first = await LdapProxy.start(master.port)
   await using second = await LdapProxy.start(replica.port)
   const password = join(folder.path, 'password')

@@ -107,6 +107,12 @@ export class Slapd {
     return await must('ldapsearch', [...this.#admin(), '-LLL', '-o', 'ldif-wrap=no', ...words])
   }
 
+  /** Whether an entry matches; a replica that is not filled yet has not even the base. */
+  async holds(base: string, filter: string): Promise<boolean> {
+    const ran = await run('ldapsearch', [...this.#admin(), '-LLL', '-b', base, filter, '1.1'])
+    return ran.code === 0 && ran.stdout.includes('dn:')
+  }
+
   #admin(): string[] {
     return ['-x', '-H', this.url, '-D', ADMIN_DN, '-w', ADMIN_PASSWORD]
   }
