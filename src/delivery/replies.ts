@@ -132,13 +132,13 @@ export function replyLine(reply: PeerReply): string {
 const ENHANCED = /^[2-5][0-9][0-9][ -]([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[ \t]|$)/
 
 /**
- * The RFC 3463 status of a reply, '' where it has none. One whose class is not that of the reply code is of no
- * use (RFC 2034 section 4) and counts as none.
+ * The RFC 3463 status of a reply, '' where it has none: of several lines the last one's that has one, since Postfix looks
+ * at the last (RFC 2034 section 4 wants one in all). One whose class is not that of the reply code is of no use (the
+ * same section) and counts as none.
  */
 export function enhancedStatus(reply: PeerReply): string {
-  const found = ENHANCED.exec(reply.lines[0] ?? '')?.[1]
-  if (found === undefined) return ''
-  return Number(found[0]) === Math.trunc(reply.code / 100) ? found : ''
+  const statuses = reply.lines.map((line) => ENHANCED.exec(line)?.[1] ?? '')
+  return statuses.findLast((status) => Number(status[0]) === Math.trunc(reply.code / 100)) ?? ''
 }
 
 /** The status of a reply; where it brings none, `class.0.0` as Postfix has it. */

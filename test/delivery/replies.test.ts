@@ -98,3 +98,15 @@ for (const [line, status] of [
     t.is(replyStatus({ code: Number(line.slice(0, 3)), lines: [line] }), status)
   })
 }
+
+test('of several lines the last status counts, wherever it stands', (t) => {
+  for (const [lines, status] of [
+    [['550-We do not like this', '550 5.7.1 at all'], '5.7.1'],
+    [['550-5.1.1 Nobody', '550 here'], '5.1.1'],
+    [['450-4.2.0 Greylisted', '450 4.7.1 for an hour'], '4.7.1'],
+    [['450-4.2.0 Greylisted', '450 5.7.1 in another class'], '4.2.0'],
+    [['550-no', '550 such'], '5.0.0'],
+  ] as const) {
+    t.is(replyStatus({ code: Number(lines[0].slice(0, 3)), lines }), status)
+  }
+})
