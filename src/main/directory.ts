@@ -65,7 +65,9 @@ async function start(boot: DirectoryBoot): Promise<void> {
     await works.firstLook()
     const servers = boot.ldap?.urls ?? []
     log.write('info', 'directory.start', { source: boot.ldap === undefined ? 'embedded' : 'ldap', servers })
-    if (stopping === undefined) tell({ kind: 'ready', facts: works.facts })
+    // What else `postern status` shows of it is asked for then.
+    if (stopping === undefined)
+      tell({ kind: 'ready', facts: { source: boot.ldap === undefined ? 'embedded' : 'ldap' } })
   } catch (error) {
     tell({ kind: 'failed', reason: `The directory process cannot start: ${errorText(error)}.` })
     process.exitCode = 1
