@@ -30,6 +30,8 @@ const TRACE_RECIPIENTS_MAX = 100
 
 /** On top of the priority in the index of what is urgent, which is -9 to 9 (RFC 6710), while somebody waits for it. */
 const HURRIED = 100
+/** Where what is hurried begins. */
+const HURRIED_LEAST = HURRIED - 9
 
 /** Every statement that writes to queue.db, prepared once. One object exists: the writer's. */
 export class QueueDb implements Disposable {
@@ -346,7 +348,7 @@ function prepare(store: Store) {
     deferRecipient: store.prepare(
       `UPDATE recipient SET state = CASE state WHEN 'incoming' THEN 'deferred' ELSE state END,
        due_ms = ?, attempts = ?, last_reply = ?, last_dsn = ?,
-       priority = priority - iif(priority >= ${HURRIED}, ${HURRIED}, 0) WHERE seq = ? AND n = ?`,
+       priority = priority - iif(priority >= ${HURRIED_LEAST}, ${HURRIED}, 0) WHERE seq = ? AND n = ?`,
     ),
     markDelayTold: store.prepare(
       'UPDATE recipient SET delay_told_ms = ? WHERE seq = ? AND n = ? AND delay_told_ms = 0',
@@ -388,7 +390,7 @@ function prepareStates(store: Store) {
     ),
     hurry: store.prepare(
       `UPDATE recipient SET priority = priority + ${HURRIED}
-       WHERE seq = ? AND priority < ${HURRIED} - 9 AND state IN ('incoming', 'deferred')`,
+       WHERE seq = ? AND priority < ${HURRIED_LEAST} AND state IN ('incoming', 'deferred')`,
     ),
     expire: store.prepare('UPDATE message SET expire = 1 WHERE seq = ? AND expire = 0'),
   }

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { DUE_START } from '#src/queue/queue-reader.ts'
-import { FakeDeliverer, newMessage, recipient, scratch, startQueue, until } from './support.ts'
+import type { Router } from '#src/queue/ports.ts'
+import { DESTINATION, FakeDeliverer, newMessage, recipient, scratch, startQueue, until } from './support.ts'
 
 test('urgent mail that waits on the disk is tried before all that was due earlier, and the rest goes on', async (t) => {
   using paths = scratch()
@@ -32,7 +33,7 @@ test('urgent mail that waits on the disk is tried before all that was due earlie
 test('what an operator flushes by name or by filter goes before all that is overdue, for this one attempt', async (t) => {
   using paths = scratch()
   const usual = Array.from({ length: 60 }, (_, i) => newMessage({ recipients: [recipient(`u${i}@a.test`)] }))
-  const meant = newMessage({ recipients: [recipient('now@b.test'), recipient('too@b.test')] })
+  const meant = newMessage({ recipients: [recipient('now@b.test'), recipient('too@b.test')], priority: -9 })
   {
     await using idle = await startQueue(paths, { idle: true })
     for (const message of [...usual, meant]) t.is(await idle.client.submit(message), 'queued')
@@ -49,7 +50,11 @@ test('what an operator flushes by name or by filter goes before all that is over
     message.id === meant.id ? { kind: 'deferred', dsn: '4.0.0', reply: '450 no' } : {},
   )
   deliverer.room = 1
-  await using queue = await startQueue(paths, { deliverer, activeRecipientsMax: 20 })
+  const router: Router = (address) => {
+    const host = address.slice(address.indexOf('@') + 1)
+    return { kind: 'destination', destination: { ...DESTINATION, host } }
+  }
+  await using queue = await startQueue(paths, { deliverer, router, activeRecipientsMax: 20 })
   await until(() => queue.deliverer.deliveries.length === 61)
   t.is(queue.deliverer.deliveries[0]?.id, meant.id)
   await until(() => queue.reader.urgent(DUE_START, Number.MAX_SAFE_INTEGER, 100).length === 0)
