@@ -30,6 +30,12 @@ test('urgent mail that waits on the disk is tried before all that was due earlie
   t.true(place < 40, 'and is not left behind by them')
 })
 
+/** A destination for each domain. */
+const router: Router = (address) => {
+  const host = address.slice(address.indexOf('@') + 1)
+  return { kind: 'destination', destination: { ...DESTINATION, host } }
+}
+
 test('what an operator flushes by name or by filter goes before all that is overdue, for this one attempt', async (t) => {
   using paths = scratch()
   const usual = Array.from({ length: 60 }, (_, i) => newMessage({ recipients: [recipient(`u${i}@a.test`)] }))
@@ -50,10 +56,6 @@ test('what an operator flushes by name or by filter goes before all that is over
     message.id === meant.id ? { kind: 'deferred', dsn: '4.0.0', reply: '450 no' } : {},
   )
   deliverer.room = 1
-  const router: Router = (address) => {
-    const host = address.slice(address.indexOf('@') + 1)
-    return { kind: 'destination', destination: { ...DESTINATION, host } }
-  }
   await using queue = await startQueue(paths, { deliverer, router, activeRecipientsMax: 20 })
   await until(() => queue.deliverer.deliveries.length === 61)
   t.is(queue.deliverer.deliveries[0]?.id, meant.id)

@@ -303,6 +303,7 @@ class Life {
         this.scheduler.acted(message.action, message.seqs)
         return
       case 'ready':
+      case 'metrics':
       case 'action-result':
       case 'action-error':
       case 'fatal':

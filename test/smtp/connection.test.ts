@@ -129,6 +129,7 @@ test('a client that waits for us is not idle, and is again once it has its answe
   await until(() => serving.queue.submissions === 1)
   // The idle time is over when the test says so: a busy machine would be late for a short one.
   const idle = (): void => {
+    // oxlint-disable-next-line no-underscore-dangle -- smtp-server's member is named so
     for (const connection of serving.server.connections) connection._socket.emit('timeout')
   }
   for (const _ of [1, 2, 3]) idle()
