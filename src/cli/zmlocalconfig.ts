@@ -7,7 +7,7 @@ import { useText } from '#src/config/attribute.ts'
 import { findAttribute } from '#src/config/catalogue.ts'
 import type { Config } from '#src/config/config.ts'
 import { LOCALCONFIG_KEYS } from '#src/config/localconfig-keys.ts'
-import type { Localconfig } from '#src/config/localconfig.ts'
+import type { Localconfig } from '#src/base/localconfig-xml.ts'
 import {
   expandedValue,
   formatLocalconfig,

@@ -174,7 +174,8 @@ function readDocument(top: Table, file: string, folder: string): Config {
   mailbox.only(['address', 'port'])
   const dns = top.table('dns')
   dns.only(['servers', 'mta_sts'])
-  const directory = readDirectory(top.table('directory'), folder)
+  const localconfigFile = resolve(folder, top.text('localconfig', join(dataFolder, 'localconfig.xml')))
+  const directory = readDirectory(top.table('directory'), folder, localconfigFile)
   const limits = readLimits(top.table('limits'))
   return {
     file,
@@ -184,7 +185,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     mailbox: readAddress(mailbox, 2424),
     directory,
     auth: readAuth(top.table('auth'), folder),
-    localconfigFile: resolve(folder, top.text('localconfig', join(dataFolder, 'localconfig.xml'))),
+    localconfigFile,
     workers: top.integer('workers', 0, { least: 0, most: WORKERS_MAX }),
     signatureFolder: resolve(folder, signatures.text('folder', join(dataFolder, 'signatures'))),
     tls: readTls(top.table('tls'), folder, dataFolder),

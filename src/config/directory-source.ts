@@ -1,6 +1,8 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { domainToASCII } from 'node:url'
+import { readLocalconfig } from './localconfig.ts'
+import type { Localconfig } from '#src/base/localconfig-xml.ts'
 import type { Table } from './reader.ts'
 import { parseDurationMs } from './setting.ts'
 
@@ -14,7 +16,7 @@ export interface LdapConfig {
   readonly caFile: string
   /** '' for an anonymous bind. */
   readonly bindDn: string
-  /** File that holds the password of `bindDn` in its first line; '' for none. */
+  /** File that holds the password of `bindDn` in its first line, or a localconfig.xml with zimbra_ldap_password; '' for none. */
   readonly passwordFile: string
   /** Where searches begin; '' for the root, as in Zimbra. */
   readonly base: string
@@ -64,10 +66,13 @@ const LDAP_KEYS = [
 /** Servers of one directory; Zimbra sites have a master and a few replicas. */
 const URLS_MAX = 16
 const NAME_CHARS_MAX = 1024
+/** Zimbra's default of zimbra_ldap_userdn. */
+const ZIMBRA_USER_DN = 'uid=zimbra,cn=admins,cn=zimbra'
 
-export function readDirectory(table: Table, folder: string): DirectoryConfig {
-  table.only(['domain', 'server', 'urls', ...LDAP_KEYS])
-  const ldap = readLdap(table, folder)
+/** `[directory]`. `localconfigFile`: whose keys say what the table leaves out, where the table wants it so. */
+export function readDirectory(table: Table, folder: string, localconfigFile: string): DirectoryConfig {
+  table.only(['domain', 'server', 'localconfig', 'urls', ...LDAP_KEYS])
+  const ldap = readLdap(table, folder, readZimbra(table, localconfigFile))
   const pollMs = table.raw('poll') === undefined ? undefined : ldap?.pollMs
   return { firstDomain: readDomain(table), server: readServer(table), ldap, pollMs }
 }
@@ -88,25 +93,86 @@ function readServer(table: Table): string {
   return ''
 }
 
-function readLdap(table: Table, folder: string): LdapConfig | undefined {
-  const urls = table.raw('urls')
+/** What Zimbra's localconfig.xml says about its directory servers; each is what postern.toml says where it does. */
+interface ZimbraLdap {
+  readonly urls: readonly string[] | undefined
+  readonly masters: readonly string[] | undefined
+  readonly startTls: boolean
+  readonly bindDn: string
+  readonly passwordFile: string
+}
+
+const NO_ZIMBRA: ZimbraLdap = {
+  urls: undefined,
+  masters: undefined,
+  startTls: true,
+  bindDn: '',
+  passwordFile: '',
+}
+
+/** `localconfig = true`: as a Zimbra's own MTA finds its directory. */
+function readZimbra(table: Table, file: string): ZimbraLdap {
+  if (!table.flag('localconfig', false)) return NO_ZIMBRA
+  const read = readLocalconfig(file)
+  if (read.kind === 'wrong') {
+    table.wrong('localconfig', `${file}${read.line === 0 ? '' : `:${read.line}`} ${read.reason}`)
+    return NO_ZIMBRA
+  }
+  const { keys } = read
+  const urls = urlsOf(keys, 'ldap_url')
+  if (urls === undefined && table.raw('urls') === undefined)
+    table.wrong('localconfig', `finds no ldap_url in ${file}: give urls, or another localconfig.xml`)
+  // What postern.toml names goes with what postern.toml has for it.
+  const isOwnName = table.raw('bind_dn') !== undefined
+  const hasPassword = (keys.get('zimbra_ldap_password') ?? '') !== '' && !isOwnName
+  return {
+    urls,
+    masters: urlsOf(keys, 'ldap_master_url'),
+    startTls: wantsStartTls(keys),
+    bindDn: hasPassword ? keys.get('zimbra_ldap_userdn') || ZIMBRA_USER_DN : '',
+    passwordFile: hasPassword && table.raw('password_file') === undefined ? file : '',
+  }
+}
+
+/** Zimbra separates several by blanks. */
+function urlsOf(keys: Localconfig, key: string): readonly string[] | undefined {
+  const urls = (keys.get(key) ?? '').split(/\s+/).filter((url) => url !== '')
+  return urls.length === 0 ? undefined : urls
+}
+
+/** Zimbra goes without TLS where any of the three is off. One that is not there switches nothing off here. */
+function wantsStartTls(keys: Localconfig): boolean {
+  return !['ldap_starttls_supported', 'ldap_starttls_required', 'zimbra_require_interprocess_security'].some(
+    (key) => /^(?:0|false|no)$/i.test(keys.get(key) ?? ''),
+  )
+}
+
+function readLdap(table: Table, folder: string, zimbra: ZimbraLdap): LdapConfig | undefined {
+  const own = table.raw('urls')
+  const urls = own ?? zimbra.urls
   if (urls === undefined) {
+    // With `localconfig` it has been said what is missing.
+    if (table.raw('localconfig') === true) return undefined
     for (const key of LDAP_KEYS) {
       if (table.raw(key) !== undefined) table.wrong(key, 'is for a directory over LDAP: give urls too')
     }
     return undefined
   }
-  const bindDn = optional(table, 'bind_dn')
-  const passwordFile = optional(table, 'password_file')
+  const bindDn = optional(table, 'bind_dn') || zimbra.bindDn
+  const passwordFile = optional(table, 'password_file') || zimbra.passwordFile
   // RFC 4513 section 5.1.2: a name without a password is an unauthenticated bind, which succeeds and shows nothing.
   if (bindDn !== '' && passwordFile === '')
     table.wrong('bind_dn', 'needs password_file, a file with the password in its first line')
   if (bindDn === '' && passwordFile !== '') table.wrong('password_file', 'needs bind_dn')
   const caFile = optional(table, 'ca')
-  const read = { urls: readUrls(table, 'urls', urls), bindDn, passwordFile }
+  const read = {
+    urls: readUrls(table, own === undefined ? 'localconfig' : 'urls', urls),
+    bindDn,
+    passwordFile,
+  }
   return {
     urls: read.urls,
-    startTls: table.flag('starttls', true),
+    startTls: table.flag('starttls', zimbra.startTls),
     caFile: caFile === '' ? '' : resolve(folder, caFile),
     bindDn,
     passwordFile: passwordFile === '' ? '' : resolve(folder, passwordFile),
@@ -114,14 +180,18 @@ function readLdap(table: Table, folder: string): LdapConfig | undefined {
     connectTimeoutMs: duration(table, 'connect_timeout', { fallback: '5s', least: '1s', most: '60s' }),
     searchTimeoutMs: duration(table, 'search_timeout', { fallback: '30s', least: '1s', most: '600s' }),
     pollMs: duration(table, 'poll', { fallback: '120s', least: '1s', most: '1d' }),
-    admin: readAdmin(table, folder, read),
+    admin: readAdmin(table, folder, { read, masters: zimbra.masters }),
   }
 }
 
 /** What is not said is as for reading: a small site has one server and one name. */
-function readAdmin(table: Table, folder: string, read: LdapAdmin): LdapAdmin {
+function readAdmin(
+  table: Table,
+  folder: string,
+  { read, masters }: { readonly read: LdapAdmin; readonly masters: readonly string[] | undefined },
+): LdapAdmin {
   const given = table.raw('admin_urls')
-  const urls = given === undefined ? read.urls : readUrls(table, 'admin_urls', given)
+  const urls = adminUrls(table, given, masters) ?? read.urls
   const bindDn = optional(table, 'admin_bind_dn')
   const passwordFile = optional(table, 'admin_password_file')
   if ((bindDn === '') !== (passwordFile === ''))
@@ -138,6 +208,15 @@ function readAdmin(table: Table, folder: string, read: LdapAdmin): LdapAdmin {
   }
 }
 
+function adminUrls(
+  table: Table,
+  given: unknown,
+  masters: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (given !== undefined) return readUrls(table, 'admin_urls', given)
+  return masters === undefined ? undefined : readUrls(table, 'localconfig', masters)
+}
+
 function optional(table: Table, key: string): string {
   if (table.raw(key) === undefined) return ''
   const text = table.text(key, '')
@@ -145,7 +224,11 @@ function optional(table: Table, key: string): string {
   return text
 }
 
-function readUrls(table: Table, key: 'urls' | 'admin_urls', given: unknown): readonly string[] {
+function readUrls(
+  table: Table,
+  key: 'urls' | 'admin_urls' | 'localconfig',
+  given: unknown,
+): readonly string[] {
   if (!Array.isArray(given) || given.length === 0 || given.length > URLS_MAX) {
     table.wrong(key, `must be a list of 1 to ${URLS_MAX} addresses such as ldap://ldap1.example.com:389`)
     return []

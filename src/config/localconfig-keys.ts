@@ -20,13 +20,33 @@ export interface LocalconfigKey {
  * directory: a key counts where neither globalConfig nor the server's entry has its attribute.
  */
 export const LOCALCONFIG_KEYS: Readonly<Record<string, LocalconfigKey>> = {
+  ldap_master_url: {
+    default: '',
+    use: read('With `localconfig = true` in [directory] of postern.toml, where zmprov makes changes.'),
+    text: 'The directory servers that take changes.',
+  },
   ldap_postfix_password: {
     default: '',
     secret: true,
     use: fixed(
-      'The password with which the directory is read stands in a file of its own: `password_file` in [directory] of postern.toml.',
+      'uid=zmpostfix may not read settings: the directory is read as zimbra_ldap_userdn with `localconfig = true` in [directory] of postern.toml, or as `bind_dn` with `password_file`.',
     ),
     text: 'Bind password of uid=zmpostfix.',
+  },
+  ldap_starttls_required: {
+    default: 'true',
+    use: read('With `localconfig = true` in [directory] of postern.toml; false goes without TLS.'),
+    text: 'Whether TLS is demanded of directory servers.',
+  },
+  ldap_starttls_supported: {
+    default: '0',
+    use: read('With `localconfig = true` in [directory] of postern.toml; 0 goes without TLS.'),
+    text: 'Whether directory servers have TLS.',
+  },
+  ldap_url: {
+    default: '',
+    use: read('With `localconfig = true` in [directory] of postern.toml, the servers that are read.'),
+    text: 'The directory servers, separated by blanks.',
   },
   postfix_alias_maps: { default: 'hash:/etc/aliases', attribute: 'zimbraMtaAliasMaps' },
   postfix_always_add_missing_headers: { default: 'yes', attribute: 'zimbraMtaAlwaysAddMissingHeaders' },
@@ -167,6 +187,22 @@ export const LOCALCONFIG_KEYS: Readonly<Record<string, LocalconfigKey>> = {
     attribute: 'zimbraMtaVirtualMailboxMaps',
   },
   postfix_virtual_transport: { default: 'error', attribute: 'zimbraMtaSmtpdVirtualTransport' },
+  zimbra_ldap_password: {
+    default: '',
+    secret: true,
+    use: read('With `localconfig = true` in [directory] of postern.toml.'),
+    text: 'Bind password of zimbra_ldap_userdn.',
+  },
+  zimbra_ldap_userdn: {
+    default: 'uid=zimbra,cn=admins,cn=zimbra',
+    use: read('With `localconfig = true` in [directory] of postern.toml.'),
+    text: 'As whom the directory is read and changed.',
+  },
+  zimbra_require_interprocess_security: {
+    default: '1',
+    use: read('With `localconfig = true` in [directory] of postern.toml; 0 goes without TLS.'),
+    text: 'Whether the servers of Zimbra speak TLS with each other.',
+  },
   zimbra_server_hostname: {
     default: 'localhost',
     use: read(

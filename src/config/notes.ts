@@ -40,12 +40,22 @@ export function notesOf(sources: Sources): SettingNote[] {
       if (note !== undefined) notes.push({ attribute: name, source, ...note })
     }
   }
-  for (const [key, value] of sources.localconfig ?? []) {
-    const note = noteOnKey(key, value)
-    if (note !== undefined) notes.push({ attribute: key, source: 'localconfig.xml', ...note })
-  }
-  return notes.slice(0, NOTES_MAX)
+  return [...notes, ...localconfigNotes(sources)].slice(0, NOTES_MAX)
 }
+
+function localconfigNotes(sources: Sources): readonly SettingNote[] {
+  const source = 'localconfig.xml'
+  const notes = [...(sources.localconfig ?? [])].flatMap(([attribute, value]): SettingNote[] => {
+    const note = noteOnKey(attribute, value)
+    return note === undefined ? [] : [{ attribute, source, ...note }]
+  })
+  if (sources.isEmbedded === true && (sources.localconfig?.get('ldap_url') ?? '') !== '')
+    notes.push({ attribute: 'ldap_url', source, kind: 'fixed', text: UNASKED })
+  return notes
+}
+
+const UNASKED =
+  'Is not asked, since the directory is the embedded one; `localconfig = true` in [directory] of postern.toml has it asked, with the name and password of localconfig.xml.'
 
 /** There are some three hundred attributes that could have one; more are a broken import. */
 const NOTES_MAX = 1000
@@ -61,8 +71,13 @@ function noteOn(name: string, values: readonly string[], names: ReadonlySet<stri
     const meant = suggestAttribute(name)
     return { kind: 'unknown', text: `Is not known.${meant === undefined ? '' : ` Did you mean ${meant}?`}` }
   }
-  if (isDefault(attribute, values)) return undefined
+  if (isDefault(attribute, values) || isSo(attribute, values)) return undefined
   return attribute.use.kind === 'setting' ? overridden(attribute, names) : remark(attribute)
+}
+
+/** A server with the service `mta` alone is what a Postern is without a word about it. */
+function isSo({ name }: Attribute, values: readonly string[]): boolean {
+  return name === 'zimbraServiceEnabled' && values.every((service) => service === 'mta')
 }
 
 /** A deprecated attribute beside the one that has replaced it: the new one decides. */

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import type { Attribute } from './attribute.ts'
 import type { Config } from './config.ts'
 import { readLocalconfig } from './localconfig.ts'
-import type { Localconfig } from './localconfig.ts'
+import type { Localconfig } from '#src/base/localconfig-xml.ts'
 import type { Overrides } from './resolve.ts'
 
 /** Attributes of one entry, by their names as they are spelt there. */
@@ -30,6 +30,8 @@ export interface Sources {
   readonly localconfig?: ReadonlyMap<string, string>
   /** The name of this server, where the directory ought to have an entry of it and has none; else ''. */
   readonly lacksServer?: string
+  /** Whether the directory is the embedded one: localconfig.xml may name servers that nobody asks then. */
+  readonly isEmbedded?: boolean
 }
 
 /** Entries of the directory that hold settings, the strongest first. */
@@ -96,6 +98,13 @@ export function readSources(
   const lacksServer = isZimbra && server.size === 0 ? serverName : ''
   return {
     kind: 'sources',
-    sources: { overrides: config.overrides, server, globalConfig, localconfig: local.keys, lacksServer },
+    sources: {
+      overrides: config.overrides,
+      server,
+      globalConfig,
+      localconfig: local.keys,
+      lacksServer,
+      isEmbedded: config.directory.ldap === undefined,
+    },
   }
 }

@@ -37,7 +37,7 @@ test('the catalogue has every attribute and key, each once', (t) => {
   t.is(ZIMBRA.filter(({ name }) => name.startsWith('zimbraMta')).length, 161)
   t.is(ZIMBRA.filter(({ name }) => name.startsWith('zimbraCBPolicyd')).length, 21)
   // The keys of the MTA, the two names of the interval, and the name of the server.
-  t.is(Object.keys(LOCALCONFIG_KEYS).length, 64)
+  t.is(Object.keys(LOCALCONFIG_KEYS).length, 71)
 })
 
 const withReference = REFERENCE === '' ? test.skip : test

@@ -2,12 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import test from 'ava'
+import { parseLocalconfig } from '#src/base/localconfig-xml.ts'
 import {
   expandedValue,
   formatLocalconfig,
   isSecret,
   keyProblem,
-  parseLocalconfig,
   readLocalconfig,
 } from '#src/config/localconfig.ts'
 import { resolveSettings } from '#src/config/resolve.ts'

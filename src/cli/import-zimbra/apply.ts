@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '#src/config/config.ts'
 import { LOCALCONFIG_KEYS } from '#src/config/localconfig-keys.ts'
-import type { Localconfig } from '#src/config/localconfig.ts'
+import type { Localconfig } from '#src/base/localconfig-xml.ts'
 import { formatLocalconfig, readLocalconfig } from '#src/config/localconfig.ts'
 import type { EmbeddedStore } from '#src/directory/admin/embedded.ts'
 import type { Staging } from '#src/directory/moving/staging.ts'
@@ -51,7 +51,10 @@ export function applyLocalconfig(
   const file = config.localconfigFile
   const parsed = readLocalconfig(file)
   if (parsed.kind === 'wrong') throw new CommandError(`${file}:${parsed.line}: ${parsed.reason}`)
-  const ours = [...given].filter(([key]) => Object.hasOwn(LOCALCONFIG_KEYS, key))
+  // Its directory has been taken over: where that was, and the password to it, have no business here.
+  const ours = [...given].filter(
+    ([key]) => Object.hasOwn(LOCALCONFIG_KEYS, key) && !/^(?:zimbra_)?ldap_/.test(key),
+  )
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const fresh = `${file}.${process.pid}.new`
   const text = formatLocalconfig(new Map([...parsed.keys, ...ours]))

@@ -1,7 +1,7 @@
 import type { Finding } from '#src/directory/moving/findings.ts'
 import type { MovedKind } from '#src/directory/moving/kinds.ts'
 import type { Staging } from '#src/directory/moving/staging.ts'
-import type { Localconfig } from '#src/config/localconfig.ts'
+import type { Localconfig } from '#src/base/localconfig-xml.ts'
 import { LOCALCONFIG_KEYS } from '#src/config/localconfig-keys.ts'
 import type { SettingProblem } from '#src/config/resolve.ts'
 import type { SettingNote } from '#src/config/notes.ts'

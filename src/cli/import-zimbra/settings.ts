@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { Config } from '#src/config/config.ts'
 import { shownValue } from '#src/config/document.ts'
-import type { Localconfig } from '#src/config/localconfig.ts'
+import type { Localconfig } from '#src/base/localconfig-xml.ts'
 import type { SettingNote } from '#src/config/notes.ts'
 import type { ParameterValues } from '#src/config/parameters.ts'
 import type { SettingProblem } from '#src/config/resolve.ts'

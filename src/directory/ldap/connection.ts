@@ -7,6 +7,7 @@ import type { Filter } from 'ldapts'
 import { Client } from 'ldapts'
 import { errorText } from '#src/base/fault.ts'
 import { counter, histogram } from '#src/base/metrics.ts'
+import { LOCALCONFIG_BYTES_MAX, parseLocalconfig } from '#src/base/localconfig-xml.ts'
 import { cutMessages, MessageCutter } from './framing.ts'
 
 /** How one directory server is spoken to. Plain data but for the secrets, which are read when they are needed. */
@@ -66,7 +67,6 @@ export interface SearchOptions {
   readonly timeoutMs?: number
 }
 
-const PASSWORD_FILE_BYTES_MAX = 4096
 /** The server is told a little less than we wait, so that its own word arrives (RFC 4511 section 4.5.1.5). */
 const SERVER_TIME_SHARE = 0.8
 /** So many entries come in one page: half a megabyte, and few round trips. */
@@ -83,16 +83,16 @@ export function resultCode(error: unknown): number | undefined {
 }
 
 /**
- * Reads the password of a bind. Throws LdapFailure where the file is for anybody's eyes: then it is no secret.
+ * Reads the password of a bind, from a file of its own or a localconfig.xml. Throws LdapFailure where the file is for anybody's eyes: then it is no secret.
  */
 export function readPassword(file: string): string {
   try {
     const stat = statSync(file)
-    if (!stat.isFile() || stat.size > PASSWORD_FILE_BYTES_MAX)
+    if (!stat.isFile() || stat.size > LOCALCONFIG_BYTES_MAX)
       throw new LdapFailure('credentials', `${file} is no file with a password in its first line`)
     if ((stat.mode & 0o077) !== 0)
       throw new LdapFailure('credentials', `${file} can be read by other users: chmod 600 it`)
-    const password = readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? ''
+    const password = passwordOf(readFileSync(file, 'utf8'))
     // RFC 4513 section 5.1.2: a bind without a password would succeed as nobody.
     if (password === '') throw new LdapFailure('credentials', `${file} holds no password in its first line`)
     return password
@@ -100,6 +100,13 @@ export function readPassword(file: string): string {
     if (error instanceof LdapFailure) throw error
     throw new LdapFailure('credentials', `${file} cannot be read: ${errorText(error)}`, error)
   }
+}
+
+/** Of the first line, or zimbra_ldap_password where the file is a localconfig.xml; '' where there is none. */
+function passwordOf(text: string): string {
+  if (!/^\s*<(?:\?xml|localconfig)/.test(text)) return text.split(/\r?\n/, 1)[0] ?? ''
+  const parsed = parseLocalconfig(text)
+  return parsed.kind === 'keys' ? (parsed.keys.get('zimbra_ldap_password') ?? '') : ''
 }
 
 /**
