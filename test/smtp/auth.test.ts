@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import test from 'ava'
-import { serve } from './support/serve.ts'
+import { serve, timeIsUp } from './support/serve.ts'
 import { newCertificate } from './support/certificate.ts'
 import { Talk } from './support/talk.ts'
 
@@ -101,8 +101,9 @@ test('a client that leaves in the middle of a check leaves nothing behind', asyn
 })
 
 test('an idle exchange ends by the time-out', async (t) => {
-  await using serving = await serve({ tlsAuthOnly: false, timeoutMs: 50 })
+  await using serving = await serve({ tlsAuthOnly: false })
   await using talk = await Talk.greeted(serving.port)
   t.is(await talk.ask('AUTH LOGIN'), '334 VXNlcm5hbWU6')
+  timeIsUp(serving)
   t.is(await talk.rest(), '421 4.4.2 mx.example.test Error: timeout exceeded\r\n')
 })
