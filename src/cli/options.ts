@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ParseArgsConfig } from 'node:util'
 import { errorText } from '#src/base/fault.ts'
@@ -7,6 +9,7 @@ import { problemText } from '#src/config/reader.ts'
 import { CommandError, UsageError } from './usage.ts'
 
 export interface Options {
+  /** `--config`, else POSTERN_CONFIG. */
   readonly config: string | undefined
   /** Flags that were given, without their dashes. */
   readonly flags: ReadonlySet<string>
@@ -29,10 +32,20 @@ export function readOptions(
     const flags = new Set(Object.keys(values).filter((name) => values[name] === true))
     const texts = new Map<string, string>()
     for (const [name, value] of Object.entries(values)) if (typeof value === 'string') texts.set(name, value)
-    return { config: texts.get('config'), flags, values: texts, words: positionals }
+    return { config: namedConfig(texts.get('config')), flags, values: texts, words: positionals }
   } catch (error) {
     throw new UsageError(`${errorText(error)}\n"postern help" lists the commands.`)
   }
+}
+
+/** The file that was named, or the postern.toml of the folder that was; by POSTERN_CONFIG where no option did. */
+export function namedConfig(given: string | undefined): string | undefined {
+  const named = given ?? (process.env['POSTERN_CONFIG'] || undefined)
+  return named !== undefined && isFolder(named) ? join(named, 'postern.toml') : named
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /** The configuration that a command works with; a CommandError that lists every mistake in it. */

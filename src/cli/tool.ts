@@ -1,9 +1,7 @@
-import { statSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
-import { configOf } from './options.ts'
+import { configOf, namedConfig } from './options.ts'
 import { openQueue } from '#src/queue/tool-access.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { queuePathsOf } from '#src/admin/queue-paths.ts'
@@ -25,13 +23,7 @@ export const EX = { ok: 0, usage: 64, dataError: 65, unavailable: 69, software: 
  * -c has it; else $POSTERN_CONFIG; else that of the current folder, as everywhere.
  */
 export function toolConfig(given: string | undefined): Config {
-  const named = given ?? process.env['POSTERN_CONFIG']
-  const config = named !== undefined && isFolder(named) ? join(named, 'postern.toml') : named
-  return configOf({ config, flags: new Set(), values: new Map(), words: [] })
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  return configOf({ config: namedConfig(given), flags: new Set(), values: new Map(), words: [] })
 }
 
 export function toolQueue(given: string | undefined): Promise<QueueAccess> {

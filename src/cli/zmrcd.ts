@@ -151,15 +151,13 @@ async function* traceLines(config: Config): AsyncGenerator<string> {
 }
 
 async function* startLines(): AsyncGenerator<string> {
-  const named = process.env['POSTERN_CONFIG']
-  const code = await start(['--detach', ...(named === undefined ? [] : ['--config', named])])
+  const code = await start(['--detach'])
   if (code !== 0) throw new ToolError('Postern was not started', code)
   yield* []
 }
 
 async function* stopLines(): AsyncGenerator<string> {
-  const named = process.env['POSTERN_CONFIG']
-  await stop(named === undefined ? [] : ['--config', named])
+  await stop([])
   yield* []
 }
 
