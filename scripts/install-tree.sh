@@ -13,6 +13,8 @@ prefix=${prefix%/}
 lib=$dest$prefix/lib/postern
 umask 022
 
+# First of all, since it fails where packages are missing.
+packages=$(node_modules/.bin/node scripts/production-packages.js)
 # A tree of an earlier release is replaced as a whole: a module that is gone must not stay.
 rm -rf "$lib"
 install -d "$lib/bin" "$lib/build/Release" "$lib/node_modules/.bin" "$dest$prefix/bin"
@@ -21,7 +23,7 @@ cp -R src package.json "$lib/"
 install -m 644 build/Release/postern.node build/Release/postern_host.node "$lib/build/Release/"
 
 # What runs, and nothing that only compiles or tests. package-lock.json knows which is which.
-node_modules/.bin/node scripts/production-packages.js | while read -r package; do
+for package in $packages; do
   install -d "$lib/$(dirname "$package")"
   cp -R "$package" "$lib/$package"
 done

@@ -80,6 +80,20 @@ test.serial(
   },
 )
 
+test.serial('a package that is not there is named, and nothing is installed or taken away', async (t) => {
+  using folder = tempFolder('install')
+  const from = join(folder.path, 'from')
+  const to = join(folder.path, 'to')
+  await must('mkdir', ['-p', join(from, 'node_modules/.bin'), join(to, 'usr/lib/postern')])
+  await must('cp', ['-R', join(REPOSITORY, 'scripts'), join(REPOSITORY, 'package-lock.json'), from])
+  await must('ln', ['-s', process.execPath, join(from, 'node_modules/.bin/node')])
+  const words = [`DESTDIR=${to}`, 'PREFIX=/usr', join(from, 'scripts/install-tree.sh')]
+  const ran = await run('env', words)
+  t.is(ran.code, 1)
+  t.regex(ran.stderr, /These packages are missing; run make install first: .*node_modules\/better-sqlite3/)
+  t.deepEqual(globSync('**/*', { cwd: to }), ['usr', 'usr/lib', 'usr/lib/postern'])
+})
+
 withDpkg(
   'two packages of the same sources are the same, octet for octet, and lintian finds no error',
   async (t) => {
