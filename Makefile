@@ -78,6 +78,10 @@ bench-directory: install-test ## an LDAP directory of 100,000 accounts: reading,
 bench-queue: install ## a queue of 1,000,000 deferred recipients: restart, mailq, counts, flush, memory, trace
 	@node test/bench/queue-restart.ts
 
+.PHONY: pictures
+pictures: install-test ## draw the pictures of docs/ anew: the status page in Debian's Chromium
+	POSTERN_PICTURES=docs/pictures ava test/scenario/health.test.ts --match 'the page*'
+
 .PHONY: clean
 clean: ## what was built and installed in this folder; ./var (mail!) stays
 	rm -rf build node_modules test/fuzz/out

@@ -39,8 +39,9 @@ missing_for_test() {
   want nftables
   want lintian
   want swaks
-  # promtool and the parser of OpenMetrics' own authors: what scrapes us must be able to read us.
+  # promtool, a browser, and the parser of OpenMetrics' own authors: what scrapes us must be able to read us.
   want prometheus
+  want chromium
   want python3-prometheus-client
   has openssl || missing="$missing openssl"
   want procps

@@ -1,6 +1,6 @@
 import type { MetricName } from '#src/base/metric-table.ts'
 import type { MetricsSnapshot, Sample } from '#src/base/metrics.ts'
-import type { Rates } from './state.ts'
+import type { HealthState, Rates } from './state.ts'
 
 const NO_RATES: Rates = {
   connections: 0,
@@ -17,6 +17,22 @@ const NO_RATES: Rates = {
 const WINDOW_MS = 10_000
 /** Sums that are kept for it: one a second at most. */
 const SUMS_MAX = 32
+
+/** One point of the charts: rates are per second, the rest as it was. */
+export interface Point {
+  readonly atMs: number
+  readonly accepted: number
+  readonly refused: number
+  readonly delivered: number
+  readonly deferred: number
+  readonly bounced: number
+  readonly messages: number
+  readonly active: number
+}
+
+/** Points of the charts: an hour, one in five seconds. */
+const POINTS_MAX = 720
+const POINT_MS = 5000
 
 interface Sums {
   readonly atMs: number
@@ -38,6 +54,7 @@ export function sumOf(
 /** What was counted in the last seconds, to tell how fast it grows. */
 export class History {
   readonly #kept: Sums[] = []
+  readonly #points: Point[] = []
 
   /** `atMs` is of a clock that never jumps. */
   add(atMs: number, metrics: MetricsSnapshot): void {
@@ -48,6 +65,21 @@ export class History {
       (this.#kept[1] !== undefined && this.#kept[1].atMs < atMs - WINDOW_MS)
     )
       this.#kept.shift()
+  }
+
+  get points(): readonly Point[] {
+    return this.#points
+  }
+
+  /** A point for the charts, unless there is one of this moment. */
+  note({ atMs, rates, queue }: HealthState): void {
+    const last = this.#points.at(-1)
+    // A second of tolerance: the timer that looks is never early, and sometimes late.
+    if (last !== undefined && atMs >= last.atMs && atMs - last.atMs < POINT_MS - 1000) return
+    const { accepted, refusedMessages: refused, delivered, deferred, bounced } = rates
+    const { messages, activeMessages: active } = queue
+    this.#points.push({ atMs, accepted, refused, delivered, deferred, bounced, messages, active })
+    if (this.#points.length > POINTS_MAX) this.#points.shift()
   }
 
   get rates(): Rates {

@@ -41,6 +41,11 @@ export class HealthReader {
     return state
   }
 
+  /** Any other question to master that only looks. */
+  ask(command: 'generations'): Promise<Told> {
+    return askControl(this.#socket, command)
+  }
+
   async #look(): Promise<HealthState> {
     const told = await askControl(this.#socket, 'health')
     const atMs = this.#clock.nowMs()
@@ -54,7 +59,9 @@ export class HealthReader {
       return { ...this.#last, atMs, machine, master: { kind: 'silent', reason: told.reason } }
     const { answer } = told
     this.history.add(this.#clock.monotonicMs(), readSnapshot(answer['metrics']))
-    return readState(answer, { atMs, machine, rates: this.history.rates })
+    const state = readState(answer, { atMs, machine, rates: this.history.rates })
+    this.history.note(state)
+    return state
   }
 }
 

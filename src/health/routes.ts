@@ -1,10 +1,15 @@
 import type { FastifyInstance } from 'fastify'
+import { addApi } from './api.ts'
+import type { ApiTools } from './api.ts'
 import { expose } from './exposition.ts'
-import type { HealthReader } from './reader.ts'
+import { addPage } from './page.ts'
 import { readinessOf } from './state.ts'
 
 /** What can be asked: `docs/health.md`. */
-export async function addRoutes(app: FastifyInstance, reader: HealthReader): Promise<void> {
+export function addRoutes(app: FastifyInstance, tools: ApiTools): void {
+  const { reader } = tools
+  addPage(app)
+  addApi(app, tools)
   app.get('/healthz', (_request, reply) => reply.send({ status: 'alive' }))
   app.get('/readyz', async (_request, reply) => {
     const readiness = readinessOf(await reader.state())

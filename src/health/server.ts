@@ -9,6 +9,8 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { HealthConfig } from '#src/config/health.ts'
 import { readToken } from '#src/config/health.ts'
+import { PAGE_FILES } from './page.ts'
+import type { QueueDesk } from './queue-desk.ts'
 import type { HealthReader } from './reader.ts'
 import { addRoutes } from './routes.ts'
 
@@ -20,6 +22,7 @@ export interface HealthSettings {
 
 export interface HealthServerOptions {
   readonly reader: HealthReader
+  readonly queue: QueueDesk
   readonly log: Log
   readonly clock: Clock
   readonly settings: HealthSettings
@@ -61,7 +64,7 @@ export class HealthServer {
     let told = ''
     while (!signal.aborted) {
       try {
-        const app = await this.#make()
+        const app = this.#make()
         await app.listen({ host: listen.address, port: listen.port })
         this.#app = app
         this.#o.log.write('info', 'health.start', { address: listen.address, port: listen.port })
@@ -84,7 +87,7 @@ export class HealthServer {
     await this.#app?.close()
   }
 
-  async #make(): Promise<FastifyInstance> {
+  #make(): FastifyInstance {
     const { health, certificate } = this.#settings
     const app: FastifyInstance = fastify({
       ...(health.tls ? { https: pairOf(certificate) } : {}),
@@ -103,7 +106,8 @@ export class HealthServer {
     })
     limit(app.server)
     if (health.tokenFile !== '') askForToken(app, readToken(health.tokenFile))
-    await addRoutes(app, this.#o.reader)
+    const { reader, queue } = this.#o
+    addRoutes(app, { reader, queue, isGuarded: health.tokenFile !== '' })
     return app
   }
 }
@@ -121,6 +125,8 @@ function pairOf({ certificateFile, keyFile }: HealthSettings['certificate']) {
 function askForToken(app: FastifyInstance, token: string): void {
   const wanted = digest(`Bearer ${token}`)
   app.addHook('onRequest', async (request, reply) => {
+    // The page itself holds nothing; it asks for the token and shows it with each question.
+    if (PAGE_FILES.has(request.url)) return
     if (timingSafeEqual(digest(request.headers.authorization ?? ''), wanted)) return
     await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a token is wanted' })
   })

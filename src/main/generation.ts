@@ -63,6 +63,9 @@ const FIXED = [
   ['directory', sourceOf],
 ] as const
 
+/** Generations that are shown at a glance. */
+const RECENT_MAX = 50
+
 /** Nothing is known of what is set, because it cannot be read. */
 const NO_SOURCES: Sources = { overrides: {}, globalConfig: new Map() }
 
@@ -104,6 +107,12 @@ export class Generations {
 
   get alarms(): readonly Alarm[] {
     return this.#alarms.list
+  }
+
+  /** The newest ones, the newest first. */
+  get recent(): readonly { readonly number: number; readonly atMs: number; readonly reason: string }[] {
+    const list = this.#deps.store.list(RECENT_MAX)
+    return list.map(({ number, atMs, reason }) => ({ number, atMs, reason }))
   }
 
   /** The names of what a rollback holds. */

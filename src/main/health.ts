@@ -7,7 +7,9 @@ import { openLog } from '#src/base/log.ts'
 import { snapshot } from '#src/base/metrics.ts'
 import { countProcess } from '#src/base/process-metrics.ts'
 import { HealthReader } from '#src/health/reader.ts'
+import { QueueDesk } from '#src/health/queue-desk.ts'
 import { HealthServer } from '#src/health/server.ts'
+import { controlSocketPath } from '#src/queue/paths.ts'
 import type { HealthBoot } from './health-boot.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 import { logTargets } from './open-log.ts'
@@ -59,7 +61,8 @@ async function start(boot: HealthBoot): Promise<void> {
   try {
     const log = openLog(logTargets('health', boot.log))
     const reader = new HealthReader(boot.controlSocket, systemClock)
-    const server = new HealthServer({ reader, log, clock: systemClock, settings: boot })
+    const queue = new QueueDesk(controlSocketPath(boot.runDir), systemClock)
+    const server = new HealthServer({ reader, queue, log, clock: systemClock, settings: boot })
     running = { log, server }
     void reader.watch(stopping.signal)
     void server.run(stopping.signal)

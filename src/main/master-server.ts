@@ -334,6 +334,15 @@ export class Master {
         return { ...this.#status(), directory: (await this.#desk.status()) ?? null }
       case 'alarms':
         return { ok: true, alarms: this.#alarms.list }
+      case 'generations': {
+        const { generations } = this.#options
+        return {
+          ok: true,
+          current: this.#generation.number,
+          held: generations.held,
+          generations: generations.recent,
+        }
+      }
       case 'health':
         return await this.#health()
       case 'metrics':

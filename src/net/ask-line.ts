@@ -15,7 +15,12 @@ const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRES
  * listens, or whoever did went away with the question in its hands. Rejects with an Error that names the socket where
  * no answer came in time, or too long a one.
  */
-export function askLine(path: string, line: string, limits: AskLimits): Promise<string | undefined> {
+export async function askLine(path: string, line: string, limits: AskLimits): Promise<string | undefined> {
+  return (await askLines(path, line, limits))[0]
+}
+
+/** The same, for answers of several lines; none where nobody answers. */
+export function askLines(path: string, line: string, limits: AskLimits): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     const socket = connect(path)
     let text = ''
@@ -29,16 +34,15 @@ export function askLine(path: string, line: string, limits: AskLimits): Promise<
       if (text.length > limits.charsMax) socket.destroy(new Error(`the answer on ${path} is too long`))
     })
     socket.once('end', () => {
-      const [answer] = text.split('\n')
-      resolve(answer === '' ? undefined : answer)
+      resolve(text.split('\n').filter((one) => one !== ''))
     })
     socket.once('error', (error) => {
-      if (NOBODY.has(errorCode(error))) resolve(undefined)
+      if (NOBODY.has(errorCode(error))) resolve([])
       else reject(error)
     })
     socket.once('close', () => {
       clearTimeout(late)
-      resolve(undefined)
+      resolve([])
     })
   })
 }

@@ -293,6 +293,9 @@ class Life {
         this.scheduler.acceptedAll()
         return
       }
+      case 'metrics':
+        // Nobody asks here.
+        return
       case 'left':
         this.scheduler.left()
         return

@@ -39,6 +39,8 @@ export interface ApplianceOptions {
   readonly settings?: readonly string[]
   /** Where the health process listens on loopback; without one there is none. */
   readonly healthPort?: number
+  /** Other lines of [health]. */
+  readonly health?: readonly string[]
   /** A program and its arguments that shall run the appliance, such as strace; they may depend on its port. */
   readonly under?: readonly string[] | ((smtpPort: number) => readonly string[])
 }
@@ -272,6 +274,7 @@ function configuration(options: ApplianceOptions, ports: Ports): string {
     // A test that counts mail breaks things, and would get mail about it.
     'mail = false',
     `listen = ${options.healthPort === undefined ? 'false' : `"127.0.0.1:${options.healthPort}"`}`,
+    ...(options.health ?? []),
     '[mailbox]',
     `port = ${ports.mailbox}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),
