@@ -68,6 +68,8 @@ maximal_queue_lifetime = 432000s
 mynetworks = 127.0.0.0/8,
     10.1.0.0/16
 content_filter = smtp-amavis:[127.0.0.1]:10024
+smtpd_timeout = 77s
+smtpd_recipient_restrictions = reject_non_fqdn_recipient, permit
 made_up_parameter = yes
 `
 
@@ -88,6 +90,8 @@ interface Report {
     readonly kind: string
     readonly parameter: string
     readonly postern?: string
+    readonly from?: string
+    readonly reason?: string
   }[]
   readonly localconfig: { readonly read: number }
   readonly attributes: readonly {
@@ -136,6 +140,8 @@ test('what a Zimbra would be here is told before anything is changed', async (t)
   t.like(parameter('maximal_queue_lifetime'), { kind: 'same' })
   t.like(parameter('mynetworks'), { kind: 'same' })
   t.like(parameter('content_filter'), { kind: 'lost' })
+  t.like(parameter('smtpd_timeout'), { kind: 'differs', from: 'default' })
+  t.regex(parameter('smtpd_recipient_restrictions')?.reason ?? '', /zimbraMtaRestriction/)
   t.like(parameter('made_up_parameter'), { kind: 'lost' })
   const verdict = (name: string) => report.attributes.find((one) => one.name === name)?.verdict.kind
   t.is(verdict('zimbraMailDeliveryAddress'), 'honoured')

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
 import test from 'ava'
-import { Appliance } from '#test/support/appliance.ts'
+import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
+import { run } from '#test/support/run.ts'
 import { ADMIN_DN, ADMIN_PASSWORD, Slapd, slapdLacks } from '#test/support/slapd.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
 import { tempFolder } from '#test/support/temp.ts'
@@ -69,6 +70,12 @@ scenario(
     t.is((await login(postern, 'ann@one.test', 'second')).code, 235)
     await slapd.modify(added(accountEntry('new@one.test', { userPassword: 'third' })))
     t.is((await login(postern, 'new@one.test', 'third')).code, 235)
+    // What zmprov stores is a hash that slapd compares, as in Zimbra.
+    const zmprov = join(REPOSITORY, 'bin', 'zmprov')
+    const made = await run(zmprov, ['ca', 'hashed@one.test', 'fourth pass'], { cwd: postern.folder })
+    t.is(made.code, 0, made.stderr)
+    t.is((await login(postern, 'hashed@one.test', 'fourth pass')).code, 235)
+    t.is((await login(postern, 'hashed@one.test', 'fourth')).code, 535)
     await slapd.kill()
     t.is((await login(postern, 'ann@one.test', 'second')).code, 454)
     t.is((await login(postern, 'somebody@one.test', 'x')).code, 454)

@@ -179,6 +179,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload syncprov
 moduleload dynlist
+moduleload pw-sha2
 serverID ${providerPort === undefined ? 1 : 2}
 threads 4
 sizelimit unlimited

@@ -28,6 +28,10 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     /^(?:virtual_(?:alias|mailbox)_(?:maps|domains)|transport_maps|(?:sender_|recipient_)?canonical_maps|smtpd_sender_login_maps|local_recipient_maps|relay_domains|alias_(?:maps|database))$/,
     'The directory itself is asked, with the lookups of these maps.',
   ],
+  [
+    /^smtpd_(?:recipient|relay|helo|end_of_data|etrn)_restrictions$|^smtpd_restriction_classes$/,
+    'Zimbra writes it from zimbraMtaRestriction and other attributes; of each of them it is told here what becomes of it. Others than authenticated clients and mynetworks never relay.',
+  ],
   [/^content_filter$/, 'Mail is scanned while it is received; there is no second hop through a filter.'],
   [
     /^(?:(?:command|daemon|data|queue|shlib|meta|sample|manpage|html|readme|config)_directory|(?:mailq|newaliases|sendmail)_path|mail_owner|setgid_group|default_privs)$/,
@@ -94,7 +98,8 @@ function compare(
   const theirs = keyOf(known.setting, postfix, lookup)
   if (mine === theirs) return { kind: 'same', parameter }
   const origin = originOf(known, values)
-  const from = origin === undefined ? 'default' : `${origin.name} of ${origin.source}`
+  // Of a default there is no attribute to name.
+  const from = origin === undefined || origin.name === '' ? 'default' : `${origin.name} of ${origin.source}`
   return { kind: 'differs', parameter, postfix, postern, from }
 }
 
