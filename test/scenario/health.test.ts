@@ -222,6 +222,27 @@ test('without the token nothing is told, and who writes to whom is told to nobod
   t.is((await closed.get('/', {})).status, 200)
 })
 
+/** The answer and its code, by curl: nobody has signed this certificate. */
+async function curl(url: string, ...more: readonly string[]): Promise<string> {
+  return (await run('curl', ['-sk', '-m', '20', '-w', ' %{http_code}', ...more, url])).stdout
+}
+
+test('over TLS the token opens it, and plain HTTP does not', async (t) => {
+  const folder = tempFolder('health-tls')
+  const [healthPort = 0] = await freePorts(1)
+  mkdirSync(folder.path, { recursive: true })
+  writeFileSync(join(folder.path, 'token'), `${TOKEN}\n`)
+  const health = ['token = "token"', 'tls = true']
+  await using appliance = await Appliance.start({ folder: folder.path, healthPort, health })
+  const url = `https://127.0.0.1:${healthPort}/healthz`
+  const bearer = ['-H', `Authorization: Bearer ${TOKEN}`]
+  await until('it answers', async () => (await curl(url, ...bearer)) === '{"status":"alive"} 200')
+  t.regex(await curl(url), / 401$/)
+  t.regex(await curl(url.replace('https', 'http'), ...bearer), /000$/)
+  t.is(appliance.running, true)
+  folder[Symbol.dispose]()
+})
+
 test('the page shows the box in a browser, asks nobody else, and keeps to its policy', async (t) => {
   await using it = await box()
   t.is(await it.mail(), '250')
