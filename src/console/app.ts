@@ -39,6 +39,8 @@ export interface AppOptions {
 
 /** How long something may be worked on before it is given up for good. */
 const WORK_MS = 180_000
+/** Keys that are kept while something is worked on. */
+const AHEAD_MAX = 32
 /** Of an answer to a question. */
 const ANSWER_CHARS_MAX = 500
 
@@ -71,6 +73,9 @@ export class App {
   #loggedIn = false
   #pressedMs: number
   #ticking = false
+  /** A key is being answered. */
+  #leading = false
+  readonly #ahead: Key[] = []
 
   constructor(options: AppOptions) {
     this.#o = options
@@ -115,13 +120,27 @@ export class App {
     }
     if (key.kind === 'redraw') this.#o.onForget()
     else if (this.#dialog !== undefined) this.#type(this.#dialog, key)
-    else if (this.#job !== undefined) {
-      if (key.kind === 'escape' || key.kind === 'interrupt') this.#job.abort.abort(new Error('given up'))
-    } else {
-      this.#said = ''
-      await this.#guarded(() => this.#lead(key))
-    }
+    else if (this.#job !== undefined && (key.kind === 'escape' || key.kind === 'interrupt')) {
+      this.#ahead.length = 0
+      this.#job.abort.abort(new Error('given up'))
+    } else if (this.#leading) this.#typeAhead(key)
+    else await this.#leadAll(key)
     this.redraw()
+  }
+
+  /** Whoever types faster than the pages come is not ignored. */
+  #typeAhead(key: Key): void {
+    if (this.#ahead.length < AHEAD_MAX) this.#ahead.push(key)
+  }
+
+  async #leadAll(first: Key): Promise<void> {
+    this.#leading = true
+    for (let key: Key | undefined = first; key !== undefined; key = this.#ahead.shift()) {
+      const next = key
+      this.#said = ''
+      await this.#guarded(() => this.#lead(next))
+    }
+    this.#leading = false
   }
 
   async #lead(key: Key): Promise<void> {
@@ -205,6 +224,8 @@ export class App {
   #open(dialog: Omit<Dialog, 'answer'>): Promise<string | undefined> {
     // Two questions at once nobody can answer: the older one is given up.
     this.#close(undefined)
+    // Nor may a key that was meant for something else answer it.
+    this.#ahead.length = 0
     const { promise, resolve } = Promise.withResolvers<string | undefined>()
     this.#dialog = { ...dialog, answer: resolve }
     this.redraw()

@@ -7,7 +7,6 @@ import { pathsOf } from '#src/config/paths.ts'
 import { HealthReader } from '#src/health/reader.ts'
 import { askLine } from '#src/net/ask-line.ts'
 import { isRecord } from '#src/net/frames.ts'
-import { openQueue } from '#src/queue/tool-access.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
 
 export type Answer = Readonly<Record<string, unknown>>
@@ -45,6 +44,8 @@ export class Appliance {
 
   /** The queue, with the daemon up or down; for one question, since without a daemon it is locked meanwhile. */
   async queue<T>(work: (queue: QueueAccess) => Promise<T>): Promise<T> {
+    // Loaded when it is wanted: a status page needs neither SQLite nor the writer of the queue.
+    const { openQueue } = await import('#src/queue/tool-access.ts')
     await using access = await openQueue(queuePathsOf(this.config))
     return await work(access)
   }

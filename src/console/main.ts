@@ -1,12 +1,12 @@
+import { existsSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
 import { isatty } from 'node:tty'
 import { parseArgs } from 'node:util'
 import { errorText } from '#src/base/fault.ts'
 import { loadConfig, readConfig } from '#src/config/config.ts'
 import type { Config } from '#src/config/config.ts'
 import { problemText } from '#src/config/reader.ts'
-import { Appliance } from './appliance.ts'
-import { runConsole } from './run.ts'
-import { setPassword } from './set-password.ts'
+import { pathsOf } from '#src/config/paths.ts'
 
 /**
  * `postern console`: the page for a terminal, in a process of its own: whatever becomes of the line, mail goes on.
@@ -43,11 +43,17 @@ async function main(): Promise<number> {
     return 0
   }
   const { config, trouble } = configOf(values.config)
-  if (values['set-password'] === true) return await setPassword(config.dataFolder)
+  // Unless the environment names a cache (an image has one, made when it was built): that of the appliance.
+  if (existsSync(config.dataFolder)) enableCompileCache(pathsOf(config.dataFolder).compileCache)
+  if (values['set-password'] === true) {
+    const { setPassword } = await import('./set-password.ts')
+    return await setPassword(config.dataFolder)
+  }
   if (!isatty(0) || !isatty(1)) {
     process.stderr.write('postern: the console needs a terminal as its standard input and output\n')
     return 1
   }
+  const [{ Appliance }, { runConsole }] = await Promise.all([import('./appliance.ts'), import('./run.ts')])
   return await runConsole(new Appliance(config, trouble), { env: process.env, stay: values.stay === true })
 }
 

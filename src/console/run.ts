@@ -5,15 +5,8 @@ import type { Appliance } from './appliance.ts'
 import type { Desk, Page } from './desk.ts'
 import { ConsolePassword } from './password.ts'
 import { Image } from './image.ts'
-import { LogPage } from './pages/log.ts'
-import { NetworkPage } from './pages/network.ts'
-import { PowerPage } from './pages/power.ts'
-import { QueuesPage } from './pages/queues.ts'
-import { SettingsPage } from './pages/settings.ts'
+import { LazyPage } from './lazy-page.ts'
 import { StatusPage } from './pages/status.ts'
-import { TestsPage } from './pages/tests.ts'
-import { TracePage } from './pages/trace.ts'
-import { UpdatePage } from './pages/update.ts'
 import { Screen } from './screen.ts'
 import { ASK_SIZE, Terminal } from './terminal.ts'
 
@@ -102,27 +95,44 @@ function pagesOf(
   { desk, env, password }: PageDeps,
 ): { readonly status: StatusPage; readonly pages: readonly Page[] } {
   const clock = systemClock
-  const { textFile, jsonFile } = appliance.config.log
+  const { log, console: own } = appliance.config
   const remarks = (): readonly string[] => [
     ...(appliance.configTrouble === '' ? [] : [appliance.configTrouble]),
     ...(password.isSet
       ? []
       : ['The console has no password: whoever reaches it may change everything (page 9, key k).']),
   ]
-  const image = new Image(appliance.config.console.helperSocket)
+  const image = new Image(own.helperSocket)
   const status = new StatusPage({ appliance, desk, clock, env, remarks })
-  return {
+  const file = log.textFile === '' ? log.jsonFile : log.textFile
+  const pages = [
     status,
-    pages: [
-      status,
-      new QueuesPage({ appliance, desk, clock }),
-      new TracePage({ appliance, desk, clock }),
-      new LogPage({ file: textFile === '' ? jsonFile : textFile, desk }),
-      new SettingsPage({ appliance, desk }),
-      new NetworkPage({ appliance, image, desk }),
-      new UpdatePage({ image, desk }),
-      new TestsPage({ appliance, desk }),
-      new PowerPage({ appliance, image, desk, env, password }),
-    ],
-  }
+    new LazyPage('Queues', async () => {
+      const { QueuesPage } = await import('./pages/queues.ts')
+      return new QueuesPage({ appliance, desk, clock })
+    }),
+    new LazyPage('Trace', async () => {
+      const { TracePage } = await import('./pages/trace.ts')
+      return new TracePage({ appliance, desk, clock })
+    }),
+    new LazyPage('Log', async () => new (await import('./pages/log.ts')).LogPage({ file, desk })),
+    new LazyPage('Settings', async () => {
+      const { SettingsPage } = await import('./pages/settings.ts')
+      return new SettingsPage({ appliance, desk })
+    }),
+    new LazyPage('Network', async () => {
+      const { NetworkPage } = await import('./pages/network.ts')
+      return new NetworkPage({ appliance, image, desk })
+    }),
+    new LazyPage('Update', async () => new (await import('./pages/update.ts')).UpdatePage({ image, desk })),
+    new LazyPage('Tests', async () => {
+      const { TestsPage } = await import('./pages/tests.ts')
+      return new TestsPage({ appliance, desk })
+    }),
+    new LazyPage('Power', async () => {
+      const { PowerPage } = await import('./pages/power.ts')
+      return new PowerPage({ appliance, image, desk, env, password })
+    }),
+  ]
+  return { status, pages }
 }

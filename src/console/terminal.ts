@@ -1,5 +1,5 @@
 import { constants, openSync, writeSync } from 'node:fs'
-import { ReadStream, WriteStream } from 'node:tty'
+import { ReadStream } from 'node:tty'
 import { VT100 } from './grid.ts'
 import type { Size } from './grid.ts'
 import { KeyReader } from './keys.ts'
@@ -26,20 +26,19 @@ export const ASK_SIZE = '\u001b7\u001b[999;999H\u001b[6n\u001b8'
 export class Terminal implements Disposable {
   readonly send: Send
   readonly #input: ReadStream
-  readonly #output: WriteStream
+  readonly #output = process.stdout
   readonly #keys = new KeyReader()
   #lone: NodeJS.Timeout | undefined
 
   constructor(events: TerminalEvents) {
     this.#input = new ReadStream(0)
-    // It is only asked for its size, and tells when that changes.
-    this.#output = new WriteStream(1)
     const fd = openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     this.send = (octets) => writeSync(fd, octets)
     this.#input.setRawMode(true)
     this.#input.on('data', (octets: Buffer) => this.#read(octets, events))
     this.#input.on('end', () => events.onGone())
     this.#input.on('error', () => events.onGone())
+    // It is only asked for its size, and tells when that changes (SIGWINCH): nothing is written through it.
     this.#output.on('resize', () => events.onSize(this.size))
   }
 

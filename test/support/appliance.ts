@@ -159,6 +159,11 @@ export class Appliance {
     return run(process.execPath, [POSTERN, ...words], { cwd: this.folder, env: ENV })
   }
 
+  /** The same with something on its standard input. */
+  toolWithInput(words: readonly string[], input: string): Promise<Ran> {
+    return run(process.execPath, [POSTERN, ...words], { cwd: this.folder, env: ENV, input })
+  }
+
   /** Imports records into the embedded directory. */
   async importLdif(text: string): Promise<Ran> {
     const file = join(this.folder, 'import.ldif')

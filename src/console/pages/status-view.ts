@@ -8,8 +8,6 @@ import { age, bars, bytes, gauge, minute, rate, wrap } from '#src/console/text.t
 export interface StatusSight {
   readonly state: HealthState
   readonly charts: Charts
-  /** Messages by the queue that Postfix would have them in; undefined as long as they are not counted. */
-  readonly queues: Readonly<Record<string, number>> | undefined
   /** `eth0 192.0.2.1 2001:db8::1`. */
   readonly network: string
   readonly disk: { readonly freeBytes: number; readonly sizeBytes: number } | undefined
@@ -25,7 +23,7 @@ const RATES: readonly (readonly [string, keyof Rates])[] = [
   ['deferred', 'deferred'],
   ['returned', 'bounced'],
 ]
-const QUEUES = ['incoming', 'active', 'deferred', 'hold', 'corrupt'] as const
+const QUEUES = ['incoming', 'deferred', 'hold', 'corrupt'] as const
 
 const CHARTS_ROW = 3
 const QUEUE_COLUMN = 62
@@ -60,6 +58,10 @@ export function troubleWord(state: HealthState): string {
 
 export function drawStatus(canvas: Canvas, sight: StatusSight): void {
   const { state } = sight
+  if (state.atMs === 0) {
+    canvas.put(0, 1, 'Looking how it is.')
+    return
+  }
   if (state.master.kind === 'silent') {
     drawDown(canvas, sight)
   } else {
@@ -101,16 +103,17 @@ function drawRates(canvas: Canvas, { state, charts }: StatusSight): void {
 /** A chart that has never seen more is not blown up to full height by one mail. */
 const LEAST_TOP = 0.5
 
-function drawQueues(canvas: Canvas, { state, queues }: StatusSight): void {
-  const column = Math.min(QUEUE_COLUMN + 2, canvas.columns - 16)
+function drawQueues(canvas: Canvas, { state: { queue } }: StatusSight): void {
+  const column = Math.min(QUEUE_COLUMN, canvas.columns - 18)
   if (column < 22 + BARS) return
-  canvas.put(CHARTS_ROW - 1, column, 'queue  messages')
-  for (const [at, name] of QUEUES.entries()) {
-    const count = queues === undefined ? '-' : String(queues[name] ?? 0)
-    canvas.put(CHARTS_ROW + at, column, `${name.padEnd(8)}${count.padStart(7)}`)
-  }
-  const due = state.queue.oldestDueSeconds
-  if (due >= 1) canvas.put(CHARTS_ROW + QUEUES.length, column, `due for ${age(due * 1000)}`)
+  canvas.put(CHARTS_ROW - 1, column, 'queue  recipients')
+  for (const [at, name] of QUEUES.entries())
+    canvas.put(CHARTS_ROW + at, column, `${name.padEnd(9)}${String(queue.recipients[name]).padStart(8)}`)
+  const messages = `${queue.messages} messages`
+  canvas.put(CHARTS_ROW + QUEUES.length, column, messages)
+  const due = queue.oldestDueSeconds
+  const last = due >= 1 ? `due for ${age(due * 1000)}` : `${queue.activeMessages} active`
+  canvas.put(CHARTS_ROW + QUEUES.length + 1, column, last)
 }
 
 function label(name: string): string {

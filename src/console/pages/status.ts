@@ -24,10 +24,6 @@ export interface StatusDeps {
   readonly remarks: () => readonly string[]
 }
 
-/** Counting a queue of a million takes a second: so much longer is waited as it took, before it is counted again. */
-const COUNT_SHARE = 20
-const COUNT_LEAST_MS = 5000
-
 /** How the box is. Everybody may see it. */
 export class StatusPage implements Page {
   readonly title = 'Status'
@@ -38,7 +34,7 @@ export class StatusPage implements Page {
     'taken, refused     messages that were taken, and commands that were refused (4xx and 5xx), a second',
     'delivered, deferred, returned   recipients, by what became of an attempt',
     'The bars are of 15 seconds each, ten minutes together, the highest as high as can be: " .:-=+*#".',
-    'queue              messages, by the queue that Postfix would have them in; page 2 shows them',
+    'queue              recipients by their state on the disk, and messages; page 2 shows them',
     'due for            how long the oldest recipient waits whose time has come: it should be seconds',
     '',
     'a shows all alarms and remarks, p the processes, s starts Postern where it does not run.',
@@ -46,8 +42,6 @@ export class StatusPage implements Page {
   readonly #deps: StatusDeps
   readonly #charts = new Charts()
   #state: HealthState = EMPTY_STATE
-  #queues: StatusSight['queues']
-  #countAfterMs = 0
   #disk: StatusSight['disk']
   #detail: { readonly pager: Pager; readonly what: 'troubles' | 'processes' } | undefined
 
@@ -83,23 +77,8 @@ export class StatusPage implements Page {
 
   async tick(): Promise<void> {
     await this.look()
-    const { appliance, clock } = this.#deps
+    const { appliance } = this.#deps
     this.#disk = await diskOf(appliance.config.dataFolder)
-    const beganMs = clock.monotonicMs()
-    if (beganMs < this.#countAfterMs) return
-    this.#queues = await this.#count()
-    const tookMs = clock.monotonicMs() - beganMs
-    this.#countAfterMs = clock.monotonicMs() + Math.max(COUNT_LEAST_MS, COUNT_SHARE * tookMs)
-  }
-
-  async #count(): Promise<StatusSight['queues']> {
-    // Without a daemon it would be locked for the daemon that is about to start.
-    if (this.#state.master.kind === 'silent') return undefined
-    return await this.#deps.appliance.queue(async (queue) => {
-      for await (const counts of queue.ask({ op: 'queues' }))
-        return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, Number(count)]))
-      return undefined
-    })
   }
 
   draw(canvas: Canvas): void {
@@ -117,7 +96,6 @@ export class StatusPage implements Page {
     return {
       state: this.#state,
       charts: this.#charts,
-      queues: this.#queues,
       network: networkText(),
       disk: this.#disk,
       remarks: remarks(),
