@@ -7,7 +7,7 @@ import { Appliance } from '#test/support/appliance.ts'
 import { plainMail } from '#test/support/mails.ts'
 import { installed } from '#test/support/run.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
-import { tempFolder } from '#test/support/temp.ts'
+import { freePorts, tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
 
 const withStrace = installed('strace') ? test : test.skip
@@ -15,9 +15,19 @@ const withStrace = installed('strace') ? test : test.skip
 withStrace('from start to stop the appliance runs no program but Node itself', async (t) => {
   using folder = tempFolder('no-shell')
   const trace = join(folder.path, 'trace')
+  const [healthPort = 0] = await freePorts(1)
   await using postern = await Appliance.start({
     folder: folder.path,
+    healthPort,
     under: ['strace', '-f', '-qq', '-e', 'trace=execve,execveat', '-s', '200', '-o', trace],
+  })
+  // The page is served too, and the hardware was looked at.
+  await until('the health process answers', async () => {
+    try {
+      return (await fetch(`http://127.0.0.1:${healthPort}/`)).ok
+    } catch {
+      return false
+    }
   })
   {
     using client = await SmtpClient.greeted(postern.smtpPort)
