@@ -13,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['mailq', async () => (await import('./mailq.ts')).mailq],
   ['queue', async () => (await import('./queue.ts')).queue],
   ['trace', async () => (await import('./trace.ts')).trace],
+  ['selftest', async () => (await import('./self-test.ts')).selftest],
   ['tlsrpt', async () => (await import('./tlsrpt.ts')).tlsrpt],
   ['directory', async () => (await import('./directory.ts')).directory],
   ['generations', async () => (await import('./generations.ts')).generations],

@@ -27,6 +27,9 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   trace ID…|--sender A --recipient A --client C --subject TEXT --verdict WORD --reply TEXT --since T --until T
                          the whole life of messages, those that are gone too [--limit N] [--json]
 
+  selftest [--json] [--selector S,S…] [DOMAIN…]
+                         what the DNS tells others of this host and its domains: A, PTR, MX, SPF, DKIM, DMARC
+
   tlsrpt [--json] [--day 2026-11-22] [--domain D]
                          sessions with other domains' hosts and what was wrong with TLS, by day (UTC); --json: as
                          RFC 8460 reports, one a line

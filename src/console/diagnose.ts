@@ -1,8 +1,9 @@
-import { connect, isIP } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ownAddress, submit } from '#src/admin/submit-client.ts'
 import { currentSettings } from '#src/admin/current-settings.ts'
 import { CommandError } from '#src/admin/command-error.ts'
+import { resolversOf } from '#src/admin/resolvers.ts'
 import { lifeText } from '#src/admin/trace-format.ts'
 import { errorText } from '#src/base/fault.ts'
 import { parseHostPort } from '#src/config/config.ts'
@@ -10,10 +11,10 @@ import type { Config, HostPort } from '#src/config/config.ts'
 import { probeLdap } from '#src/directory/ldap/probe.ts'
 import type { Answer as DnsAnswer } from '#src/dns/records.ts'
 import type { Resolver } from '#src/dns/resolver.ts'
+import { reverseName } from '#src/dns/self-test.ts'
 import { mailDate } from '#src/mail/date.ts'
 import { isRecord } from '#src/net/frames.ts'
 import type { Appliance } from './appliance.ts'
-import { resolversOf } from './resolvers.ts'
 
 /** A host that does not answer a connection within this is not there. */
 const CONNECT_MS = 10_000
@@ -76,18 +77,6 @@ async function backLines({ resolver, host, signal }: Asked, address: string): Pr
   return answer.records.some((name) => name === host.toLowerCase())
     ? [...lines, '  right: the address leads back to this host']
     : [...lines, '  WRONG: the address leads to another name; many refuse mail then']
-}
-
-/** `4.3.2.1.in-addr.arpa` (RFC 1035 section 3.5), or its like of RFC 3596 section 2.5. */
-export function reverseName(address: string): string {
-  if (isIP(address) !== 6) return `${address.split('.').toReversed().join('.')}.in-addr.arpa`
-  const [head = '', tail = ''] = address.split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === '' ? [] : tail.split(':')
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0')
-  const groups = address.includes('::') ? [...left, ...zeros, ...right] : left
-  const digits = groups.map((group) => group.padStart(4, '0')).join('')
-  return `${Array.from(digits).toReversed().join('.')}.ip6.arpa`
 }
 
 function answerLines<T>(type: string, answer: DnsAnswer<T>, shown: (record: T) => string): readonly string[] {

@@ -9,7 +9,7 @@ import type { Image, ImageCommand } from '#src/console/image.ts'
 import type { Key } from '#src/console/keys.ts'
 import { Pager } from '#src/console/pager.ts'
 import { wrap } from '#src/console/text.ts'
-import { resolversOf } from '#src/console/resolvers.ts'
+import { resolversOf } from '#src/admin/resolvers.ts'
 
 export interface NetworkDeps {
   readonly appliance: Appliance
