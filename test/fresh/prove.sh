@@ -65,6 +65,8 @@ git clone -q --no-hardlinks "$repo" "$root$home/postern"
 
 # A mount and a pid namespace of its own: whatever is left running at the end ends with it.
 exec_inside='
+# A mount point, or no process inside could have a mount namespace of its own (a peer of the tests wants one).
+mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount -t sysfs -o ro sys "$1/sys" 2>/dev/null || true
 mount --rbind /dev "$1/dev"

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -14,7 +14,9 @@ const PROGRAM = join(REPOSITORY, 'build', 'debian', 'opensmtpd', 'usr', 'sbin', 
 export function openSmtpdLacks(): string | undefined {
   if (process.getuid?.() !== 0) return 'OpenSMTPD needs root to start'
   if (!existsSync(PROGRAM)) return 'opensmtpd is not unpacked in build/debian'
-  return undefined
+  // In a chroot whose root is no mount point, say.
+  const tried = spawnSync('unshare', ['--mount', 'true'], { encoding: 'utf8' })
+  return tried.status === 0 ? undefined : `it needs a mount namespace of its own: ${tried.stderr.trim()}`
 }
 
 export interface OpenSmtpdOptions {
