@@ -119,7 +119,7 @@ test('zmlocalconfig shows and edits keys, hides passwords, and refuses what is n
   t.is((await local('-p')).stdout, `${file}\n`)
   const listed = await local()
   t.is(listed.code, 0, listed.stderr)
-  t.is(listed.stdout.trimEnd().split('\n').length, 64)
+  t.is(listed.stdout.trimEnd().split('\n').length, 71)
   t.regex(listed.stdout, /^postfix_smtpd_hard_error_limit = 20$/m)
 
   const edit = await local(

@@ -106,13 +106,13 @@ test('a server that is silent, gone, or not the one that it says it is, refuses 
   const [free = 0] = await freePorts(1)
   const reach = { servers: new Servers(systemClock), caFile: server.caFile, timeoutMs: 100 }
   t.is((await checkBySoap([server.url], reach, ALICE, NEVER)).kind, 'unknown')
-  const asked = server.requests.length
   t.is((await checkBySoap([`https://localhost:${free}/`], reach, ALICE, NEVER)).kind, 'unknown')
   const untrusted = await checkBySoap([server.url], { ...reach, caFile: '' }, ALICE, NEVER)
   t.is(untrusted.kind, 'unknown')
   const other = await checkBySoap([`https://127.0.0.1:${server.port}/`], reach, ALICE, NEVER)
   t.is(other.kind, 'unknown')
-  t.is(server.requests.length, asked, 'a password is only sent to a server that has shown who it is')
+  // The first question, which may have come in only after we gave it up.
+  t.true(server.requests.length <= 1, 'a password is only sent to a server that has shown who it is')
   t.is((await checkBySoap([], reach, ALICE, NEVER)).kind, 'unknown')
 })
 
