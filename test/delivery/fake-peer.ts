@@ -5,6 +5,8 @@ import type { Server, Socket } from 'node:net'
 /** One connection of a FakePeer, as its script sees it. */
 export class Conversation {
   readonly socket: Socket
+  /** Where the client connected from; a socket that has closed does not know it any more. */
+  readonly from: string
   /** Which connection of the peer this is, from 0. */
   readonly number: number
   /** Every line that came, in order, without line ends. */
@@ -15,6 +17,7 @@ export class Conversation {
 
   constructor(socket: Socket, number: number) {
     this.socket = socket
+    this.from = socket.remoteAddress ?? ''
     this.number = number
     socket.setEncoding('latin1')
     socket.setNoDelay(true)

@@ -160,6 +160,6 @@ mx.four.example AAAA 2001:db8::1
   t.true(six.conversations[0]?.heard.includes('RCPT TO:<a@both.example>'))
   t.true(four.conversations[0]?.heard.includes('RCPT TO:<b@four.example>'))
   t.is(six.conversations[0]?.heard[0], 'EHLO out.example.test')
-  t.is(six.conversations[0]?.socket.remoteAddress, '::1')
-  t.is(four.conversations[0]?.socket.remoteAddress, '127.0.0.9')
+  t.is(six.conversations[0]?.from, '::1')
+  t.is(four.conversations[0]?.from, '127.0.0.9')
 })
