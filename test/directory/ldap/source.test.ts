@@ -146,6 +146,7 @@ real(
     await until('the second serves', () => box.source.url === second.url)
     t.true(box.knows('user1@a.test'))
     t.is((await box.live.recipient('nobody@a.test')).kind, 'unknown')
+    await until('the alarm is told', () => box.log.lines.includes(`directory.alarm LDAP_SERVER ${first.url}`))
     t.is(box.log.lines.filter((line) => line === `directory.alarm LDAP_SERVER ${first.url}`).length, 1)
     await second.kill()
     await until('nobody serves', () => box.source.status['server'] === 'none')
@@ -155,6 +156,10 @@ real(
     await first.startAgain()
     await until('the first serves', () => box.source.url === first.url)
     t.is((await box.live.recipient('somebody@a.test')).kind, 'unknown')
+    // It serves before the round that found it is over, and what that round found is told at its end.
+    await until('the end of the alarms is told', () =>
+      box.log.lines.includes(`directory.cleared LDAP_SERVER ${first.url}`),
+    )
     t.is(box.log.lines.filter((line) => line === 'directory.alarm LDAP_DOWN').length, 1)
     t.is(box.log.lines.filter((line) => line === 'directory.cleared LDAP_DOWN').length, 1)
     t.is(box.log.lines.filter((line) => line === `directory.cleared LDAP_SERVER ${first.url}`).length, 1)
