@@ -293,9 +293,6 @@ class Life {
         this.scheduler.acceptedAll()
         return
       }
-      case 'metrics':
-        // Nobody asks here.
-        return
       case 'left':
         this.scheduler.left()
         return
