@@ -21,6 +21,11 @@ export interface MirrorState {
   readonly complete: boolean
   /** contextCSN of the server that was read last: one value for each server that writes. */
   readonly contextCsns: readonly string[]
+  /**
+   * The newest contextCSN that reading has begun from, done or not: some of what that server knew may be in the mirror
+   * already, and one that has not come as far would take it away again.
+   */
+  readonly seenCsns: readonly string[]
   readonly url: string
   /** Wall clock of the last time that the mirror was known to be the directory's state; 0 for never. */
   readonly verifiedMs: number
@@ -93,9 +98,11 @@ export class Mirror implements Disposable {
   get state(): MirrorState {
     const rows = this.store.prepare<[], { key: string; value: string }>('SELECT key, value FROM sync').all()
     const values = new Map(rows.map(({ key, value }) => [key, value]))
+    const csns = (key: string) => (values.get(key) ?? '').split(' ').filter((csn) => csn !== '')
     return {
       complete: values.get('complete') === '1',
-      contextCsns: (values.get('contextCsns') ?? '').split(' ').filter((csn) => csn !== ''),
+      contextCsns: csns('contextCsns'),
+      seenCsns: csns(values.has('seenCsns') ? 'seenCsns' : 'contextCsns'),
       url: values.get('url') ?? '',
       verifiedMs: Number(values.get('verifiedMs') ?? 0),
     }
@@ -107,6 +114,7 @@ export class Mirror implements Disposable {
         if (state.complete !== this.state.complete) this.#count.run()
         this.#set.run('complete', state.complete ? '1' : '0')
         this.#set.run('contextCsns', state.contextCsns.join(' '))
+        this.#set.run('seenCsns', state.seenCsns.join(' '))
         this.#set.run('url', state.url)
         this.#set.run('verifiedMs', String(state.verifiedMs))
       })

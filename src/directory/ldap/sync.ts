@@ -81,11 +81,13 @@ export class Sync {
     const { state } = mirror
     // Before anything is read: what changes meanwhile is found by the next round.
     const csns = await readContextCsns(connection, base)
-    if (!options.accept && isBehind(csns, state.contextCsns)) {
+    if (!options.accept && isBehind(csns, state.seenCsns)) {
       const why =
         csns.length === 0 ? 'shows no contextCSN although the last one did' : 'is behind what is known'
       throw new LdapFailure('behind', `the server ${why}`)
     }
+    // A server that dies in the middle of the round has told us of changes all the same.
+    if (csns.join(' ') !== state.seenCsns.join(' ')) mirror.setState({ ...state, seenCsns: csns })
     const { changed } = await this.#read(connection, csns, options)
     this.#settle(csns, connection.url, options)
     return this.#held === '' ? { kind: 'done', changed } : { kind: 'held', reason: this.#held, changed }
@@ -116,7 +118,7 @@ export class Sync {
   #settle(contextCsns: readonly string[], url: string, { nowMs }: RoundOptions): void {
     const { mirror } = this.#options
     const { state } = mirror
-    const next: MirrorState = { complete: true, contextCsns, url, verifiedMs: nowMs }
+    const next: MirrorState = { complete: true, contextCsns, seenCsns: contextCsns, url, verifiedMs: nowMs }
     const isSame =
       state.complete && state.url === url && state.contextCsns.join(' ') === contextCsns.join(' ')
     if (!isSame || nowMs - state.verifiedMs >= STORE_STATE_MS || nowMs < state.verifiedMs)

@@ -81,9 +81,11 @@ class Box {
   }
 
   /** One round; `laterMs` after the one before. */
-  async round(options: { readonly laterMs?: number; readonly accept?: boolean } = {}): Promise<Round> {
+  async round(
+    options: { readonly laterMs?: number; readonly accept?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<Round> {
     this.#nowMs += options.laterMs ?? 2000
-    const { signal } = new AbortController()
+    const signal = options.signal ?? new AbortController().signal
     const server = {
       url: this.slapd.url,
       startTls: false,
@@ -91,7 +93,8 @@ class Box {
       connectTimeoutMs: 60_000,
       searchTimeoutMs: 60_000,
     }
-    const connection = await LdapConnection.open(server, { dn: ADMIN_DN, password: ADMIN_PASSWORD }, signal)
+    const credentials = { dn: ADMIN_DN, password: ADMIN_PASSWORD }
+    const connection = await LdapConnection.open(server, credentials, new AbortController().signal)
     try {
       const nowMs = systemClock.nowMs()
       return await this.#sync.round(connection, {
@@ -213,18 +216,32 @@ real('a server that knows less than before is refused, until an operator accepts
   await using box = await Box.start()
   await box.round()
   const { state } = box.mirror
-  box.mirror.setState({ ...state, contextCsns: ['20991231235959.000000Z#000000#001#000000'] })
+  box.mirror.setState({ ...state, seenCsns: ['20991231235959.000000Z#000000#001#000000'] })
   const error = await t.throwsAsync(() => box.round(), { instanceOf: LdapFailure })
   t.is(error.kind, 'behind')
   // Another server has written, of which this one has never heard.
   box.mirror.setState({
     ...state,
-    contextCsns: [...state.contextCsns, '20000101000000.000000Z#000000#002#000000'],
+    seenCsns: [...state.seenCsns, '20000101000000.000000Z#000000#002#000000'],
   })
   t.is((await t.throwsAsync(() => box.round(), { instanceOf: LdapFailure })).kind, 'behind')
   box.finds(t, 'user1@a.test', ['user1@a.test'])
   t.is((await box.round({ accept: true })).kind, 'done')
   t.is((await box.round()).kind, 'done')
+})
+
+real('what a server told before it died is not taken back by one that never heard of it', async (t) => {
+  await using box = await Box.start()
+  await box.round()
+  const before = box.mirror.state.contextCsns
+  await box.slapd.modify(adding(accountEntry('new@a.test')))
+  await t.throwsAsync(() => box.round({ signal: AbortSignal.abort() }))
+  const { contextCsns, seenCsns } = box.mirror.state
+  t.deepEqual(contextCsns, before)
+  t.true(seenCsns.join(' ') > before.join(' '))
+  t.is((await box.round()).kind, 'done')
+  box.finds(t, 'new@a.test', ['new@a.test'])
+  t.deepEqual(box.mirror.state.contextCsns, seenCsns)
 })
 
 for (const [what, change, reason] of [
