@@ -1,14 +1,11 @@
-import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { OpenLog } from '#src/base/log.ts'
 import { openLog } from '#src/base/log.ts'
-import { snapshot } from '#src/base/metrics.ts'
-import { countProcess } from '#src/base/process-metrics.ts'
 import { DirectoryServer } from '#src/directory/server.ts'
 import type { DirectoryBoot } from './directory-boot.ts'
 import { DirectoryWorks } from './directory-works.ts'
-import type { FromChild, ToChild } from './ipc.ts'
 import { logTargets } from './open-log.ts'
+import { leaveMaster, serveMaster, tell, tellFailed } from './under-master.ts'
 
 /**
  * The `directory` process: the only one that speaks LDAP and holds the passwords for it. It keeps the mirror that all
@@ -24,34 +21,10 @@ interface Running {
 let running: Running | undefined
 let stopping: Promise<void> | undefined
 
-process.title = 'postern: directory'
-countProcess()
-tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
-// Ctrl-C reaches the whole foreground group; master says when to stop.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => void stop())
-process.on('disconnect', () => void stop())
-process.on('message', (message: ToChild<DirectoryBoot>) => {
-  switch (message.kind) {
-    case 'boot':
-      void start(message.boot)
-      break
-    case 'settings':
-      running?.works.adopt(message.boot)
-      break
-    case 'stop':
-      void stop()
-      break
-    case 'ask':
-      tell({ kind: 'answer', n: message.n, value: snapshot() })
-      break
-    case 'ping':
-    case 'alarms':
-    case 'flush':
-    case 'anvil':
-      // It has no queue, and counts no clients.
-      break
-  }
+serveMaster<DirectoryBoot>('directory', {
+  boot: (boot) => void start(boot),
+  settings: (boot) => running?.works.adopt(boot),
+  stop: () => void stop(),
 })
 
 async function start(boot: DirectoryBoot): Promise<void> {
@@ -69,8 +42,7 @@ async function start(boot: DirectoryBoot): Promise<void> {
     if (stopping === undefined)
       tell({ kind: 'ready', facts: { source: boot.ldap === undefined ? 'embedded' : 'ldap' } })
   } catch (error) {
-    tell({ kind: 'failed', reason: `The directory process cannot start: ${errorText(error)}.` })
-    process.exitCode = 1
+    tellFailed(`The directory process cannot start: ${errorText(error)}.`)
     void stop()
   }
 }
@@ -85,9 +57,5 @@ async function stopNow(): Promise<void> {
   await running?.works.close()
   running?.log.flush()
   running = undefined
-  if (process.connected) process.disconnect?.()
-}
-
-function tell(message: FromChild): void {
-  if (process.connected && process.send !== undefined) process.send(message)
+  leaveMaster()
 }

@@ -1,13 +1,11 @@
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
-import { snapshot } from '#src/base/metrics.ts'
-import { countProcess } from '#src/base/process-metrics.ts'
 import { startMailboxServer } from '#src/smtp/mailbox-server.ts'
 import { logTargets } from './open-log.ts'
 import type { Log } from '#src/base/log.ts'
 import type { MailboxServer } from '#src/smtp/mailbox-server.ts'
-import type { FromChild, ToChild } from './ipc.ts'
 import type { MailboxBoot } from './mailbox-boot.ts'
+import { leaveMaster, serveMaster, tell, tellFailed } from './under-master.ts'
 
 /**
  * The embedded mailbox store as a process: LMTP in, Maildir out. master starts it where no LMTP server is set.
@@ -25,31 +23,9 @@ let server: MailboxServer | undefined
 let log: Log | undefined
 let stopping = false
 
-process.title = 'postern: mailbox'
-countProcess()
-// Ctrl-C reaches the whole foreground group; master says when to stop.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => void stop())
-process.on('disconnect', () => void stop())
-process.on('message', (message: ToChild<MailboxBoot>) => {
-  switch (message.kind) {
-    case 'boot':
-      void start(message.boot)
-      break
-    case 'stop':
-      void stop()
-      break
-    case 'ask':
-      tell({ kind: 'answer', n: message.n, value: snapshot() })
-      break
-    case 'settings':
-    case 'ping':
-    case 'alarms':
-    case 'flush':
-    case 'anvil':
-      // Nothing of it can change in a running store, it has no queue, and it counts no clients.
-      break
-  }
+serveMaster<MailboxBoot>('mailbox', {
+  boot: (boot) => void start(boot),
+  stop: () => void stop(),
 })
 
 async function start(boot: MailboxBoot): Promise<void> {
@@ -70,8 +46,7 @@ async function start(boot: MailboxBoot): Promise<void> {
     if (stopping) await stop()
     else tell({ kind: 'ready', facts: { address: server.address, port: server.port, root: boot.root } })
   } catch (error) {
-    tell({ kind: 'failed', reason: startFailure(boot, error) })
-    process.exitCode = 1
+    tellFailed(startFailure(boot, error))
     await stop()
   }
 }
@@ -82,11 +57,7 @@ async function stop(): Promise<void> {
   server = undefined
   await running?.stop()
   log?.flush()
-  if (process.connected) process.disconnect?.()
-}
-
-function tell(message: FromChild): void {
-  if (process.connected && process.send !== undefined) process.send(message)
+  leaveMaster()
 }
 
 function startFailure(boot: MailboxBoot, error: unknown): string {

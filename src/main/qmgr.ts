@@ -1,14 +1,12 @@
 import { flushCompileCache } from 'node:module'
 import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { Fault, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Log } from '#src/base/log.ts'
 import { mergeSnapshots, snapshot } from '#src/base/metrics.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
-import { countProcess } from '#src/base/process-metrics.ts'
 import { createReportComposer } from '#src/delivery/bounce.ts'
 import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { PeerMemory, peerMemoryPath } from '#src/delivery/peer-memory.ts'
@@ -34,12 +32,12 @@ import { WriterHandle } from '#src/queue/writer-handle.ts'
 import { acquireLock } from '#src/store/lock.ts'
 import type { StoreLock } from '#src/store/lock.ts'
 import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
-import type { FromChild, ToChild } from './ipc.ts'
 import { mailboxesOf, noticeTargets } from './notice-targets.ts'
 import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
 import { PeerNotices } from './peer-notices.ts'
 import { QmgrRouting } from './qmgr-routing.ts'
+import { serveMaster, tell } from './under-master.ts'
 
 /**
  * The queue manager as a process: the one that writes the queue, decides what is tried when, and delivers it. It
@@ -76,43 +74,20 @@ let running: Running | undefined
 let starting: Promise<void> | undefined
 let stopping = false
 
-process.title = 'postern: qmgr'
-countProcess()
-tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
-// Ctrl-C reaches the whole foreground group; master says when to stop.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => void stop())
-process.on('disconnect', () => void stop())
-process.on('message', (message: ToChild<QmgrBoot>) => {
-  switch (message.kind) {
-    case 'boot':
-      boot = message.boot
-      starting = start(message.boot)
-      break
-    case 'settings':
-      boot = message.boot
-      running?.routing.update(message.boot.routing)
-      recordGeneration(message.boot)
-      break
-    case 'stop':
-      void stop()
-      break
-    case 'ping':
-      tell({ kind: 'pong' })
-      break
-    case 'flush':
-      flush()
-      break
-    case 'ask':
-      void counted().then((value) => tell({ kind: 'answer', n: message.n, value }))
-      break
-    case 'alarms':
-      running?.notices.alarms.tell(message.subject, message.lines)
-      break
-    case 'anvil':
-      // It counts no clients.
-      break
-  }
+serveMaster<QmgrBoot>('qmgr', {
+  boot: (settings) => {
+    boot = settings
+    starting = start(settings)
+  },
+  settings: (settings) => {
+    boot = settings
+    running?.routing.update(settings.routing)
+    recordGeneration(settings)
+  },
+  stop: () => void stop(),
+  counted,
+  flush,
+  alarms: (subject, lines) => running?.notices.alarms.tell(subject, lines),
 })
 
 /** What was deferred because the embedded store was just starting need not wait for a backoff. */
@@ -312,8 +287,4 @@ async function stop(): Promise<void> {
   }
   log?.flush()
   process.exit(0)
-}
-
-function tell(message: FromChild): void {
-  if (process.connected && process.send !== undefined) process.send(message)
 }

@@ -1,18 +1,15 @@
 import { flushCompileCache } from 'node:module'
-import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { snapshot } from '#src/base/metrics.ts'
-import { countProcess } from '#src/base/process-metrics.ts'
 import { Server } from '#src/smtp/server.ts'
 import { AnvilClient } from './anvil-client.ts'
-import type { FromChild, ToChild } from './ipc.ts'
 import { logTargets } from './open-log.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { EnvironmentMaker } from './smtpd-environment.ts'
+import { leaveMaster, serveMaster, tell, tellFailed } from './under-master.ts'
 
 /**
  * One SMTP server process: everything that faces the network, and nothing of the queue's store. master starts one
@@ -40,41 +37,14 @@ let starting: Promise<void> | undefined
 let stopping: Promise<void> | undefined
 const anvil = new AnvilClient(tell, systemClock)
 
-process.title = 'postern: smtpd'
-countProcess()
-tellAlarmsTo((change) => tell({ kind: 'alarm', change }))
-// Ctrl-C reaches the whole foreground group; master says when to stop.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => void stop())
-process.on('disconnect', () => void stop())
 process.on('exit', () => running?.log.flush())
-process.on('message', (message: ToChild<SmtpdBoot>) => {
-  switch (message.kind) {
-    case 'boot':
-      starting = start(message.boot)
-      break
-    case 'settings':
-      adopt(message.boot)
-      break
-    case 'alarms':
-      // It writes no mail of its own.
-      break
-    case 'anvil':
-      anvil.answered(message.n, message.admitted)
-      break
-    case 'ping':
-      tell({ kind: 'pong' })
-      break
-    case 'flush':
-      // It has no queue.
-      break
-    case 'stop':
-      void stop()
-      break
-    case 'ask':
-      tell({ kind: 'answer', n: message.n, value: snapshot() })
-      break
-  }
+serveMaster<SmtpdBoot>('smtpd', {
+  boot: (boot) => {
+    starting = start(boot)
+  },
+  settings: adopt,
+  stop: () => void stop(),
+  anvil: (n, admitted) => anvil.answered(n, admitted),
 })
 
 async function start(boot: SmtpdBoot): Promise<void> {
@@ -100,9 +70,7 @@ async function start(boot: SmtpdBoot): Promise<void> {
   } catch (error) {
     log?.write('error', 'smtpd.error', { error: errorText(error) })
     log?.flush()
-    if (error instanceof ListenFailed) tell({ kind: 'failed', reason: error.message })
-    else tell({ kind: 'failed', reason: `smtpd cannot start: ${errorText(error)}.` })
-    process.exitCode = 1
+    tellFailed(error instanceof ListenFailed ? error.message : `smtpd cannot start: ${errorText(error)}.`)
     void stop()
   }
 }
@@ -165,11 +133,7 @@ async function stopNow(): Promise<void> {
   await Promise.all(running?.servers.map(async (server) => await server.stop()) ?? [])
   running?.maker[Symbol.dispose]()
   running?.log.flush()
-  if (process.connected) process.disconnect?.()
-}
-
-function tell(message: FromChild): void {
-  if (process.connected && process.send !== undefined) process.send(message)
+  leaveMaster()
 }
 
 function listenFailure(at: string, error: unknown): string {
