@@ -66,7 +66,10 @@ withPostfix(
     // Two mails that were delivered, and a report of success and one of failure.
     await sink.taken(4)
     const reports = await reportsIn(sink)
-    t.deepEqual(reports.map(({ status }) => String(status[1]?.['action'])).toSorted(), ['delivered', 'failed'])
+    t.deepEqual(reports.map(({ status }) => String(status[1]?.['action'])).toSorted(), [
+      'delivered',
+      'failed',
+    ])
     t.is(reports.length, 2)
     for (const report of reports) {
       t.deepEqual(report.defects, [])
