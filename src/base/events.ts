@@ -64,6 +64,8 @@ export type EventName =
   | 'delivery.mta_sts'
   | 'health.start'
   | 'health.error'
+  | 'appliance.start'
+  | 'appliance.command'
   | 'mailbox.start'
   | 'mailbox.delivered'
   | 'mailbox.error'

@@ -3,7 +3,7 @@ import { elapsed } from '#src/base/clock.ts'
 import type { Facts } from '#src/base/fault.ts'
 import { DirectoryClient } from '#src/directory/client.ts'
 import type { PollAnswer } from '#src/directory/service.ts'
-import type { ControlAnswer } from './control.ts'
+import type { ControlAnswer } from '#src/net/control-server.ts'
 
 /** `postern reload` waits so long for the directory server; what comes later becomes a generation all the same. */
 const POLL_MS = 20_000

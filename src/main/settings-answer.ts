@@ -1,6 +1,6 @@
 import type { SettingNote } from '#src/config/notes.ts'
 import type { Alarm } from './alarms.ts'
-import type { ControlAnswer } from './control.ts'
+import type { ControlAnswer } from '#src/net/control-server.ts'
 import type { Generations } from './generation.ts'
 
 /** Answers `rollback N` and `release` of the control socket. */

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { errorText } from '#src/base/fault.ts'
 
 /**
- * The control socket: one request and one answer, each a JSON object on a line of its own.
+ * A control socket: one request and one answer, each a JSON object on a line of its own. That of master:
  *
  *     {"command":"status"}   {"ok":true, …}            what runs
  *     {"command":"alarms"}   {"ok":true, "alarms":[…]} what an operator has to look at
@@ -13,8 +13,8 @@ import { errorText } from '#src/base/fault.ts'
  *     {"command":"rollback","words":["3"]}             the settings of generation 3 again; "release" ends that
  *     {"command":"stop"}     {"ok":true}               then the socket closes when everything has stopped
  *
- * An answer to what cannot be done is {"ok":false,"error":"…"}. Who may open the socket may do all of it: its
- * mode is 0600.
+ * and that of the appliance image's helper (admin/image-commands.ts). An answer to what cannot be done is
+ * {"ok":false,"error":"…"}. Who may open the socket may do all of it.
  */
 export type ControlAnswer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
 export type ControlHandler = (command: string, words: readonly string[]) => Promise<ControlAnswer>
@@ -24,8 +24,11 @@ const CONNECTIONS_MAX = 32
 /** A tool that says nothing for so long has forgotten us. */
 const SILENCE_MS = 10_000
 
-/** Opens the control socket. A socket file that is left over from a master that was killed is replaced: we hold the lock. */
-export async function openControl(path: string, handler: ControlHandler): Promise<Server> {
+/**
+ * Opens a control socket, for its owner alone unless `mode` says otherwise. A socket file that is left over from a
+ * process that was killed is replaced: the caller is the only one who may listen here.
+ */
+export async function openControl(path: string, handler: ControlHandler, mode = 0o600): Promise<Server> {
   rmSync(path, { force: true })
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     serve(socket, handler)
@@ -38,7 +41,7 @@ export async function openControl(path: string, handler: ControlHandler): Promis
       resolve()
     })
   })
-  chmodSync(path, 0o600)
+  chmodSync(path, mode)
   return server
 }
 

@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { askMaster } from '#src/cli/control-client.ts'
-import { openControl } from '#src/main/control.ts'
-import type { ControlHandler } from '#src/main/control.ts'
+import { openControl } from '#src/net/control-server.ts'
+import type { ControlHandler } from '#src/net/control-server.ts'
 import { tempFolder } from '#test/support/temp.ts'
 
 async function served(handler: ControlHandler) {

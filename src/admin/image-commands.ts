@@ -1,0 +1,27 @@
+/**
+ * The helper of the appliance image: a socket of root's, spoken to as master's control socket is, a JSON object on a
+ * line and one back, `{"ok":true,…}` or `{"ok":false,"error":"…"}`. Each answer may have `lines`, a list of texts for
+ * the page, and `text`, a sentence.
+ *
+ *     {"command":"network"}                                                   how the network is set up
+ *     {"command":"network-set","words":["eth0","dhcp"]}                       or ["eth0","192.0.2.5/24","192.0.2.1"]
+ *     {"command":"dns-set","words":["192.0.2.53"]}     {"command":"time-set","words":["ntp.example.com"]}
+ *     {"command":"hostname-set","words":["mx1.example.com"]}
+ *     {"command":"slots"}                                                     both versions, and why one was left
+ *     {"command":"update","words":["/var/lib/postern/updates/postern.ptu"]}   answers when it is written
+ *     {"command":"progress"}                                                  of an update; {"command":"boot-previous"}
+ *     {"command":"restart"} {"command":"power-off"} {"command":"factory-reset","words":["keep"]}   or ["wipe"]
+ */
+export type ImageCommand =
+  | 'network'
+  | 'network-set'
+  | 'dns-set'
+  | 'time-set'
+  | 'hostname-set'
+  | 'slots'
+  | 'update'
+  | 'progress'
+  | 'boot-previous'
+  | 'restart'
+  | 'power-off'
+  | 'factory-reset'
