@@ -1,0 +1,1 @@
+/run/postern-image/firewall.d
