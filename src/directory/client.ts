@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import type { Clock } from '#src/base/clock.ts'
-import { elapsed } from '#src/base/clock.ts'
 import { counter } from '#src/base/metrics.ts'
-import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
+import { FrameWriter, parseHead, readFrames } from '#src/net/frames.ts'
+import { keepConnected } from '#src/net/reconnect.ts'
 import { unavailable } from './server.ts'
 import type { DirectoryAnswers, DirectoryRequest } from './service.ts'
-import { answerMs, CLIENT_EXTRA_MS, FRAME_BYTES_MAX, REQUESTS_MAX } from './service.ts'
+import { answerMs, CLIENT_EXTRA_MS, FRAME_LIMITS, REQUESTS_MAX } from './service.ts'
 
 interface Asked {
   readonly settle: (answer: unknown) => void
@@ -25,9 +25,8 @@ function outcomeOf(answer: unknown): string {
   return typeof answer === 'object' && answer !== null && 'kind' in answer ? String(answer.kind) : 'ok'
 }
 
-/** Two answers in a row that say nothing may lie this far apart; the process is restarted at once when it crashes. */
-const RECONNECT_MIN_MS = 100
-const RECONNECT_MAX_MS = 2000
+/** The process is started again at once when it crashes. */
+const RECONNECT = { minMs: 100, maxMs: 2000 }
 
 /**
  * The `directory` process as others see it: a connection that is made anew whenever it is lost. A question that
@@ -48,7 +47,7 @@ export class DirectoryClient implements Disposable {
 
   /** Connects, and goes on doing so until it is disposed of. Does not wait for the connection. */
   start(): void {
-    void this.#keepConnected()
+    void keepConnected(() => this.#connectOnce(), RECONNECT, this.#clock, this.#stop.signal)
   }
 
   get isConnected(): boolean {
@@ -97,21 +96,12 @@ export class DirectoryClient implements Disposable {
     for (const n of this.#asked.keys()) this.#settle(n, undefined)
   }
 
-  async #keepConnected(): Promise<void> {
-    let waitMs = RECONNECT_MIN_MS
-    while (!this.#stop.signal.aborted) {
-      if (await this.#connectOnce()) waitMs = RECONNECT_MIN_MS
-      if (!(await elapsed(this.#clock, waitMs, this.#stop.signal))) return
-      waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS)
-    }
-  }
-
   /** One connection from beginning to end; whether it came about. */
   #connectOnce(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const socket = connect(this.#path)
     const link: Link = { socket, out: new FrameWriter(socket) }
-    const decoder = new FrameDecoder({ headBytesMax: FRAME_BYTES_MAX, tailBytesMax: 0 }, (head) => {
+    readFrames(socket, FRAME_LIMITS, (head) => {
       const { n, answer } = parseHead(head)
       if (typeof n === 'number') this.#settle(n, answer)
     })
@@ -119,13 +109,6 @@ export class DirectoryClient implements Disposable {
     socket.on('connect', () => {
       connected = true
       this.#link = link
-    })
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        decoder.push(chunk)
-      } catch {
-        socket.destroy()
-      }
     })
     // No process yet, or not any more: what the backoff is for.
     socket.on('error', () => socket.destroy())

@@ -1,10 +1,9 @@
-import { chmodSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { errorText } from '#src/base/fault.ts'
-import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
+import { FrameWriter, parseHead, readFrames } from '#src/net/frames.ts'
+import { UnixServer } from '#src/net/unix-server.ts'
 import type { DirectoryAnswers, DirectoryHandlers, DirectoryRequest } from './service.ts'
-import { answerMs, FRAME_BYTES_MAX, isRequest, REQUESTS_MAX } from './service.ts'
+import { answerMs, FRAME_LIMITS, isRequest, REQUESTS_MAX } from './service.ts'
 
 /** smtpd processes, master and tools. */
 const CONNECTIONS_MAX = 512
@@ -12,38 +11,28 @@ const CONNECTIONS_MAX = 512
 /** The socket of the `directory` process. Who may open it may ask everything: its mode is 0600. */
 export class DirectoryServer {
   readonly #handlers: DirectoryHandlers
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
+  readonly #server: UnixServer
   readonly #stop = new AbortController()
 
   constructor(handlers: DirectoryHandlers) {
     this.#handlers = handlers
-    this.#server = createServer((socket) => this.#serve(socket))
-    this.#server.maxConnections = CONNECTIONS_MAX
+    this.#server = new UnixServer((socket) => this.#serve(socket), { connectionsMax: CONNECTIONS_MAX })
   }
 
-  /** Listens; a socket file that a killed predecessor left is replaced. */
-  async listen(path: string): Promise<void> {
-    rmSync(path, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(path, resolve)
-    })
-    chmodSync(path, 0o600)
+  listen(path: string): Promise<void> {
+    return this.#server.listen(path)
   }
 
   close(): void {
     this.#stop.abort()
     this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
   }
 
   #serve(socket: Socket): void {
-    this.#sockets.add(socket)
     const gone = new AbortController()
     const out = new FrameWriter(socket)
     let underWay = 0
-    const decoder = new FrameDecoder({ headBytesMax: FRAME_BYTES_MAX, tailBytesMax: 0 }, (head) => {
+    readFrames(socket, FRAME_LIMITS, (head) => {
       const { n, ...request } = parseHead(head)
       if (typeof n !== 'number' || !isRequest(request) || underWay >= REQUESTS_MAX) {
         socket.destroy()
@@ -59,20 +48,7 @@ export class DirectoryServer {
           underWay -= 1
         })
     })
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        decoder.push(chunk)
-      } catch {
-        // Whoever sends what is no frame is not of this release; its place in the stream is lost.
-        socket.destroy()
-      }
-    })
-    // The other process ended; it asks anew when it is back.
-    socket.on('error', () => socket.destroy())
-    socket.on('close', () => {
-      gone.abort()
-      this.#sockets.delete(socket)
-    })
+    socket.on('close', () => gone.abort())
   }
 
   async #answer(request: DirectoryRequest, gone: AbortSignal): Promise<unknown> {

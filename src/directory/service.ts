@@ -74,7 +74,7 @@ export const CLIENT_EXTRA_MS = 1000
 /** To read a whole directory takes a minute; who asks for that waits as long. */
 const POLL_WAIT_MS = 120_000
 /** An address has 256 bytes, a password a few hundred; a list of members is the largest answer (expansion_limit). */
-export const FRAME_BYTES_MAX = 16 * 1024 * 1024
+export const FRAME_LIMITS = { headBytesMax: 16 * 1024 * 1024, tailBytesMax: 0 }
 /** Requests of one client that are under way: an smtpd has no more sessions than that. */
 export const REQUESTS_MAX = 10_000
 

@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs'
-import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
@@ -7,6 +6,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { VERSION } from '#src/base/version.ts'
+import type { UnixServer } from '#src/net/unix-server.ts'
 import { AnvilCounts } from './anvil.ts'
 import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
@@ -78,7 +78,7 @@ export class Master {
   readonly #desk: DirectoryDesk
   readonly #metrics: MetricsDesk
   readonly #alarms: AlarmWatch
-  #control: Server | undefined
+  #control: UnixServer | undefined
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
 
@@ -256,7 +256,7 @@ export class Master {
     }
     this.#options.log.write('info', 'master.stop', { dataFolder: this.#options.paths.data })
     rmSync(this.#options.paths.processes, { force: true })
-    this.#control?.close()
+    this.#control?.stopListening()
   }
 
   #heard(child: Child, message: FromChild): void {

@@ -1,7 +1,7 @@
-import { chmodSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { errorText } from '#src/base/fault.ts'
+import { answerLine } from './answer-line.ts'
+import { UnixServer } from './unix-server.ts'
 
 /**
  * A control socket: one request and one answer, each a JSON object on a line of its own. That of master:
@@ -24,46 +24,18 @@ const CONNECTIONS_MAX = 32
 /** A tool that says nothing for so long has forgotten us. */
 const SILENCE_MS = 10_000
 
-/**
- * Opens a control socket, for its owner alone unless `mode` says otherwise. A socket file that is left over from a
- * process that was killed is replaced: the caller is the only one who may listen here.
- */
-export async function openControl(path: string, handler: ControlHandler, mode = 0o600): Promise<Server> {
-  rmSync(path, { force: true })
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    serve(socket, handler)
-  })
-  server.maxConnections = CONNECTIONS_MAX
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-  chmodSync(path, mode)
-  return server
-}
+const LIMITS = { silenceMs: SILENCE_MS, charsMax: REQUEST_CHARS_MAX }
 
-function serve(socket: Socket, handler: ControlHandler): void {
-  let text = ''
-  socket.setTimeout(SILENCE_MS, () => socket.destroy())
-  socket.on('error', () => socket.destroy())
-  socket.setEncoding('utf8')
-  socket.on('data', (chunk: string) => {
-    text += chunk
-    const end = text.indexOf('\n')
-    if (end >= 0) {
-      socket.pause()
-      socket.setTimeout(0)
-      void answer(text.slice(0, end), handler).then((value) => socket.end(`${JSON.stringify(value)}\n`))
-    } else if (text.length > REQUEST_CHARS_MAX) {
-      socket.destroy()
-    }
-  })
-  socket.on('end', () => {
-    if (!text.includes('\n')) socket.destroy()
-  })
+/** Opens a control socket, for its owner alone unless `mode` says otherwise. The caller is the only one who may listen here. */
+export async function openControl(path: string, handler: ControlHandler, mode = 0o600): Promise<UnixServer> {
+  const serve = (socket: Socket): void => {
+    answerLine(socket, LIMITS, async (line) => {
+      socket.write(`${JSON.stringify(await answer(line, handler))}\n`)
+    })
+  }
+  const server = new UnixServer(serve, { connectionsMax: CONNECTIONS_MAX, answersHalfOpen: true, mode })
+  await server.listen(path)
+  return server
 }
 
 async function answer(line: string, handler: ControlHandler): Promise<ControlAnswer> {

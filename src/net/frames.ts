@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Fault } from '#src/base/fault.ts'
 
 /**
@@ -95,6 +96,21 @@ export class FrameDecoder {
     const kept = borrowed && tail.length > 0 ? Buffer.from(tail) : tail
     this.#listener(bytes.toString('utf8', at + LENGTHS_BYTES, headEnd), kept)
   }
+}
+
+/**
+ * Hands what comes on a connection to `listener`, frame by frame. Whoever sends what is no frame, or one that the
+ * listener throws at, is not of this release, and its place in the stream is lost: the connection is closed.
+ */
+export function readFrames(socket: Socket, limits: FrameLimits, listener: FrameListener): void {
+  const decoder = new FrameDecoder(limits, listener)
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      decoder.push(chunk)
+    } catch {
+      socket.destroy()
+    }
+  })
 }
 
 export function encodeFrame(head: string, tail: Uint8Array = NO_TAIL): Buffer {

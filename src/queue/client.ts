@@ -5,12 +5,12 @@ import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
+import { keepConnected } from '#src/net/reconnect.ts'
 import {
   HEAD_BYTES_MAX,
   LEASE_SPARES,
   LEASE_WAIT_MS,
-  RECONNECT_MAX_MS,
-  RECONNECT_MIN_MS,
+  RECONNECT,
   SUBMIT_WAIT_MS,
   TAIL_BYTES_MAX,
 } from './limits.ts'
@@ -80,7 +80,8 @@ export class QueueClient implements QueueSubmitter {
   /** Connects, and goes on doing so until close(). Does not wait for the connection. */
   start(): void {
     this.#watch = setInterval(() => this.#lookOver(), WATCH_MS).unref()
-    void this.#keepConnected()
+    const { clock } = this.#options
+    void keepConnected(() => this.#connectOnce(), RECONNECT, clock, this.#stop.signal)
   }
 
   /** Resolves once qmgr has said for the first time whether there is room. Never rejects. */
@@ -159,20 +160,6 @@ export class QueueClient implements QueueSubmitter {
     this.#stop.abort()
     clearInterval(this.#watch)
     this.#link?.socket.destroy()
-  }
-
-  async #keepConnected(): Promise<void> {
-    let waitMs = RECONNECT_MIN_MS
-    while (!this.#stop.signal.aborted) {
-      if (await this.#connectOnce()) waitMs = RECONNECT_MIN_MS
-      try {
-        await this.#options.clock.sleep(waitMs, this.#stop.signal)
-      } catch {
-        // Closed while waiting.
-        return
-      }
-      waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS)
-    }
   }
 
   /** One connection from beginning to end; whether it came about. */

@@ -1,10 +1,10 @@
-import { chmodSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { once } from 'node:events'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { answerLine } from '#src/net/answer-line.ts'
 import { isRecord } from '#src/net/frames.ts'
+import { UnixServer } from '#src/net/unix-server.ts'
 import type { Action, ActionWhy } from './changes.ts'
 import { answers } from './control-requests.ts'
 import type { ActiveSeqs } from './listing.ts'
@@ -38,54 +38,24 @@ const WRITE_CHARS = 16_384
  */
 export class ControlServer {
   readonly #options: ControlOptions
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
+  readonly #server: UnixServer
 
   constructor(options: ControlOptions) {
     this.#options = options
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket))
-    this.#server.maxConnections = CONNECTIONS_MAX
+    const limits = { silenceMs: SILENCE_MS, charsMax: REQUEST_CHARS_MAX }
+    this.#server = new UnixServer(
+      (socket) => answerLine(socket, limits, (line) => this.#answer(socket, line)),
+      { connectionsMax: CONNECTIONS_MAX, answersHalfOpen: true },
+    )
   }
 
-  /** Listens; a socket file that a predecessor left is replaced (the caller holds the queue's lock). */
-  async listen(path: string): Promise<void> {
-    rmSync(path, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(path, resolve)
-    })
-    chmodSync(path, 0o600)
+  /** Listens; the caller holds the queue's lock. */
+  listen(path: string): Promise<void> {
+    return this.#server.listen(path)
   }
 
   close(): void {
     this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
-  }
-
-  #serve(socket: Socket): void {
-    this.#sockets.add(socket)
-    let text = ''
-    socket.on('close', () => this.#sockets.delete(socket))
-    // A tool that was stopped in the middle of a list; nothing is lost with it.
-    socket.on('error', () => socket.destroy())
-    socket.setTimeout(SILENCE_MS, () => socket.destroy())
-    socket.setEncoding('utf8')
-    socket.on('end', () => {
-      if (!text.includes('\n')) socket.destroy()
-    })
-    socket.on('data', (chunk: string) => {
-      const before = text.length
-      text += chunk
-      const end = text.indexOf('\n', before)
-      if (end >= 0) {
-        socket.removeAllListeners('data')
-        // An action on a million messages takes its time; that its end is read is waited for no longer than before.
-        socket.setTimeout(0)
-        void this.#answer(socket, text.slice(0, end))
-      } else if (text.length > REQUEST_CHARS_MAX) {
-        socket.destroy()
-      }
-    })
   }
 
   async #answer(socket: Socket, line: string): Promise<void> {
@@ -118,7 +88,5 @@ export class ControlServer {
     } catch (error) {
       if (!socket.destroyed) socket.write(`${JSON.stringify({ error: errorText(error) })}\n`)
     }
-    socket.setTimeout(SILENCE_MS)
-    socket.end()
   }
 }

@@ -16,6 +16,9 @@ export const PAGE_BYTES = 8192
 /** Memory for pages in the writer: the hot right edge of every tree and the bodies of the last seconds. */
 export const WRITER_CACHE_BYTES = 32 * 1024 * 1024
 
+/** Connections of smtpd to one socket of qmgr: one for each smtpd, and some that are just being replaced. */
+export const SMTPD_CONNECTIONS_MAX = 256
+
 /** Recipients in one submission: smtpd allows 1000 by default (smtpd_recipient_limit); this is a sanity bound. */
 export const RECIPIENTS_MAX = 10_000
 
@@ -102,8 +105,7 @@ export const LEASE_WAIT_MS = 10_000
 /** A submission that has no answer after this is answered 451 and the connection to qmgr is made anew. */
 export const SUBMIT_WAIT_MS = 60_000
 /** Reconnecting: at once, then doubling. */
-export const RECONNECT_MIN_MS = 20
-export const RECONNECT_MAX_MS = 500
+export const RECONNECT = { minMs: 20, maxMs: 500 }
 
 /** How often free space is looked at: while mail is taken, and while it is not. */
 export const SPACE_POLL_OPEN_MS = 2000

@@ -1,12 +1,11 @@
-import { chmodSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { crc32 } from 'node:zlib'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
-import { HEAD_BYTES_MAX, LEASE_COUNT_MAX, TAIL_BYTES_MAX } from './limits.ts'
+import { UnixServer } from '#src/net/unix-server.ts'
+import { HEAD_BYTES_MAX, LEASE_COUNT_MAX, SMTPD_CONNECTIONS_MAX, TAIL_BYTES_MAX } from './limits.ts'
 import { isCount, isText } from './rows.ts'
 import type { SpoolPool } from './spool-pool.ts'
 import { readSubmission } from './submission.ts'
@@ -26,23 +25,18 @@ const UNREAD_BYTES_MAX = 4 * 1024 * 1024
 /** The Unix socket on which smtpd hands messages over (ARCHITECTURE.md, "smtpd to qmgr"). */
 export class SubmitServer {
   readonly #options: SubmitServerOptions
-  readonly #server: Server
+  readonly #server: UnixServer
   readonly #connections = new Set<Connection>()
   #stopping = false
 
   constructor(options: SubmitServerOptions) {
     this.#options = options
-    this.#server = createServer((socket) => this.#accept(socket))
+    this.#server = new UnixServer((socket) => this.#accept(socket), { connectionsMax: SMTPD_CONNECTIONS_MAX })
   }
 
-  /** Listens; a socket file that a predecessor left is replaced (the caller holds the queue's lock). */
-  async listen(path: string): Promise<void> {
-    rmSync(path, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(path, resolve)
-    })
-    chmodSync(path, 0o600)
+  /** Listens; the caller holds the queue's lock. */
+  listen(path: string): Promise<void> {
+    return this.#server.listen(path)
   }
 
   /** Sends the answers that wait, without waiting for the end of the turn. */
@@ -58,7 +52,7 @@ export class SubmitServer {
   /** Takes no more connections and no more submissions; clients answer 451 from now on. */
   stop(): void {
     this.#stopping = true
-    this.#server.close()
+    this.#server.stopListening()
     for (const connection of this.#connections) connection.end()
   }
 
