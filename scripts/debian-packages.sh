@@ -38,6 +38,11 @@ missing_for_test() {
   want systemd
   want nftables
   want lintian
+  # SNMP: the master agent, its tools, the receiver of traps, and the checker of MIB files.
+  want snmpd
+  want snmp
+  want snmptrapd
+  want smitools
   want swaks
   # promtool, a browser, and the parser of OpenMetrics' own authors: what scrapes us must be able to read us.
   want prometheus

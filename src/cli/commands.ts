@@ -20,6 +20,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['diff', async () => (await import('./generations.ts')).diff],
   ['rollback', async () => (await import('./generations.ts')).rollback],
   ['import-zimbra', async () => (await import('./import-zimbra.ts')).importZimbra],
+  ['snmp-config', async () => (await import('./snmp-config.ts')).snmpConfig],
   ['settings', async () => (await import('./settings.ts')).settings],
   ['version', async () => version],
   ['help', async () => help],

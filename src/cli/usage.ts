@@ -30,6 +30,10 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   selftest [--json] [--selector S,S…] [DOMAIN…]
                          what the DNS tells others of this host and its domains: A, PTR, MX, SPF, DKIM, DMARC
 
+  snmp-config [--listen ADDRESS,…] [--inform HOST,…|--trap HOST,…] [--v2c NAME --from NETWORK] [--agentx SOCKET]
+    [--contact TEXT] [--location TEXT] USER…
+                         prints settings for Debian's snmpd, with new passwords for these users (docs/snmp.md)
+
   tlsrpt [--json] [--day 2026-11-22] [--domain D]
                          sessions with other domains' hosts and what was wrong with TLS, by day (UTC); --json: as
                          RFC 8460 reports, one a line
