@@ -28,3 +28,8 @@ export async function elapsed(clock: Clock, ms: number, signal: AbortSignal): Pr
     throw error
   }
 }
+
+/** Does `job` again and again, each time `ms` after the last one, until the signal ends that. Rejects with what it throws. */
+export async function every(clock: Clock, ms: number, signal: AbortSignal, job: () => void): Promise<void> {
+  while (await elapsed(clock, ms, signal)) job()
+}

@@ -1,3 +1,4 @@
+import { typedMs } from '#src/admin/durations.ts'
 import { QUEUES } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
 import type { TraceFilter } from '#src/queue/trace-document.ts'
@@ -79,25 +80,17 @@ export function traceFilter(values: ReadonlyMap<string, string>, nowMs: number):
   return filter
 }
 
-const UNIT_MS: ReadonlyMap<string, number> = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-  ['w', 604_800_000],
-])
-
-/** `90s`, `15m`, `2h`, `3d`, `1w` in milliseconds. */
+/** How long ago, in milliseconds. */
 function ago(text: string, option: string): number {
-  const [, count = '', unit = ''] = /^(\d{1,6})([smhdw])$/.exec(text) ?? []
-  const unitMs = UNIT_MS.get(unit)
-  if (unitMs === undefined) throw new UsageError(`--${option} is a time such as 90s, 15m, 2h, 3d or 1w`)
-  return Number(count) * unitMs
+  const ms = typedMs(text)
+  if (ms === undefined) throw new UsageError(`--${option} is a time such as 90s, 15m, 2h, 3d or 1w`)
+  return ms
 }
 
 /** So long ago, or a date with or without time of day, local: 2026-11-22, 2026-11-22T10:50. */
 function instant(text: string, option: string, nowMs: number): number {
-  if (/^\d{1,6}[smhdw]$/.test(text)) return Math.max(0, nowMs - ago(text, option))
+  const agoMs = typedMs(text)
+  if (agoMs !== undefined) return Math.max(0, nowMs - agoMs)
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text)
   const ms = Date.parse(day ? `${text}T00:00` : text.replace(' ', 'T'))
   if (Number.isNaN(ms) || ms < 0) {

@@ -1,4 +1,5 @@
 import { alarmLine } from '#src/base/alarms.ts'
+import { duration } from '#src/admin/durations.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
 import { pathsOf } from '#src/config/paths.ts'
@@ -140,23 +141,4 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
         .trimEnd(),
     )
     .join('\n')
-}
-
-const STEPS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1000],
-] as const
-
-/** The two largest units that count: "2 d 3 h", "4 min 10 s". */
-export function duration(ms: number): string {
-  const parts: string[] = []
-  let left = ms
-  for (const [unit, size] of STEPS) {
-    const count = Math.floor(left / size)
-    if (count > 0) parts.push(`${count} ${unit}`)
-    left -= count * size
-  }
-  return parts.length === 0 ? 'less than 1 s' : parts.slice(0, 2).join(' ')
 }

@@ -1,21 +1,6 @@
 import type { Setting } from './setting.ts'
+import { bindAddress, bindAddress6, peerTimeout } from './settings-peer.ts'
 import { TLS_SETTINGS } from './settings-tls.ts'
-
-const DAY_MS = 86_400_000
-
-function smtpTimeout(postfix: string, seconds: number, text: string) {
-  return {
-    postfix,
-    zimbra: '',
-    type: 'duration',
-    default: `${seconds}s`,
-    unit: 's',
-    leastMs: 1000,
-    mostMs: DAY_MS,
-    takesHold: 'next attempt',
-    text,
-  } as const satisfies Setting
-}
 
 /** Where mail goes that is not for a mailbox server of ours. */
 export const ROUTING_SETTINGS = {
@@ -244,26 +229,8 @@ export const OUTBOUND_SETTINGS = {
     takesHold: 'next attempt',
     text: 'How long an idle connection to an SMTP server is kept for the next message.',
   },
-  smtpBindAddress: {
-    postfix: 'smtp_bind_address',
-    zimbra: '',
-    type: 'text',
-    default: '',
-    pattern: /^(?:[0-9]{1,3}(?:[.][0-9]{1,3}){3})?$/,
-    means: 'an IPv4 address of this machine, or nothing',
-    takesHold: 'next attempt',
-    text: 'The address of this machine that connections to SMTP servers over IPv4 come from. Empty: as the system has it. Where this machine does not have it, mail waits: it never comes from another.',
-  },
-  smtpBindAddress6: {
-    postfix: 'smtp_bind_address6',
-    zimbra: '',
-    type: 'text',
-    default: '',
-    pattern: /^(?:[0-9A-Fa-f:.]{2,45})?$/,
-    means: 'an IPv6 address of this machine, or nothing',
-    takesHold: 'next attempt',
-    text: 'The address of this machine that connections to SMTP servers over IPv6 come from. Empty: as the system has it. Where this machine does not have it, mail waits: it never comes from another.',
-  },
+  smtpBindAddress: bindAddress('smtp_bind_address', 'SMTP servers'),
+  smtpBindAddress6: bindAddress6('smtp_bind_address6', 'SMTP servers'),
   smtpDiscardEhloKeywords: {
     postfix: 'smtp_discard_ehlo_keywords',
     zimbra: '',
@@ -273,40 +240,40 @@ export const OUTBOUND_SETTINGS = {
     takesHold: 'next attempt',
     text: 'What SMTP servers offer in their answer to EHLO and Postern is not to use, for those that do not do it well: `chunking`, `pipelining`, `dsn`, `starttls` and so on.',
   },
-  smtpConnectTimeoutMs: smtpTimeout(
+  smtpConnectTimeoutMs: peerTimeout(
     'smtp_connect_timeout',
     30,
     'The longest wait for a connection to one address.',
   ),
-  smtpHeloTimeoutMs: smtpTimeout(
+  smtpHeloTimeoutMs: peerTimeout(
     'smtp_helo_timeout',
     300,
     'The longest wait for the greeting, and for the answer to EHLO.',
   ),
-  smtpMailTimeoutMs: smtpTimeout('smtp_mail_timeout', 300, 'The longest wait for the answer to MAIL.'),
-  smtpRcptTimeoutMs: smtpTimeout('smtp_rcpt_timeout', 300, 'The longest wait for the answer to RCPT.'),
-  smtpDataInitTimeoutMs: smtpTimeout(
+  smtpMailTimeoutMs: peerTimeout('smtp_mail_timeout', 300, 'The longest wait for the answer to MAIL.'),
+  smtpRcptTimeoutMs: peerTimeout('smtp_rcpt_timeout', 300, 'The longest wait for the answer to RCPT.'),
+  smtpDataInitTimeoutMs: peerTimeout(
     'smtp_data_init_timeout',
     120,
     'The longest wait for the answer to DATA.',
   ),
-  smtpDataXferTimeoutMs: smtpTimeout(
+  smtpDataXferTimeoutMs: peerTimeout(
     'smtp_data_xfer_timeout',
     180,
     'The longest standstill while the message is sent.',
   ),
-  smtpDataDoneTimeoutMs: smtpTimeout(
+  smtpDataDoneTimeoutMs: peerTimeout(
     'smtp_data_done_timeout',
     600,
     'The longest wait for the answer after the final dot.',
   ),
-  smtpRsetTimeoutMs: smtpTimeout('smtp_rset_timeout', 20, 'The longest wait for the answer to RSET.'),
-  smtpQuitTimeoutMs: smtpTimeout(
+  smtpRsetTimeoutMs: peerTimeout('smtp_rset_timeout', 20, 'The longest wait for the answer to RSET.'),
+  smtpQuitTimeoutMs: peerTimeout(
     'smtp_quit_timeout',
     10,
     'How long an SMTP server may keep the connection open after QUIT. Postfix waits 300s.',
   ),
-  smtpStarttlsTimeoutMs: smtpTimeout(
+  smtpStarttlsTimeoutMs: peerTimeout(
     'smtp_starttls_timeout',
     300,
     'The longest wait for the answer to STARTTLS, and for the handshake.',

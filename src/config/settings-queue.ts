@@ -1,4 +1,5 @@
 import type { Setting } from './setting.ts'
+import { bindAddress, bindAddress6, peerTimeout } from './settings-peer.ts'
 
 const SIZE_MOST = 1_099_511_627_776
 const DAY_MS = 86_400_000
@@ -103,20 +104,6 @@ export const QUEUE_SETTINGS = {
   },
 } as const satisfies Readonly<Record<string, Setting>>
 
-function lmtpTimeout(postfix: string, seconds: number, text: string) {
-  return {
-    postfix,
-    zimbra: '',
-    type: 'duration',
-    default: `${seconds}s`,
-    unit: 's',
-    leastMs: 1000,
-    mostMs: DAY_MS,
-    takesHold: 'next attempt',
-    text,
-  } as const satisfies Setting
-}
-
 /** What delivery over LMTP goes by. */
 export const DELIVERY_SETTINGS = {
   lmtpDestinationConcurrencyLimit: {
@@ -150,26 +137,8 @@ export const DELIVERY_SETTINGS = {
     takesHold: 'next attempt',
     text: 'How long an idle connection to a mailbox server is kept for the next message.',
   },
-  lmtpBindAddress: {
-    postfix: 'lmtp_bind_address',
-    zimbra: '',
-    type: 'text',
-    default: '',
-    pattern: /^(?:[0-9]{1,3}(?:[.][0-9]{1,3}){3})?$/,
-    means: 'an IPv4 address of this machine, or nothing',
-    takesHold: 'next attempt',
-    text: 'The address of this machine that connections to mailbox servers over IPv4 come from. Empty: as the system has it. Where this machine does not have it, mail waits: it never comes from another.',
-  },
-  lmtpBindAddress6: {
-    postfix: 'lmtp_bind_address6',
-    zimbra: '',
-    type: 'text',
-    default: '',
-    pattern: /^(?:[0-9A-Fa-f:.]{2,45})?$/,
-    means: 'an IPv6 address of this machine, or nothing',
-    takesHold: 'next attempt',
-    text: 'The address of this machine that connections to mailbox servers over IPv6 come from. Empty: as the system has it. Where this machine does not have it, mail waits: it never comes from another.',
-  },
+  lmtpBindAddress: bindAddress('lmtp_bind_address', 'mailbox servers'),
+  lmtpBindAddress6: bindAddress6('lmtp_bind_address6', 'mailbox servers'),
   lmtpDiscardLhloKeywords: {
     postfix: 'lmtp_discard_lhlo_keywords',
     zimbra: '',
@@ -179,40 +148,40 @@ export const DELIVERY_SETTINGS = {
     takesHold: 'next attempt',
     text: 'What mailbox servers offer in their answer to LHLO and Postern is not to use, as `smtp_discard_ehlo_keywords`.',
   },
-  lmtpConnectTimeoutMs: lmtpTimeout(
+  lmtpConnectTimeoutMs: peerTimeout(
     'lmtp_connect_timeout',
     30,
     'The longest wait for a connection to a mailbox server.',
   ),
-  lmtpLhloTimeoutMs: lmtpTimeout(
+  lmtpLhloTimeoutMs: peerTimeout(
     'lmtp_lhlo_timeout',
     300,
     'The longest wait for the greeting, and for the answer to LHLO.',
   ),
-  lmtpMailTimeoutMs: lmtpTimeout('lmtp_mail_timeout', 300, 'The longest wait for the answer to MAIL.'),
-  lmtpRcptTimeoutMs: lmtpTimeout('lmtp_rcpt_timeout', 300, 'The longest wait for the answer to RCPT.'),
-  lmtpDataInitTimeoutMs: lmtpTimeout(
+  lmtpMailTimeoutMs: peerTimeout('lmtp_mail_timeout', 300, 'The longest wait for the answer to MAIL.'),
+  lmtpRcptTimeoutMs: peerTimeout('lmtp_rcpt_timeout', 300, 'The longest wait for the answer to RCPT.'),
+  lmtpDataInitTimeoutMs: peerTimeout(
     'lmtp_data_init_timeout',
     120,
     'The longest wait for the answer to DATA.',
   ),
-  lmtpDataXferTimeoutMs: lmtpTimeout(
+  lmtpDataXferTimeoutMs: peerTimeout(
     'lmtp_data_xfer_timeout',
     180,
     'The longest standstill while the message is sent.',
   ),
-  lmtpDataDoneTimeoutMs: lmtpTimeout(
+  lmtpDataDoneTimeoutMs: peerTimeout(
     'lmtp_data_done_timeout',
     600,
     'The longest wait for each answer after the final dot.',
   ),
-  lmtpRsetTimeoutMs: lmtpTimeout('lmtp_rset_timeout', 20, 'The longest wait for the answer to RSET.'),
-  lmtpQuitTimeoutMs: lmtpTimeout(
+  lmtpRsetTimeoutMs: peerTimeout('lmtp_rset_timeout', 20, 'The longest wait for the answer to RSET.'),
+  lmtpQuitTimeoutMs: peerTimeout(
     'lmtp_quit_timeout',
     10,
     'How long a mailbox server may keep the connection open after QUIT. Postfix waits 300s.',
   ),
-  lmtpStarttlsTimeoutMs: lmtpTimeout(
+  lmtpStarttlsTimeoutMs: peerTimeout(
     'lmtp_starttls_timeout',
     300,
     'The longest wait for the answer to STARTTLS, and for the handshake.',

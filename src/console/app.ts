@@ -9,7 +9,8 @@ import type { Size } from './grid.ts'
 import type { Key } from './keys.ts'
 import { Pager } from './pager.ts'
 import type { LoginVerdict } from './password.ts'
-import { age, minute, wrap } from './text.ts'
+import { age } from '#src/admin/durations.ts'
+import { minute, wrap } from './text.ts'
 
 /** What the frame around every page tells. */
 export interface Sight {

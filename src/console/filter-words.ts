@@ -1,3 +1,4 @@
+import { typedMs } from '#src/admin/durations.ts'
 import { QUEUES } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
 import type { TraceFilter } from '#src/queue/trace-document.ts'
@@ -6,14 +7,6 @@ import type { TraceFilter } from '#src/queue/trace-document.ts'
 export type ReadWords<T> =
   | { readonly kind: 'filter'; readonly filter: T }
   | { readonly kind: 'wrong'; readonly reason: string }
-
-const UNIT_MS: ReadonlyMap<string, number> = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-  ['w', 604_800_000],
-])
 
 /** As help shows them. */
 export const QUEUE_WORDS =
@@ -28,12 +21,6 @@ function pairsOf(text: string): readonly (readonly [string, string])[] {
       : // A word alone is whom it is for.
         ['to', match[4]],
   )
-}
-
-function ago(text: string): number | undefined {
-  const [, count = '', unit = ''] = /^(\d{1,6})([smhdw])$/.exec(text) ?? []
-  const unitMs = UNIT_MS.get(unit)
-  return unitMs === undefined ? undefined : Number(count) * unitMs
 }
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] }
@@ -72,7 +59,7 @@ function queueWord(filter: Draft<QueueFilter>, word: string, value: string, nowM
     }
     case 'older':
     case 'newer': {
-      const ms = ago(value)
+      const ms = typedMs(value)
       if (ms === undefined) return `${word}: is followed by a time such as 15m, 2h or 3d`
       filter[word === 'older' ? 'beforeMs' : 'afterMs'] = Math.max(0, nowMs - ms)
       return ''
@@ -103,7 +90,7 @@ export function traceWords(text: string, nowMs: number): ReadWords<TraceFilter> 
       filter[key] = value
       continue
     }
-    const ms = ago(value)
+    const ms = typedMs(value)
     if (ms === undefined)
       return { kind: 'wrong', reason: `${word}: is followed by a time such as 15m, 2h or 3d` }
     filter[key] = Math.max(0, nowMs - ms)

@@ -66,27 +66,6 @@ export function columns(cells: readonly string[], widths: readonly number[]): st
     .trimEnd()
 }
 
-const STEPS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1000],
-] as const
-
-/** The largest unit that counts, and from days on the next: `2 d 3 h`, `4 min`, `10 s`. */
-export function age(ms: number): string {
-  for (const [at, [unit, size]] of STEPS.entries()) {
-    if (ms < size) continue
-    const count = Math.floor(ms / size)
-    const below = STEPS[at + 1]
-    const rest = below === undefined ? 0 : Math.floor((ms % size) / below[1])
-    return unit === 'd' && below !== undefined && rest > 0
-      ? `${count} d ${rest} ${below[0]}`
-      : `${count} ${unit}`
-  }
-  return '0 s'
-}
-
 const SIZES = [
   ['GB', 1e9],
   ['MB', 1e6],

@@ -1,17 +1,7 @@
 import type { MetricName } from '#src/base/metric-table.ts'
 import type { MetricsSnapshot, Sample } from '#src/base/metrics.ts'
+import { NO_RATES } from './state.ts'
 import type { HealthState, Rates } from './state.ts'
-
-const NO_RATES: Rates = {
-  connections: 0,
-  accepted: 0,
-  acceptedBytes: 0,
-  refusedMessages: 0,
-  refusals: 0,
-  delivered: 0,
-  deferred: 0,
-  bounced: 0,
-}
 
 /** Rates are told over so long: short enough to see a change, long enough not to flicker. */
 const WINDOW_MS = 10_000

@@ -5,6 +5,7 @@ import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import type { MetricName } from '#src/base/metric-table.ts'
 import { isRecord } from '#src/net/frames.ts'
 import { sumOf } from './history.ts'
+import { NO_RATES } from './state.ts'
 import type { HealthState, MachineHealth, ProcessHealth, QueueHealth, Rates } from './state.ts'
 
 type Answer = Readonly<Record<string, unknown>>
@@ -15,16 +16,7 @@ export const EMPTY_STATE: HealthState = readState(
   {
     atMs: 0,
     machine: { cores: 1, load: [0, 0, 0], memoryBytes: 0, availableBytes: 0 },
-    rates: {
-      connections: 0,
-      accepted: 0,
-      acceptedBytes: 0,
-      refusedMessages: 0,
-      refusals: 0,
-      delivered: 0,
-      deferred: 0,
-      bounced: 0,
-    },
+    rates: NO_RATES,
   },
 )
 

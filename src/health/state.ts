@@ -88,6 +88,18 @@ export interface Rates {
   readonly bounced: number
 }
 
+/** Of a time of which nothing is known. */
+export const NO_RATES: Rates = {
+  connections: 0,
+  accepted: 0,
+  acceptedBytes: 0,
+  refusedMessages: 0,
+  refusals: 0,
+  delivered: 0,
+  deferred: 0,
+  bounced: 0,
+}
+
 /** Whether it would take mail, and if not, why: a sentence each. */
 export interface Readiness {
   readonly ready: boolean

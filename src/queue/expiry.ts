@@ -1,4 +1,5 @@
 import type { Clock } from '#src/base/clock.ts'
+import { every } from '#src/base/clock.ts'
 import { EXPIRY_LOOK_MS, EXPIRY_PAGE, LAST_CHANCE_MS } from './limits.ts'
 import { AGE_START } from './queue-reader.ts'
 import type { AgeKey, QueueReader } from './queue-reader.ts'
@@ -35,28 +36,12 @@ export class Expiry {
   }
 
   start(): void {
-    void this.#run()
+    const { clock, onError } = this.#o
+    void every(clock, EXPIRY_LOOK_MS, this.#stop.signal, () => this.#look()).catch(onError)
   }
 
   stop(): void {
     this.#stop.abort()
-  }
-
-  async #run(): Promise<void> {
-    for (;;) {
-      try {
-        await this.#o.clock.sleep(EXPIRY_LOOK_MS, this.#stop.signal)
-      } catch {
-        // Stopped.
-        return
-      }
-      try {
-        this.#look()
-      } catch (error) {
-        this.#o.onError(error)
-        return
-      }
-    }
   }
 
   #look(): void {

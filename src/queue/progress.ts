@@ -1,4 +1,5 @@
 import type { Clock } from '#src/base/clock.ts'
+import { every } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import { DUE_PAGE, PROGRESS_LOOK_MS, PROGRESS_PAGES_MAX, PROGRESS_STALLED_MS } from './limits.ts'
 import { DUE_START } from './queue-reader.ts'
@@ -40,7 +41,8 @@ export class Progress {
   }
 
   start(): void {
-    void this.#run()
+    const { clock, onError } = this.#o
+    void every(clock, PROGRESS_LOOK_MS, this.#stop.signal, () => this.#look()).catch(onError)
   }
 
   stop(): void {
@@ -54,23 +56,6 @@ export class Progress {
     if (key === undefined) return { oldestDueMs: 0, oldestDueId: '', stalled: this.#stalled }
     const oldestDueMs = Math.max(0, clock.nowMs() - key.dueMs)
     return { oldestDueMs, oldestDueId: reader.idOf(key.seq), stalled: this.#stalled }
-  }
-
-  async #run(): Promise<void> {
-    for (;;) {
-      try {
-        await this.#o.clock.sleep(PROGRESS_LOOK_MS, this.#stop.signal)
-      } catch {
-        // Stopped.
-        return
-      }
-      try {
-        this.#look()
-      } catch (error) {
-        this.#o.onError(error)
-        return
-      }
-    }
   }
 
   #look(): void {

@@ -47,20 +47,20 @@ export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly reply: Reply }
 
-const NO_MAIL_PARAMETERS: Parsed<MailParameters> = {
-  ok: true,
-  value: {
-    sizeBytes: 0,
-    eightBit: false,
-    smtpUtf8: false,
-    ret: '',
-    envid: '',
-    auth: '',
-    requireTls: false,
-    priority: 0,
-  },
+const NO_MAIL_PARAMETERS: MailParameters = {
+  sizeBytes: 0,
+  eightBit: false,
+  smtpUtf8: false,
+  ret: '',
+  envid: '',
+  auth: '',
+  requireTls: false,
+  priority: 0,
 }
-const NO_RCPT_PARAMETERS: Parsed<RcptParameters> = { ok: true, value: { notify: [], orcpt: '' } }
+const NO_RCPT_PARAMETERS: RcptParameters = { notify: [], orcpt: '' }
+/** Nearly all mail has none: nothing is read and nothing made then. */
+const NO_MAIL_PARAMETERS_READ: Parsed<MailParameters> = { ok: true, value: NO_MAIL_PARAMETERS }
+const NO_RCPT_PARAMETERS_READ: Parsed<RcptParameters> = { ok: true, value: NO_RCPT_PARAMETERS }
 
 /** A keyword's reader writes into the draft, or says what is wrong. */
 type Reader<D> = (draft: D, value: string | undefined, option: string) => Reply | undefined
@@ -83,25 +83,16 @@ const RCPT_READERS: ReadonlyMap<string, Reader<Draft<RcptParameters>>> = new Map
 
 /** Parameters of MAIL, `text` being everything behind the address. */
 export function parseMailParameters(text: string): Parsed<MailParameters> {
-  if (text === '') return NO_MAIL_PARAMETERS
-  const draft: Draft<MailParameters> = {
-    sizeBytes: 0,
-    eightBit: false,
-    smtpUtf8: false,
-    ret: '',
-    envid: '',
-    auth: '',
-    requireTls: false,
-    priority: 0,
-  }
+  if (text === '') return NO_MAIL_PARAMETERS_READ
+  const draft: Draft<MailParameters> = { ...NO_MAIL_PARAMETERS }
   const wrong = readAll(text, MAIL_READERS, draft)
   return wrong === undefined ? { ok: true, value: draft } : { ok: false, reply: wrong }
 }
 
 /** Parameters of RCPT, `text` being everything behind the address. */
 export function parseRcptParameters(text: string): Parsed<RcptParameters> {
-  if (text === '') return NO_RCPT_PARAMETERS
-  const draft: Draft<RcptParameters> = { notify: [], orcpt: '' }
+  if (text === '') return NO_RCPT_PARAMETERS_READ
+  const draft: Draft<RcptParameters> = { ...NO_RCPT_PARAMETERS }
   const wrong = readAll(text, RCPT_READERS, draft)
   return wrong === undefined ? { ok: true, value: draft } : { ok: false, reply: wrong }
 }

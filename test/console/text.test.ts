@@ -1,6 +1,6 @@
 import test from 'ava'
 import * as fc from 'fast-check'
-import { age, bars, bytes, columns, cut, gauge, plain, rate, wrap } from '#src/console/text.ts'
+import { bars, bytes, columns, cut, gauge, plain, rate, wrap } from '#src/console/text.ts'
 
 test('nothing but printable ASCII comes out, whatever goes in, and no sign becomes many', (t) => {
   const safe = fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
@@ -35,16 +35,6 @@ test('what is cut says so, and columns keep their widths', (t) => {
   t.is(cut('abcdef', 4), 'abc~')
   t.is(columns(['a', '12', 'rest'], [3, -4, 3]), 'a     12 re~')
 })
-
-const AGES: readonly (readonly [number, string])[] = [
-  [999, '0 s'],
-  [59_999, '59 s'],
-  [60_000, '1 min'],
-  [7_200_000, '2 h'],
-  [86_400_000 * 2 + 3_600_000 * 3, '2 d 3 h'],
-  [86_400_000, '1 d'],
-]
-for (const [ms, wanted] of AGES) test(`${ms} ms are ${wanted}`, (t) => void t.is(age(ms), wanted))
 
 test('sizes have three digits that count, and a little is not nothing', (t) => {
   t.deepEqual([0, 999, 1500, 123_456_789, 4_200_000_000].map(bytes), [

@@ -2,7 +2,8 @@ import type { HealthState, Rates } from '#src/health/state.ts'
 import type { Charts } from '#src/console/charts.ts'
 import { BARS } from '#src/console/charts.ts'
 import type { Canvas } from '#src/console/grid.ts'
-import { age, bars, bytes, gauge, minute, rate, wrap } from '#src/console/text.ts'
+import { age } from '#src/admin/durations.ts'
+import { bars, bytes, gauge, minute, rate, wrap } from '#src/console/text.ts'
 
 /** All that the page shows. */
 export interface StatusSight {
