@@ -44,6 +44,11 @@ missing_for_test() {
   want snmptrapd
   want smitools
   want swaks
+  # The console is looked at through a terminal of others, and pings.
+  want tmux
+  want iputils-ping
+  # A time service that tells whether it knows the time.
+  want chrony
   # promtool, a browser, and the parser of OpenMetrics' own authors: what scrapes us must be able to read us.
   want prometheus
   want chromium
@@ -114,7 +119,7 @@ unpack_one() {
   rm -rf "$folder"
 }
 
-# A freshly installed Dovecot, unbound or slapd is not left to start at the next boot.
+# A freshly installed Dovecot, unbound, slapd or chrony is not left to start at the next boot.
 disable_new_services() {
   has systemctl || return 0
   case " $missing " in
@@ -125,6 +130,9 @@ disable_new_services() {
   esac
   case " $missing " in
     *' unbound '*) $as_root systemctl disable unbound.service unbound-resolvconf.service >/dev/null 2>&1 || true ;;
+  esac
+  case " $missing " in
+    *' chrony '*) $as_root systemctl disable chrony.service >/dev/null 2>&1 || true ;;
   esac
 }
 

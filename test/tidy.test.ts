@@ -34,7 +34,7 @@ const OWNERS: Readonly<Record<string, string>> = {
 }
 
 /** The only files that start another program. */
-const STARTERS = ['src/admin/start.ts', 'src/appliance/run.ts', 'src/main/child.ts']
+const STARTERS = ['src/admin/start.ts', 'src/appliance/run.ts', 'src/console/ping.ts', 'src/main/child.ts']
 
 const LINES_MAX = 500
 
@@ -139,7 +139,7 @@ test(`no file is longer than ${LINES_MAX} lines`, (t) => {
   t.deepEqual(long, [])
 })
 
-test('only master, what starts it and the helper of the image start programs, and none starts a shell', (t) => {
+test('only master, what starts it, the helper of the image and ping start programs, and none starts a shell', (t) => {
   const starting = CODE.filter(({ text }) => /^import (?!type\b)[^\n]*'node:child_process'/m.test(text))
   t.deepEqual(
     starting.map(({ file }) => file),

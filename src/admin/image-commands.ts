@@ -9,7 +9,8 @@
  *     {"command":"hostname-set","words":["mx1.example.com"]}
  *     {"command":"slots"}                                                     both versions, and why one was left
  *     {"command":"update","words":["/var/lib/postern/updates/postern.ptu"]}   answers when it is written
- *     {"command":"progress"}                                                  of an update; {"command":"boot-previous"}
+ *     {"command":"progress"}          of an update: {"running":true,"percent":40,"text":"root is written"}
+ *     {"command":"boot-previous"}
  *     {"command":"restart"} {"command":"power-off"} {"command":"factory-reset","words":["keep"]}   or ["wipe"]
  */
 export type ImageCommand =

@@ -10,7 +10,7 @@ import type { Key } from './keys.ts'
 import { Pager } from './pager.ts'
 import type { LoginVerdict } from './password.ts'
 import { age } from '#src/admin/durations.ts'
-import { minute, wrap } from './text.ts'
+import { minute, wrapHelp } from './text.ts'
 
 /** What the frame around every page tells. */
 export interface Sight {
@@ -47,9 +47,12 @@ const ANSWER_CHARS_MAX = 500
 
 const COMMON_HELP = [
   '',
-  'On every page: 1 to 9 go to another page, ESC goes back, ? is this help, Ctrl-L draws all anew,',
-  'q logs out, or ends the console where nobody has logged in. Arrows, Page Up and Page Down move;',
-  'so do Ctrl-P, Ctrl-N, Ctrl-B and Ctrl-F. Nothing is changed before a question is answered with y.',
+  'On every page:',
+  '1 to 9  go to another page',
+  'ESC     goes back; Ctrl-L draws all anew; ? is this help',
+  'q       logs out, or ends the console where nobody has logged in',
+  'Arrows, Page Up and Page Down move; so do Ctrl-P, Ctrl-N, Ctrl-B and Ctrl-F.',
+  'Nothing is changed before a question is answered with y.',
 ]
 
 interface Dialog {
@@ -161,7 +164,7 @@ export class App {
   #showHelp(): void {
     const help = new Pager()
     const width = this.#size.columns - 2
-    help.set([...this.#page.help, ...COMMON_HELP].flatMap((line) => wrap(line, width)))
+    help.set(wrapHelp([...this.#page.help, ...COMMON_HELP], width))
     this.#help = help
   }
 

@@ -66,8 +66,9 @@ export async function askFor(
   socket: string,
   command: string,
   words: readonly string[],
+  answerMs = ANSWER_MS,
 ): Promise<Answer | undefined> {
-  const limits = { answerMs: ANSWER_MS, charsMax: ANSWER_CHARS_MAX }
+  const limits = { answerMs, charsMax: ANSWER_CHARS_MAX }
   const line = await askLine(socket, JSON.stringify({ command, words }), limits)
   if (line === undefined) return undefined
   const reply: unknown = JSON.parse(line)

@@ -9,9 +9,8 @@ import { errorText } from '#src/base/fault.ts'
 import { parseHostPort } from '#src/config/config.ts'
 import type { Config, HostPort } from '#src/config/config.ts'
 import { probeLdap } from '#src/directory/ldap/probe.ts'
-import type { Answer as DnsAnswer } from '#src/dns/records.ts'
-import type { Resolver } from '#src/dns/resolver.ts'
-import { reverseName } from '#src/dns/self-test.ts'
+import { selfTest } from '#src/dns/self-test.ts'
+import type { Finding } from '#src/dns/self-test.ts'
 import { mailDate } from '#src/mail/date.ts'
 import { isRecord } from '#src/net/frames.ts'
 import type { Appliance } from './appliance.ts'
@@ -22,74 +21,23 @@ const CONNECT_MS = 10_000
 const FOLLOW_MS = 30_000
 const FOLLOW_POLL_MS = 500
 
-/** What is asked of the names of this host: those of its own addresses, and its mail domain's. */
+/**
+ * What the DNS tells others of this host and its mail domain: its addresses, whether they lead back to it, where its
+ * mail goes, and who may send in its name.
+ */
 export async function dnsLines(config: Config, signal: AbortSignal): Promise<readonly string[]> {
   const { settings } = currentSettings(config)
-  const { text, resolver: make } = resolversOf(config)
-  const resolver = make()
-  const asked: Asked = { resolver, host: settings.myHostname, signal }
-  const { host } = asked
+  const { text, resolver } = resolversOf(config)
+  const host = settings.myHostname.toLowerCase()
   const domain = settings.defaultDomain === '' ? config.directory.firstDomain : settings.defaultDomain
-  const addresses = await addressesOf(asked)
-  const lines = [`Resolvers: ${text}`, '', `This host is called ${host}:`, ...addresses.lines]
-  for (const address of addresses.found) lines.push(...(await backLines(asked, address)))
-  if (addresses.found.length === 0)
-    lines.push('  WRONG: others cannot look it up, and many refuse mail from such a host.')
-  const mx = await resolver.lookup(domain, 'MX', signal)
-  lines.push(
-    '',
-    `Mail for ${domain} goes to:`,
-    ...answerLines('MX', mx, ({ preference, host: to }) => `${preference} ${to}`),
-  )
-  if (mx.kind === 'found') {
-    const isOurs = mx.records.some((record) => record.host === host.toLowerCase())
-    lines.push(isOurs ? '  right: this host is among them' : '  note: this host is not among them')
-  }
-  return lines
+  const findings = await selfTest(resolver(), { host, domains: [domain], selectors: [] }, signal)
+  return [`Asked ${text} about ${host} and ${domain}:`, '', ...findings.map(findingLine)]
 }
 
-interface Asked {
-  readonly resolver: Resolver
-  readonly host: string
-  readonly signal: AbortSignal
-}
-
-async function addressesOf({
-  resolver,
-  host,
-  signal,
-}: Asked): Promise<{ readonly lines: readonly string[]; readonly found: readonly string[] }> {
-  const lines: string[] = []
-  const found: string[] = []
-  for (const type of ['A', 'AAAA'] as const) {
-    const answer = await resolver.lookup(host, type, signal)
-    lines.push(...answerLines(type, answer, (address) => address))
-    if (answer.kind === 'found') found.push(...answer.records)
-  }
-  return { lines, found }
-}
-
-/** RFC 1912 section 2.1: the name of an address should lead back to it; servers that take mail look. */
-async function backLines({ resolver, host, signal }: Asked, address: string): Promise<readonly string[]> {
-  const answer = await resolver.lookup(reverseName(address), 'PTR', signal)
-  const lines = answerLines(`PTR ${address}`, answer, (name) => name)
-  if (answer.kind !== 'found') return lines
-  return answer.records.some((name) => name === host.toLowerCase())
-    ? [...lines, '  right: the address leads back to this host']
-    : [...lines, '  WRONG: the address leads to another name; many refuse mail then']
-}
-
-function answerLines<T>(type: string, answer: DnsAnswer<T>, shown: (record: T) => string): readonly string[] {
-  switch (answer.kind) {
-    case 'found': {
-      const proven = answer.secure ? ', proven by DNSSEC' : ''
-      return answer.records.map((record) => `  ${type}  ${shown(record)}${proven}`)
-    }
-    case 'none':
-      return [`  ${type}  none (${answer.why === 'nxdomain' ? 'there is no such name' : 'no such record'})`]
-    case 'unknown':
-      return [`  ${type}  NOT KNOWN: ${answer.cause} ${answer.detail}`]
-  }
+function findingLine({ check, name, state, text }: Finding): string {
+  // What is to be mended stands out without colour.
+  const word = state === 'right' ? 'right' : state.toUpperCase()
+  return `${word.padEnd(8)} ${check.padEnd(6)} ${name}: ${text}`
 }
 
 /** Whether a TCP connection comes about, how fast, and what the other end says first. */

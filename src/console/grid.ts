@@ -86,4 +86,9 @@ export class Canvas {
   row(row: number, text: string, style: Style = 'plain'): void {
     if (row >= 0 && row < this.rows) this.#grid.bar(this.#top + row, plain(text), style)
   }
+
+  /** Some of its rows as a canvas of their own. */
+  part(top: number, rows: number): Canvas {
+    return new Canvas(this.#grid, this.#top + top, Math.min(rows, this.rows - top))
+  }
 }

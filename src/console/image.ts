@@ -18,13 +18,38 @@ export class Image {
     return existsSync(this.#socket)
   }
 
-  /** Throws a CommandError with the helper's words, or where there is none. */
+  /** Throws a CommandError with the helper's words, or where there is none, or it went away meanwhile. */
   async ask(command: ImageCommand, words: readonly string[] = []): Promise<Answer> {
-    const answer = await askFor(this.#socket, command, words)
-    if (answer === undefined) throw new CommandError(NO_IMAGE)
+    if (!this.isThere) throw new CommandError(NO_IMAGE)
+    const answer = await askFor(this.#socket, command, words, command === 'update' ? UPDATE_MS : undefined)
+    if (answer === undefined)
+      throw new CommandError(
+        'the helper of the image does not answer: it has ended, or the machine is going down',
+      )
     return answer
   }
+
+  /** How far an update is; throws as `ask` does. */
+  async progress(): Promise<Progress> {
+    const answer = await this.ask('progress')
+    const { running, percent } = answer
+    return {
+      running: running === true,
+      percent: typeof percent === 'number' ? Math.min(100, Math.max(0, percent)) : undefined,
+      text: textOf(answer, ''),
+    }
+  }
 }
+
+/** Of an update that somebody has started: this console, another, or the tool. */
+export interface Progress {
+  readonly running: boolean
+  readonly percent: number | undefined
+  readonly text: string
+}
+
+/** Half a gigabyte is checked, written and read back: minutes on slow flash. */
+const UPDATE_MS = 3_600_000
 
 /** The lines of an answer. */
 export function linesOf(answer: Answer): readonly string[] {

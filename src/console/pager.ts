@@ -31,14 +31,20 @@ export class Pager {
   }
 
   draw(canvas: Canvas, from = 0): void {
-    this.#rows = Math.max(1, canvas.rows - from)
+    const room = Math.max(1, canvas.rows - from)
+    // What does not fit has a row of its own that says so: it covers nothing.
+    const isLong = this.#lines.length > room && room > 1
+    const wasAtEnd = this.#top > 0 && this.#top >= this.#lines.length - this.#rows
+    this.#rows = isLong ? room - 1 : room
+    if (wasAtEnd) this.end()
     this.#top = Math.min(this.#top, Math.max(0, this.#lines.length - this.#rows))
     for (let row = 0; row < this.#rows; row += 1)
       canvas.put(from + row, 0, this.#lines[this.#top + row] ?? '')
-    if (this.#lines.length <= this.#rows) return
+    if (!isLong) return
     const below = this.#lines.length - this.#top - this.#rows
-    if (below > 0)
-      canvas.put(canvas.rows - 1, canvas.columns - 14, ` ${below} more below`.slice(0, 14), 'reverse')
+    const where = [this.#top > 0 ? `${this.#top} above` : '', below > 0 ? `${below} below` : '']
+    const text = ` ${where.filter((one) => one !== '').join(', ')} `
+    canvas.put(canvas.rows - 1, canvas.columns - text.length, text, 'reverse')
   }
 
   /** Whether the key was one for moving. */

@@ -6,6 +6,7 @@ import type { Desk, Page } from './desk.ts'
 import { ConsolePassword } from './password.ts'
 import { Image } from './image.ts'
 import { LazyPage } from './lazy-page.ts'
+import { isManaged } from './manager.ts'
 import { StatusPage } from './pages/status.ts'
 import { Screen } from './screen.ts'
 import { ASK_SIZE, Terminal } from './terminal.ts'
@@ -103,7 +104,8 @@ function pagesOf(
       : ['The console has no password: whoever reaches it may change everything (page 9, key k).']),
   ]
   const image = new Image(own.helperSocket)
-  const status = new StatusPage({ appliance, desk, clock, env, remarks })
+  const managed = isManaged(appliance.config.file)
+  const status = new StatusPage({ appliance, desk, clock, env, remarks, isManaged: managed })
   const file = log.textFile === '' ? log.jsonFile : log.textFile
   const pages = [
     status,
@@ -131,7 +133,7 @@ function pagesOf(
     }),
     new LazyPage('Power', async () => {
       const { PowerPage } = await import('./pages/power.ts')
-      return new PowerPage({ appliance, image, desk, env, password })
+      return new PowerPage({ appliance, image, desk, env, password, isManaged: managed })
     }),
   ]
   return { status, pages }

@@ -35,17 +35,33 @@ function plainOf(char: string): string {
   return base.length === 1 || base === '...' ? base : '?'
 }
 
-/** A text in lines of at most `width`, cut between words where that can be; an empty text is one empty line. */
-export function wrap(text: string, width: number): readonly string[] {
+/**
+ * A text in lines of at most `width`, cut between words where that can be, those behind the first with `indent` before
+ * them; an empty text is one empty line.
+ */
+export function wrap(text: string, width: number, indent = ''): readonly string[] {
   const lines: string[] = []
   let rest = plain(text)
   while (rest.length > width) {
     const gap = rest.lastIndexOf(' ', width)
     const at = gap > width / 2 ? gap : width
     lines.push(rest.slice(0, at).trimEnd())
-    rest = rest.slice(at).trimStart()
+    rest = indent + rest.slice(at).trimStart()
   }
   return [...lines, rest]
+}
+
+/** Lines of help: what is said of a key stays beside it, in a column of its own. */
+export function wrapHelp(lines: readonly string[], width: number): readonly string[] {
+  return lines.flatMap((line) => {
+    const [column = ''] = /^\S.*? {2,}|^ +/.exec(line) ?? []
+    return wrap(line, width, ' '.repeat(column.length > width / 3 ? 0 : column.length))
+  })
+}
+
+/** `1 message`, `2 messages`. */
+export function counted(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`
 }
 
 /** Cut to `width`, with `~` at the end of what was cut. */

@@ -20,7 +20,8 @@ export class LogPage implements Page {
     '',
     'Space  stops, so that nothing moves, and goes on',
     '/      only lines that hold a text; empty for all (upper and lower case are one)',
-    'w      long lines are cut, or wrapped',
+    'w      long lines are wrapped, or cut',
+    'o      lines as they stand in the file, or their time of day, process and text alone',
     'End    to the newest line, which is then followed',
   ]
   readonly #deps: LogDeps
@@ -30,6 +31,7 @@ export class LogPage implements Page {
   #words = ''
   #stopped = false
   #wrapped = false
+  #isWhole = false
   #shownOf: readonly string[] = []
   #width = 80
 
@@ -39,7 +41,12 @@ export class LogPage implements Page {
   }
 
   get keys(): string {
-    return `Space ${this.#stopped ? 'go on' : 'stop'}  / filter  w ${this.#wrapped ? 'cut' : 'wrap'} long lines  End newest  ? help`
+    const [go, long, whole] = [
+      this.#stopped ? 'go on' : 'stop',
+      this.#wrapped ? 'cut' : 'wrap',
+      this.#isWhole ? 'short' : 'whole',
+    ]
+    return `Space ${go}  / filter  w ${long} long lines  o ${whole} lines  End newest  ? help`
   }
 
   async enter(): Promise<void> {
@@ -56,9 +63,13 @@ export class LogPage implements Page {
   #fill(): void {
     this.#shownOf = this.#tail.lines
     const words = this.#words.toLowerCase()
-    const lines = this.#shownOf.filter((line) => words === '' || line.toLowerCase().includes(words))
+    const lines = this.#shownOf
+      .filter((line) => words === '' || line.toLowerCase().includes(words))
+      .map((line) => (this.#isWhole ? line : shortLine(line)))
     this.#pager.follow(
-      lines.flatMap((line) => (this.#wrapped ? wrap(line, this.#width) : [cut(line, this.#width)])),
+      lines.flatMap((line) =>
+        this.#wrapped ? wrap(line, this.#width, WRAP_INDENT) : [cut(line, this.#width)],
+      ),
     )
   }
 
@@ -82,6 +93,9 @@ export class LogPage implements Page {
     else if (key.char === 'w') {
       this.#wrapped = !this.#wrapped
       this.#fill()
+    } else if (key.char === 'o') {
+      this.#isWhole = !this.#isWhole
+      this.#fill()
     } else if (key.char === '/') {
       const text = await this.#deps.desk.ask('Lines that hold:', { initial: this.#words })
       if (text === undefined) return
@@ -89,4 +103,22 @@ export class LogPage implements Page {
       this.#fill()
     }
   }
+}
+
+/** Beside the time of day. */
+const WRAP_INDENT = ' '.repeat(9)
+
+/**
+ * `2026-11-22T16:43:51.691Z vm postern/qmgr[2631]: text` as `17:43:51 qmgr: text`, in local time: what comes before the
+ * text is most of a line of 80 columns. A line of another form is left as it is.
+ */
+export function shortLine(line: string): string {
+  const [, when = '', process = '', text = ''] = /^(\S+Z) \S+ postern\/(\w+)\[\d+\]: (.*)$/.exec(line) ?? []
+  const at = new Date(when)
+  if (Number.isNaN(at.getTime())) return line
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${process}: ${text}`
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0')
 }

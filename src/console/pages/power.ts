@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { masterStart, startDetached } from '#src/admin/start.ts'
+import type { Started } from '#src/admin/start.ts'
 import type { Appliance } from '#src/console/appliance.ts'
 import type { Desk, Page } from '#src/console/desk.ts'
 import type { Canvas } from '#src/console/grid.ts'
@@ -14,7 +15,9 @@ export interface PowerDeps {
   readonly image: Image
   readonly desk: Desk
   readonly env: NodeJS.ProcessEnv
-  readonly password: ConsolePassword
+  readonly password: Pick<ConsolePassword, 'isSet' | 'set'>
+  /** systemd starts Postern again by itself (manager.ts). */
+  readonly isManaged: boolean
 }
 
 /** Between two looks whether it has ended. */
@@ -26,12 +29,14 @@ export class PowerPage implements Page {
   readonly open = false
   readonly help = [
     'r  restart Postern: sessions and deliveries under way are finished first, clients wait or come again',
-    't  stop it; page 1 starts it again. Nothing in the queue is lost.',
+    't  stop it; page 1 starts it again. Nothing in the queue is lost. Where systemd looks after it, it would start it again, and is the one to stop it.',
     'l  read postern.toml, certificates and signatures anew, without dropping a session',
     'k  set the password of this console, or take it away',
     '',
-    'On the appliance image also: b restarts the machine, o switches it off, f sets it back to how it was',
-    'delivered; that is asked twice, and whether the queue is kept.',
+    'On the appliance image also:',
+    'b  restarts the machine',
+    'o  switches it off',
+    'f  sets it back to how it was delivered; that is asked twice, and whether the queue is kept',
   ]
   readonly #deps: PowerDeps
 
@@ -111,10 +116,11 @@ export class PowerPage implements Page {
   }
 
   async #restart(): Promise<void> {
-    const { appliance, desk, env } = this.#deps
+    const { appliance, desk, env, isManaged } = this.#deps
     if (!(await desk.confirm('Restart Postern?'))) return
     const { dataFolder, file } = appliance.config
     const started = await desk.work('restarting', async (signal) => {
+      if (isManaged) return await this.#awaitAnother(signal)
       await this.#end(signal)
       return await startDetached(masterStart(dataFolder, file, env), dataFolder)
     })
@@ -123,13 +129,33 @@ export class PowerPage implements Page {
   }
 
   async #stop(): Promise<void> {
-    const { desk } = this.#deps
+    const { desk, image, isManaged } = this.#deps
+    if (isManaged) {
+      desk.say(
+        image.isThere
+          ? 'On this machine it always runs: r starts it anew, o switches the machine off.'
+          : 'systemd would start it again: "systemctl stop postern" stops it, as root.',
+      )
+      return
+    }
     if (!(await desk.confirm('Stop Postern? No mail is taken until it is started again.'))) return
     const done = await desk.work('stopping', async (signal) => {
       await this.#end(signal)
       return true
     })
     if (done === true) desk.say('Postern has stopped. Page 1 starts it again.')
+  }
+
+  /** Asks for the end, and waits for the master that systemd starts then. */
+  async #awaitAnother(signal: AbortSignal): Promise<Started> {
+    const { appliance } = this.#deps
+    const { pid } = await appliance.master('status')
+    await appliance.master('stop')
+    for (;;) {
+      const now = await appliance.masterIfThere('status')
+      if (now !== undefined && now['pid'] !== pid) return { code: 0, text: '' }
+      await sleep(POLL_MS, undefined, { signal })
+    }
   }
 
   /** Asks for the end and waits for it: master's socket closes when everything has ended. */

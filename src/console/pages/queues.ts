@@ -1,5 +1,3 @@
-import { excerptOf } from '#src/admin/excerpt.ts'
-import { lifeText } from '#src/admin/trace-format.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Appliance } from '#src/console/appliance.ts'
 import { actor } from '#src/console/appliance.ts'
@@ -9,13 +7,15 @@ import type { Canvas } from '#src/console/grid.ts'
 import type { Key } from '#src/console/keys.ts'
 import { Pager, Picker } from '#src/console/pager.ts'
 import { age } from '#src/admin/durations.ts'
-import { bytes, columns, cut, wrap } from '#src/console/text.ts'
+import { bytes, columns, counted, cut, wrap } from '#src/console/text.ts'
 import type { Action } from '#src/queue/changes.ts'
 import { QUEUES } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
 import type { ListedMessage } from '#src/queue/listing.ts'
+import type { Request } from '#src/queue/control-requests.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
 import type { RecipientState } from '#src/queue/types.ts'
+import { insideLines } from './queue-inside.ts'
 import { recordsOf } from './status.ts'
 
 export interface QueueDeps {
@@ -36,74 +36,141 @@ const ACTIONS: ReadonlyMap<string, { readonly action: Action; readonly done: str
   ['x', { action: 'expire', done: 'returned to their senders' }],
 ])
 
+/** Recipients of one domain in one state. */
+interface DomainRow {
+  readonly domain: string
+  readonly state: string
+  readonly recipients: number
+}
+
+/** What is looked at: the messages, one of them from inside, or the domains that they are for. */
+type View =
+  | { readonly at: 'list' }
+  | { readonly at: 'inside'; readonly pager: Pager }
+  | { readonly at: 'domains'; readonly list: Picker<DomainRow> }
+
 /** The five queues: list, filter, look inside, and what the admin console of Zimbra does to messages. */
 export class QueuesPage implements Page {
   readonly title = 'Queues'
   readonly open = false
   readonly help = [
-    'The messages that wait, in the order in which they came; 500 of them are listed.',
+    `The messages that wait, in the order in which they came; ${LISTED_MAX} of them are listed.`,
     '',
-    'n or Tab  the next of the five queues: all, incoming, active, deferred, hold, corrupt',
-    `/         which messages: ${QUEUE_WORDS}; all that is given must hold; empty for all`,
-    'Enter     look inside: envelope, what has become of it, header, the start of its text',
-    'Space     marks a message; A marks all that the filter means, listed or not',
-    'h hold, r release, e requeue, d delete, f flush (try now), x expire (return to sender): what is',
-    'marked, else the chosen one, after a question. Who did it is kept in the trace of each message.',
-    's         recipients that wait, by domain     u  list anew',
+    'n      the next queue: all, incoming, active, deferred, hold, corrupt; so does Tab',
+    `/      which messages: ${QUEUE_WORDS}; all that is given must hold; empty for all`,
+    's      the domains that recipients wait for; Enter shows the messages for one',
+    'Enter  look inside: envelope, what has become of it, header, the start of its text',
+    'Space  marks a message; A marks all that the filter means, listed or not',
+    'h      hold: they are not delivered until they are released',
+    'r      release what is held',
+    'e      requeue: as if they had just come, with the settings of now',
+    'f      flush: try them now',
+    'd      delete, without a word to anybody',
+    'x      expire: return them to their senders',
+    'u      list anew',
+    'These are done to what is marked, else to the chosen one, after a question. Who did it is kept in the trace of each message.',
   ]
   readonly #deps: QueueDeps
   readonly #list = new Picker<ListedMessage>()
   readonly #marked = new Set<string>()
+  #counts: Readonly<Record<string, unknown>> = {}
   #isAll = false
   #more = false
   #queue: RecipientState | undefined
   #words = ''
   #nowMs = 0
-  #detail: Pager | undefined
+  #view: View = LIST
 
   constructor(deps: QueueDeps) {
     this.#deps = deps
   }
 
   get keys(): string {
-    if (this.#detail !== undefined)
-      return 'ESC back  h hold  r release  e requeue  d delete  f flush  x expire'
-    return 'Enter look  h hold  r release  e requeue  d delete  f flush  / filter  n next  ? help'
+    switch (this.#view.at) {
+      case 'list':
+        return 'Enter look h hold r release e requeue d delete f flush x expire / filter n next'
+      case 'inside':
+        return 'ESC back  h hold  r release  e requeue  d delete  f flush  x expire  ? help'
+      case 'domains':
+        return 'Enter its messages  ESC back  ? help'
+    }
   }
 
   async enter(): Promise<void> {
-    this.#detail = undefined
+    this.#view = LIST
     await this.#read()
   }
 
   draw(canvas: Canvas): void {
-    if (this.#detail !== undefined) {
-      this.#detail.draw(canvas)
-      return
+    switch (this.#view.at) {
+      case 'list':
+        this.#drawList(canvas)
+        return
+      case 'inside':
+        this.#view.pager.draw(canvas)
+        return
+      case 'domains':
+        canvas.put(0, 0, columns(['recipients', 'state', 'domain'], DOMAIN_WIDTHS))
+        this.#view.list.draw(canvas, 1, ({ domain, state, recipients }) =>
+          columns([String(recipients), state, domain], DOMAIN_WIDTHS),
+        )
     }
-    const filter = this.#words === '' ? '' : `, ${this.#words}`
-    const count = `${this.#more ? 'the first ' : ''}${this.#list.items.length} messages`
+  }
+
+  #drawList(canvas: Canvas): void {
+    canvas.put(0, 0, this.#countsLine())
+    const filter = this.#words === '' ? '' : `${this.#words}: `
+    const count = `${this.#more ? 'the first ' : ''}${counted(this.#list.items.length, 'message')}`
     const marked = this.#isAll
       ? ', ALL THAT ARE MEANT are marked'
       : this.#marked.size > 0
         ? `, ${this.#marked.size} marked`
         : ''
-    canvas.put(0, 0, cut(`Queue: ${this.#queue ?? 'all'}${filter}: ${count}${marked}`, canvas.columns))
-    canvas.put(1, 0, columns(['', 'queue', 'id', 'age', 'size', 'from', 'to and why'], this.#widths(canvas)))
-    this.#list.draw(canvas, 2, (message) => this.#line(message, canvas))
-    if (this.#list.items.length === 0) canvas.put(3, 2, 'There is no such message.')
+    canvas.put(1, 0, cut(`Queue ${this.#queue ?? 'all'}: ${filter}${count}${marked}`, canvas.columns))
+    canvas.put(2, 0, columns(['', 'queue', 'id', 'age', 'size', 'from', 'to'], this.#widths(canvas)))
+    const top = 3
+    const whole = this.#wholeLines(canvas.columns)
+    const listRows = Math.max(1, canvas.rows - top - WHOLE_ROWS)
+    this.#list.draw(canvas.part(top, listRows), 0, (message) => this.#line(message, canvas))
+    if (this.#list.items.length === 0) canvas.put(top + 1, 2, 'There is no such message.')
+    for (const [at, line] of whole.slice(0, WHOLE_ROWS).entries()) canvas.put(top + listRows + at, 0, line)
+  }
+
+  /** How many are in each queue, the one that is shown in brackets. */
+  #countsLine(): string {
+    return [undefined, ...QUEUES]
+      .map((queue) => {
+        const count = queue === undefined ? '' : ` ${Number(this.#counts[queue] ?? 0)}`
+        const text = `${queue ?? 'all'}${count}`
+        return queue === this.#queue ? `[${text}]` : ` ${text} `
+      })
+      .join(' ')
+  }
+
+  /** The chosen message, with what the row has no room for. */
+  #wholeLines(width: number): readonly string[] {
+    const message = this.#list.chosen
+    if (message === undefined) return []
+    const { sender, recipients, subject } = message
+    const more = recipients.length > 1 ? ` and ${recipients.length - 1} more` : ''
+    const why = recipients.find(({ reason }) => reason !== '')?.reason ?? ''
+    return [
+      '-'.repeat(width),
+      cut(`<${sender}> to <${recipients[0]?.address ?? ''}>${more}`, width),
+      cut(`subject: ${subject}`, width),
+      ...(why === '' ? [] : wrap(`why: ${why}`, width, '     ')),
+    ]
   }
 
   #widths(canvas: Canvas): readonly number[] {
     const rest = canvas.columns - (1 + 1 + 8 + 1 + 16 + 1 + 6 + 1 + 7 + 1)
-    const from = Math.floor((rest - 1) / 3)
+    const from = Math.floor((rest - 1) / 2)
     return [1, 8, 16, 6, -7, from, rest - 1 - from]
   }
 
   #line(message: ListedMessage, canvas: Canvas): string {
     const [first] = message.recipients
     const more = message.recipients.length > 1 ? ` +${message.recipients.length - 1}` : ''
-    const why = message.recipients.find(({ reason }) => reason !== '')?.reason ?? ''
     const cells = [
       this.#isAll || this.#marked.has(message.id) ? '>' : '',
       message.queue,
@@ -111,23 +178,26 @@ export class QueuesPage implements Page {
       age(this.#nowMs - message.arrivedMs),
       bytes(message.sizeBytes),
       message.sender === '' ? '<>' : message.sender,
-      `${first?.address ?? ''}${more}${why === '' ? '' : ` (${why})`}`,
+      `${first?.address ?? ''}${more}`,
     ]
     return columns(cells, this.#widths(canvas))
   }
 
   async press(key: Key): Promise<void> {
-    if (this.#detail?.press(key) === true) return
-    if (this.#detail === undefined && this.#list.press(key)) return
-    if (key.kind === 'enter') await this.#look()
-    else if (key.kind === 'tab') await this.#nextQueue()
-    else if (key.kind === 'char') await this.#command(key.char)
+    const view = this.#view
+    if (view.at === 'domains') {
+      if (!view.list.press(key) && key.kind === 'enter') await this.#showDomain(view.list.chosen)
+      return
+    }
+    if (view.at === 'inside' ? view.pager.press(key) : this.#list.press(key)) return
+    if (key.kind === 'char' && (view.at === 'list' || ACTIONS.has(key.char))) await this.#command(key.char)
+    else if (view.at === 'list' && key.kind === 'enter') await this.#look()
+    else if (view.at === 'list' && key.kind === 'tab') await this.#nextQueue()
   }
 
   async #command(char: string): Promise<void> {
     const action = ACTIONS.get(char)
     if (action !== undefined) await this.#act(action.action, action.done)
-    else if (this.#detail !== undefined) return
     else if (char === ' ') this.#mark()
     else if (char === 'A') this.#isAll = !this.#isAll
     else if (char === '/') await this.#filter()
@@ -176,41 +246,58 @@ export class QueuesPage implements Page {
     this.#marked.clear()
     this.#isAll = false
     const found = await desk.work('reading the queue', (signal) =>
-      appliance.queue((queue) => listed(queue, this.#meant(), signal)),
+      appliance.queue(async (queue) => ({
+        counts: await firstOf(queue, { op: 'queues' }),
+        messages: await listed(queue, this.#meant(), signal),
+      })),
     )
     if (found === undefined) return
-    this.#more = found.length > LISTED_MAX
-    this.#list.set(found.slice(0, LISTED_MAX))
+    this.#counts = found.counts
+    this.#more = found.messages.length > LISTED_MAX
+    this.#list.set(found.messages.slice(0, LISTED_MAX))
   }
 
   async #look(): Promise<void> {
     const message = this.#list.chosen
-    if (message === undefined || this.#detail !== undefined) return
+    if (message === undefined) return
     const { appliance, desk } = this.#deps
     const lines = await desk.work('looking inside', () =>
       appliance.queue((queue) => insideLines(queue, message)),
     )
     if (lines === undefined) return
-    this.#detail = new Pager()
-    this.#detail.set(lines.flatMap((line) => wrap(line, WRAP_WIDTH)))
+    const pager = new Pager()
+    pager.set(lines.flatMap((line) => wrap(line, WRAP_WIDTH, '    ')))
+    this.#view = { at: 'inside', pager }
   }
 
   async #domains(): Promise<void> {
     const { appliance, desk } = this.#deps
     const rows = await desk.work('counting', () =>
-      appliance.queue(async (queue) => {
-        for await (const answer of queue.ask({ op: 'domains' })) return recordsOf(answer['domains'])
-        return []
-      }),
+      appliance.queue(async (queue) => recordsOf((await firstOf(queue, { op: 'domains' }))['domains'])),
     )
     if (rows === undefined) return
-    this.#detail = new Pager()
-    this.#detail.set([
-      'Recipients that wait, by domain and state:',
-      ...rows.map((row) =>
-        columns([String(row['recipients']), String(row['state']), String(row['domain'])], [-9, 9, 60]),
-      ),
-    ])
+    if (rows.length === 0) {
+      desk.say('No recipient waits.')
+      return
+    }
+    const list = new Picker<DomainRow>()
+    list.set(
+      rows.map(({ domain, state, recipients }) => ({
+        domain: String(domain),
+        state: String(state),
+        recipients: Number(recipients),
+      })),
+    )
+    this.#view = { at: 'domains', list }
+  }
+
+  async #showDomain(row: DomainRow | undefined): Promise<void> {
+    if (row === undefined) return
+    this.#view = LIST
+    this.#words = `to:@${row.domain}`
+    this.#queue = QUEUES.find((queue) => queue === row.state)
+    this.#list.first()
+    await this.#read()
   }
 
   async #act(action: Action, done: string): Promise<void> {
@@ -223,25 +310,30 @@ export class QueuesPage implements Page {
         ? `ALL messages ${wordsOf(filter)}`
         : ids.length === 1
           ? String(ids[0])
-          : `${ids.length} messages`
+          : counted(ids.length, 'message')
     if (!(await desk.confirm(`${action} ${what}?`))) return
     const why = { by: actor(), note: '' }
     const result = await desk.work(`${action} ${what}`, () =>
       appliance.queue((queue) => queue.act(action, ids, { filter, why })),
     )
     if (result === undefined) return
-    this.#detail = undefined
+    this.#view = LIST
     await this.#read()
     const gone = result.missing.length > 0 ? `, ${result.missing.length} had gone` : ''
     desk.say(`${result.count} ${done}${gone}.`)
   }
 
   back(): boolean {
-    const was = this.#detail !== undefined
-    this.#detail = undefined
+    const was = this.#view.at !== 'list'
+    this.#view = LIST
     return was
   }
 }
+
+const LIST: View = { at: 'list' }
+/** Of the chosen message, below the list. */
+const WHOLE_ROWS = 5
+const DOMAIN_WIDTHS = [-10, 9, 59] as const
 
 /** Texts are cut for 80 columns, whatever the terminal has: they are read and not compared. */
 const WRAP_WIDTH = 79
@@ -253,6 +345,12 @@ function chosenId(list: Picker<ListedMessage>): readonly string[] {
 function wordsOf(filter: QueueFilter): string {
   const words = Object.entries(filter).map(([name, value]) => `${name} ${JSON.stringify(value)}`)
   return words.length === 0 ? 'of the queue' : `with ${words.join(', ')}`
+}
+
+/** What needs but one answer. */
+async function firstOf(queue: QueueAccess, request: Request): Promise<Readonly<Record<string, unknown>>> {
+  for await (const answer of queue.ask(request)) return answer
+  return {}
 }
 
 /** One more than is shown tells that there are more. */
@@ -269,26 +367,3 @@ async function listed(
   }
   return found
 }
-
-async function insideLines(queue: QueueAccess, message: ListedMessage): Promise<readonly string[]> {
-  const lines = [
-    `${message.id}  ${message.queue}  ${bytes(message.sizeBytes)}  from <${message.sender}>`,
-    `brought by ${message.clientName} [${message.clientAddress}]; verdict ${message.verdict.join(', ')}`,
-    `subject: ${message.subject}`,
-    '',
-  ]
-  for (const { address, original, state, reason } of message.recipients.slice(0, RECIPIENTS_SHOWN)) {
-    const was = original === address ? '' : ` (was <${original}>)`
-    lines.push(`<${address}>${was} ${state}${reason === '' ? '' : `: ${reason}`}`)
-  }
-  const more = message.recipients.length - RECIPIENTS_SHOWN
-  if (more > 0) lines.push(`and ${more} recipients more`)
-  for await (const { trace } of queue.ask({ op: 'show', id: message.id }))
-    lines.push('', ...lifeText(message.id, trace, message).trimEnd().split('\n'))
-  const excerpt = await excerptOf(queue, message.id)
-  const head = excerpt.damage === '' ? [] : [`DAMAGED: ${excerpt.damage}`]
-  return [...lines, '', ...head, ...excerpt.lines, ...(excerpt.more ? ['[...]'] : [])]
-}
-
-/** The tool shows all ten thousand. */
-const RECIPIENTS_SHOWN = 100

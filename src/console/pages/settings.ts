@@ -5,7 +5,9 @@ import type { Key } from '#src/console/keys.ts'
 import { Pager, Picker } from '#src/console/pager.ts'
 import { changeSetting, isMain, scopesOf, settingRows, unchangeable } from '#src/console/settings-edit.ts'
 import type { SettingRow, SettingScope } from '#src/console/settings-edit.ts'
-import { columns, cut, wrap } from '#src/console/text.ts'
+import { columns, cut, wrapHelp } from '#src/console/text.ts'
+import { defaultOf } from '#src/config/defaults.ts'
+import { shownValue } from '#src/config/document.ts'
 import { serverNameOf } from '#src/config/sources.ts'
 import { GenerationsView } from './generations.ts'
 
@@ -26,8 +28,7 @@ export class SettingsPage implements Page {
     'm      the main ones, or all of them      /  only those whose name holds a text',
     'Enter  what it is, its default, its bounds, when a change takes hold',
     'e      change it: in the directory, as zmprov does; it is checked, and counts at once',
-    'g      the history: every change is a numbered generation; Enter shows what it changed, r goes back to',
-    '       it, u ends that, so that the directory counts again',
+    'g      the history: every change is a numbered generation; Enter shows what it changed, r goes back to it, u ends that, so that the directory counts again',
     '',
     'What stands in postern.toml stands above the directory and is changed in that file.',
   ]
@@ -88,6 +89,7 @@ export class SettingsPage implements Page {
     this.#list.draw(canvas, 2, ({ name, value, source }) =>
       columns([name, value === '' ? '(empty)' : value, source], widths),
     )
+    if (this.#list.items.length === 0) canvas.put(3, 2, 'There is no such setting; m shows the main ones.')
   }
 
   async press(key: Key): Promise<void> {
@@ -132,16 +134,17 @@ export class SettingsPage implements Page {
       `Value    ${row.value === '' ? '(empty)' : row.value}`,
       `From     ${row.source}`,
       `Zimbra   ${setting.zimbra === '' ? 'has no attribute for it' : setting.zimbra}`,
-      `Takes hold  ${setting.takesHold}`,
+      `Default  ${shownValue(setting, defaultOf(setting)) || '(empty)'}`,
       ...('values' in setting
         ? [`May be   ${setting.values.map((one) => (one === '' ? '(empty)' : one)).join(', ')}`]
         : []),
-      ...('least' in setting ? [`From ${setting.least} to ${setting.most}`] : []),
+      ...('least' in setting ? [`May be   ${setting.least} to ${setting.most}`] : []),
+      `Counts   ${setting.takesHold}`,
       '',
       unchangeable(row),
     ]
     this.#detail = new Pager()
-    this.#detail.set(lines.flatMap((line) => wrap(line, WIDTH)))
+    this.#detail.set(wrapHelp(lines, WIDTH))
   }
 
   async #edit(): Promise<void> {

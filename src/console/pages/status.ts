@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
+import { cpus, networkInterfaces } from 'node:os'
 import { masterStart, startDetached } from '#src/admin/start.ts'
 import type { Clock } from '#src/base/clock.ts'
 import { isRecord } from '#src/net/frames.ts'
@@ -12,8 +12,8 @@ import type { Canvas } from '#src/console/grid.ts'
 import type { Key } from '#src/console/keys.ts'
 import { Pager } from '#src/console/pager.ts'
 import { age } from '#src/admin/durations.ts'
-import { bytes, columns, wrap } from '#src/console/text.ts'
-import { drawStatus, troubles, troubleWord } from './status-view.ts'
+import { bytes, columns } from '#src/console/text.ts'
+import { drawStatus, troubleLines, troubleWord } from './status-view.ts'
 import type { StatusSight } from './status-view.ts'
 
 export interface StatusDeps {
@@ -23,6 +23,8 @@ export interface StatusDeps {
   /** What a master that is started here gets as its environment. */
   readonly env: NodeJS.ProcessEnv
   readonly remarks: () => readonly string[]
+  /** systemd starts Postern, and starts it again (manager.ts). */
+  readonly isManaged: boolean
 }
 
 /** How the box is. Everybody may see it. */
@@ -32,18 +34,22 @@ export class StatusPage implements Page {
   readonly help = [
     'How the box is. All of it is renewed every few seconds; only what has changed is sent.',
     '',
-    'taken, refused     messages that were taken, and commands that were refused (4xx and 5xx), a second',
-    'delivered, deferred, returned   recipients, by what became of an attempt',
-    'The bars are of 15 seconds each, ten minutes together, the highest as high as can be: " .:-=+*#".',
-    'queue              recipients by their state on the disk, and messages; page 2 shows them',
-    'due for            how long the oldest recipient waits whose time has come: it should be seconds',
-    '',
-    'a shows all alarms and remarks, p the processes, s starts Postern where it does not run.',
+    'taken      messages that were taken, a second',
+    'refused    commands that were refused (4xx and 5xx), a second',
+    'delivered, deferred, returned: recipients, by what became of an attempt, a second',
+    'bars       of 15 seconds each, ten minutes together, the highest as high as can be: " .:-=+*#"',
+    'queue      recipients by their state on the disk; active: messages that are being delivered, of those.',
+    '           What is due should wait for seconds only. Page 2 shows the messages.',
+    'a          all alarms, with what to do about them, and remarks',
+    'p          the processes',
+    's          starts Postern where it does not run',
   ]
   readonly #deps: StatusDeps
   readonly #charts = new Charts()
   #state: HealthState = EMPTY_STATE
   #disk: StatusSight['disk']
+  #cores: CoreTimes | undefined
+  #busy: number | undefined
   #detail: { readonly pager: Pager; readonly what: 'troubles' | 'processes' } | undefined
 
   constructor(deps: StatusDeps) {
@@ -60,8 +66,12 @@ export class StatusPage implements Page {
 
   get keys(): string {
     if (this.#detail !== undefined) return 'ESC back'
-    const start = this.#state.master.kind === 'silent' ? 's start Postern  ' : ''
+    const start = this.#canStart ? 's start Postern  ' : ''
     return `${start}a all alarms and remarks  p processes  ? help  q end`
+  }
+
+  get #canStart(): boolean {
+    return this.#state.master.kind === 'silent' && !this.#deps.isManaged
   }
 
   async enter(): Promise<void> {
@@ -80,6 +90,17 @@ export class StatusPage implements Page {
     await this.look()
     const { appliance } = this.#deps
     this.#disk = await diskOf(appliance.config.dataFolder)
+    this.#lookAtCores()
+  }
+
+  /** Over some time together: of each second by itself it would change on the screen all the time. */
+  #lookAtCores(): void {
+    const now = coreTimes(this.#deps.clock.monotonicMs())
+    this.#cores ??= now
+    const allMs = now.allMs - this.#cores.allMs
+    if (now.atMs - this.#cores.atMs < CORES_MS || allMs <= 0) return
+    this.#busy = 1 - (now.idleMs - this.#cores.idleMs) / allMs
+    this.#cores = now
   }
 
   draw(canvas: Canvas): void {
@@ -88,25 +109,22 @@ export class StatusPage implements Page {
       return
     }
     const { pager, what } = this.#detail
-    pager.follow(what === 'troubles' ? this.#troubleLines(canvas.columns) : this.#processLines())
+    pager.follow(what === 'troubles' ? troubleLines(this.#sight(), canvas.columns) : this.#processLines())
     pager.draw(canvas)
   }
 
   #sight(): StatusSight {
-    const { clock, remarks } = this.#deps
+    const { clock, remarks, isManaged } = this.#deps
     return {
       state: this.#state,
       charts: this.#charts,
       network: networkText(),
       disk: this.#disk,
+      busy: this.#busy,
       remarks: remarks(),
+      isManaged,
       nowMs: clock.nowMs(),
     }
-  }
-
-  #troubleLines(width: number): readonly string[] {
-    const all = troubles(this.#sight()).flatMap((text) => wrap(text, width - 1).concat(''))
-    return all.length === 0 ? ['Nothing is wrong.'] : all
   }
 
   #processLines(): readonly string[] {
@@ -132,7 +150,7 @@ export class StatusPage implements Page {
     if (this.#detail?.pager.press(key) === true || key.kind !== 'char') return
     if (key.char === 'a') this.#detail = { pager: new Pager(), what: 'troubles' }
     else if (key.char === 'p') this.#detail = { pager: new Pager(), what: 'processes' }
-    else if (key.char === 's' && this.#state.master.kind === 'silent') await this.#start()
+    else if (key.char === 's' && this.#canStart) await this.#start()
   }
 
   async #start(): Promise<void> {
@@ -151,6 +169,26 @@ export class StatusPage implements Page {
     const was = this.#detail !== undefined
     this.#detail = undefined
     return was
+  }
+}
+
+const CORES_MS = 10_000
+
+interface CoreTimes {
+  readonly atMs: number
+  readonly allMs: number
+  readonly idleMs: number
+}
+
+/** Of all cores, since the machine was started. */
+function coreTimes(atMs: number): CoreTimes {
+  const all = cpus().map(({ times }) => times)
+  const sum = (of: (times: (typeof all)[number]) => number): number =>
+    all.reduce((total, times) => total + of(times), 0)
+  return {
+    atMs,
+    allMs: sum(({ user, nice, sys, idle, irq }) => user + nice + sys + idle + irq),
+    idleMs: sum(({ idle }) => idle),
   }
 }
 

@@ -4,6 +4,7 @@ import { dnsLines, ldapLines, reachLines, testMail } from '#src/console/diagnose
 import type { Canvas } from '#src/console/grid.ts'
 import type { Key } from '#src/console/keys.ts'
 import { Pager } from '#src/console/pager.ts'
+import { pingLines } from '#src/console/ping.ts'
 import { wrap } from '#src/console/text.ts'
 import { parseAddress } from '#src/mail/address.ts'
 
@@ -21,8 +22,9 @@ export class TestsPage implements Page {
   readonly help = [
     'What can be tried out from this machine. Nothing of it changes anything but the mail of m.',
     '',
-    'd  names: addresses of this host, whether they lead back to it, and where mail for its domain goes',
-    'r  reach a host and port (a resolver, a router with a port, a mail server): how fast, what it says',
+    'p  ping a host: whether it answers, and how fast',
+    'r  reach a host and port over TCP (a mail server, a directory): how fast, what it says',
+    'd  what the DNS tells others: addresses of this host, whether they lead back to it (PTR), where mail for its domain goes (MX), and who may send in its name (SPF, DKIM, DMARC)',
     'l  directory servers: reached, trusted, name and password taken',
     'm  a test mail through our own listener, and the way that it takes',
   ]
@@ -34,14 +36,15 @@ export class TestsPage implements Page {
     this.#deps = deps
     this.#pager.set([
       '',
-      '  d   names in the DNS: this host, its addresses, where its mail goes',
+      '  p   ping a host',
       '  r   reach a host and port over TCP',
+      '  d   names in the DNS: this host, its addresses, where its mail goes',
       '  l   directory servers',
       '  m   a test mail, and the way that it takes',
     ])
   }
 
-  readonly keys = 'd DNS  r reach host:port  l LDAP  m test mail  ? help'
+  readonly keys = 'p ping  r reach host:port  d DNS  l LDAP  m test mail  ? help'
 
   enter(): void {
     // What was found out last stays.
@@ -53,16 +56,25 @@ export class TestsPage implements Page {
 
   async press(key: Key): Promise<void> {
     if (this.#pager.press(key) || key.kind !== 'char') return
-    const { appliance, desk } = this.#deps
-    const { config } = appliance
+    const { config } = this.#deps.appliance
     if (key.char === 'd') await this.#show('asking the DNS', (signal) => dnsLines(config, signal))
     else if (key.char === 'l') await this.#show('asking the directory', (signal) => ldapLines(config, signal))
-    else if (key.char === 'r') {
-      const target = await desk.ask('Host and port:', { initial: this.#target })
-      if (target === undefined || target.trim() === '') return
-      this.#target = target
-      await this.#show('connecting', (signal) => reachLines(target, signal))
-    } else if (key.char === 'm') await this.#mail()
+    else if (key.char === 'r') await this.#of('Host and port:', 'connecting', reachLines)
+    else if (key.char === 'p')
+      await this.#of('Ping which host:', 'pinging', (text, signal) => pingLines(text, signal))
+    else if (key.char === 'm') await this.#mail()
+  }
+
+  /** A test of something that is asked for; what was meant last stands there. */
+  async #of(
+    question: string,
+    what: string,
+    test: (text: string, signal: AbortSignal) => Promise<readonly string[]>,
+  ): Promise<void> {
+    const text = await this.#deps.desk.ask(question, { initial: this.#target })
+    if (text === undefined || text.trim() === '') return
+    this.#target = text
+    await this.#show(what, (signal) => test(text, signal))
   }
 
   async #mail(): Promise<void> {
@@ -79,6 +91,6 @@ export class TestsPage implements Page {
 
   async #show(what: string, test: (signal: AbortSignal) => Promise<readonly string[]>): Promise<void> {
     const lines = await this.#deps.desk.work(what, test)
-    if (lines !== undefined) this.#pager.set(lines.flatMap((line) => wrap(line, WIDTH)))
+    if (lines !== undefined) this.#pager.set(lines.flatMap((line) => wrap(line, WIDTH, '    ')))
   }
 }

@@ -6,7 +6,7 @@ import { TRACE_WORDS, traceWords } from '#src/console/filter-words.ts'
 import type { Canvas } from '#src/console/grid.ts'
 import type { Key } from '#src/console/keys.ts'
 import { Pager, Picker } from '#src/console/pager.ts'
-import { columns, cut, minute, wrap } from '#src/console/text.ts'
+import { columns, counted, cut, minute, wrap } from '#src/console/text.ts'
 import { isRecord } from '#src/net/frames.ts'
 import { recordsOf } from './status.ts'
 
@@ -93,7 +93,7 @@ export class TracePage implements Page {
     const { chosen } = this.#list
     if (chosen === undefined) return
     this.#detail = new Pager()
-    this.#detail.set(chosen.lines.flatMap((line) => wrap(line, WIDTH)))
+    this.#detail.set(chosen.lines.flatMap((line) => wrap(line, WIDTH, '    ')))
   }
 
   async #search(): Promise<void> {
@@ -109,7 +109,7 @@ export class TracePage implements Page {
     const found = await desk.work('searching', () => appliance.queue((queue) => livesOf(queue.ask(request))))
     if (found === undefined) return
     this.#words = text.trim()
-    this.#remark = `${found.lives.length} messages${found.complete ? '' : '; there may be more, not all was looked through'}`
+    this.#remark = `${counted(found.lives.length, 'message')}${found.complete ? '' : '; there may be more, not all was looked through'}`
     this.#list.set(found.lives)
     this.#list.first()
   }
