@@ -220,9 +220,7 @@ export class App {
   }
 
   async #confirm(question: string): Promise<boolean> {
-    return (
-      (await this.#open({ question: `${question} (y/n)`, secret: false, short: true, typed: '' })) === 'y'
-    )
+    return (await this.#open({ question, secret: false, short: true, typed: '' })) === 'y'
   }
 
   #open(dialog: Omit<Dialog, 'answer'>): Promise<string | undefined> {
@@ -294,7 +292,8 @@ export class App {
 
   #foot(): Foot {
     if (this.#dialog !== undefined) {
-      const { question, typed, secret } = this.#dialog
+      const { question, typed, secret, short } = this.#dialog
+      if (short) return { kind: 'confirmed', question }
       return { kind: 'asked', question, typed, secret }
     }
     if (this.#job !== undefined) return { kind: 'said', text: `${this.#job.what}... (ESC gives up)` }

@@ -22,6 +22,8 @@ export type Foot =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'said'; readonly text: string }
   | { readonly kind: 'asked'; readonly question: string; readonly typed: string; readonly secret: boolean }
+  /** One key decides. */
+  | { readonly kind: 'confirmed'; readonly question: string }
 
 /** Smaller than this nothing can be shown. */
 const LEAST: Size = { rows: 10, columns: 40 }
@@ -59,6 +61,13 @@ function foot(grid: Grid, said: Foot): Frame['cursor'] {
     case 'said':
       grid.put(row, 0, cut(said.text, grid.columns))
       return { row, column: 0 }
+    case 'confirmed': {
+      // Whatever is asked about, and however long that is: what y does is seen, and that it is asked.
+      const choice = ' (y/n) '
+      const question = `${cut(said.question, grid.columns - choice.length - 1)}${choice}`
+      grid.put(row, 0, question, 'reverse')
+      return { row, column: question.length }
+    }
     case 'asked': {
       const typed = said.secret ? '*'.repeat(said.typed.length) : plain(said.typed)
       const question = cut(`${said.question} `, Math.max(20, grid.columns - 20))

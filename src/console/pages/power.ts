@@ -34,7 +34,7 @@ export class PowerPage implements Page {
     'k  set the password of this console, or take it away',
     '',
     'On the appliance image also:',
-    'b  restarts the machine',
+    'b  reboot: restarts the machine',
     'o  switches it off',
     'f  sets it back to how it was delivered; that is asked twice, and whether the queue is kept',
   ]
@@ -45,8 +45,8 @@ export class PowerPage implements Page {
   }
 
   get keys(): string {
-    const machine = this.#deps.image.isThere ? '  b restart machine  o switch off  f factory reset' : ''
-    return `r restart Postern  t stop  l reload  k password${machine}`
+    const machine = this.#deps.image.isThere ? '  b reboot  o power off  f reset' : ''
+    return `r restart  t stop  l reload  k password${machine}  ?`
   }
 
   enter(): void {
@@ -100,7 +100,7 @@ export class PowerPage implements Page {
 
   async #factoryReset(): Promise<void> {
     const { image, desk } = this.#deps
-    if (!(await desk.confirm('Set the machine back to how it was delivered? ALL SETTINGS ARE LOST.'))) return
+    if (!(await desk.confirm('Factory reset: ALL SETTINGS ARE LOST. Go on?'))) return
     const queue = await desk.ask('The mail that waits: "keep" it, or "wipe" it?', { initial: 'keep' })
     if (queue !== 'keep' && queue !== 'wipe') {
       desk.say('Nothing was done.')

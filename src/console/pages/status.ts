@@ -25,6 +25,8 @@ export interface StatusDeps {
   readonly remarks: () => readonly string[]
   /** systemd starts Postern, and starts it again (manager.ts). */
   readonly isManaged: boolean
+  /** Time of all cores since the machine was started; that of this machine unless given. */
+  readonly cores?: () => CoreTimes
 }
 
 /** How the box is. Everybody may see it. */
@@ -48,7 +50,7 @@ export class StatusPage implements Page {
   readonly #charts = new Charts()
   #state: HealthState = EMPTY_STATE
   #disk: StatusSight['disk']
-  #cores: CoreTimes | undefined
+  #cores: (CoreTimes & { readonly atMs: number }) | undefined
   #busy: number | undefined
   #detail: { readonly pager: Pager; readonly what: 'troubles' | 'processes' } | undefined
 
@@ -95,7 +97,8 @@ export class StatusPage implements Page {
 
   /** Over some time together: of each second by itself it would change on the screen all the time. */
   #lookAtCores(): void {
-    const now = coreTimes(this.#deps.clock.monotonicMs())
+    const { clock, cores = coreTimes } = this.#deps
+    const now = { ...cores(), atMs: clock.monotonicMs() }
     this.#cores ??= now
     const allMs = now.allMs - this.#cores.allMs
     if (now.atMs - this.#cores.atMs < CORES_MS || allMs <= 0) return
@@ -175,18 +178,16 @@ export class StatusPage implements Page {
 const CORES_MS = 10_000
 
 interface CoreTimes {
-  readonly atMs: number
   readonly allMs: number
   readonly idleMs: number
 }
 
 /** Of all cores, since the machine was started. */
-function coreTimes(atMs: number): CoreTimes {
+function coreTimes(): CoreTimes {
   const all = cpus().map(({ times }) => times)
   const sum = (of: (times: (typeof all)[number]) => number): number =>
     all.reduce((total, times) => total + of(times), 0)
   return {
-    atMs,
     allMs: sum(({ user, nice, sys, idle, irq }) => user + nice + sys + idle + irq),
     idleMs: sum(({ idle }) => idle),
   }
