@@ -265,7 +265,7 @@ class SignatureSet : public Napi::ObjectWrap<SignatureSet> {
 /// Numbers that TypeScript reads without a call: see src/match/scanner.ts for the same list.
 enum StateIndex : std::size_t { kConsumed, kProduced, kEnded, kBareLf, kBareCr, kTotal, kStateLength };
 
-/// new Scanner(signatureSet, {depthMax, partsMax, headerBytesMax}, state: Float64Array over a SharedArrayBuffer).
+/// new Scanner(signatureSet, {depthMax, partsMax, headerBytesMax, keepHeaders}, state: Float64Array over a SharedArrayBuffer).
 class Scanner : public Napi::ObjectWrap<Scanner> {
  public:
   static Napi::Function Define(Napi::Env env) {
@@ -318,6 +318,8 @@ class Scanner : public Napi::ObjectWrap<Scanner> {
       return false;
     }
     out.header_bytes_max = header;
+    const Napi::Value keep = ReadProperty(env, value, "keepHeaders");
+    out.keep_headers = keep.IsBoolean() && keep.As<Napi::Boolean>().Value();
     // Each level costs stack where messages are nested in encodings.
     if (out.depth_max > kDepthMax) return Fail(env, false, "depthMax is too large").good;
     return true;

@@ -24,7 +24,7 @@ key=$({
   find native binding.gyp -type f \( -name '*.cc' -o -name '*.h' -o -name '*.gyp' \) -exec sha256sum {} + | sort
 } | sha256sum)
 
-if [ -f build/Release/postern.node ] && [ -f build/Release/postern_host.node ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then
+if [ -f build/Release/postern.node ] && [ -f build/Release/postern_host.node ] && [ -f build/Release/postern_pattern.node ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ]; then
   exit 0
 fi
 echo "native/build.sh: building the addon" >&2

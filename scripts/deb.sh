@@ -37,7 +37,7 @@ Version: $version
 Architecture: $arch
 Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size "$tree" | cut -f1)
-Depends: libvectorscan5 | libhyperscan5, libc6 (>= 2.36), libstdc++6 (>= 12), libgcc-s1, libatomic1, systemd (>= 252)
+Depends: libvectorscan5 | libhyperscan5, libpcre2-8-0, libc6 (>= 2.36), libstdc++6 (>= 12), libgcc-s1, libatomic1, systemd (>= 252)
 Recommends: nftables, ca-certificates
 Section: mail
 Priority: optional

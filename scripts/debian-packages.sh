@@ -21,6 +21,7 @@ missing_for_run() {
   has pkg-config || missing="$missing pkg-config"
   # One API, two packages: Vectorscan is preferred, Debian 12's Hyperscan 5.4.0 lacks fixes.
   has_package libvectorscan-dev || has_package libhyperscan-dev || missing="$missing libvectorscan-dev"
+  want libpcre2-dev
 }
 
 missing_for_test() {

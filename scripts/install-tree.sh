@@ -20,7 +20,7 @@ rm -rf "$lib"
 install -d "$lib/bin" "$lib/build/Release" "$lib/node_modules/.bin" "$dest$prefix/bin"
 cp -P bin/* "$lib/bin/"
 cp -R src package.json "$lib/"
-install -m 644 build/Release/postern.node build/Release/postern_host.node "$lib/build/Release/"
+install -m 644 build/Release/postern.node build/Release/postern_host.node build/Release/postern_pattern.node "$lib/build/Release/"
 
 # What runs, and nothing that only compiles or tests. package-lock.json knows which is which.
 for package in $packages; do

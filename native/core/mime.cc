@@ -80,6 +80,7 @@ void MimeParser::StartHeader(std::string path, bool message) {
   state_ = State::kHeader;
   header_.Begin(outermost_ && root_header_);
   header_bytes_ = 0;
+  header_text_.clear();
   path_ = std::move(path);
   message_header_ = message;
 }
@@ -140,6 +141,8 @@ void MimeParser::HeaderLine(std::string_view line) {
   switch (header_.Add(line)) {
     case HeaderCollector::Line::kField:
     case HeaderCollector::Line::kFold:
+      if (context_.limits.keep_headers && !(outermost_ && root_header_)) header_text_.append(line).append(kCrLf);
+      [[fallthrough]];
     case HeaderCollector::Line::kMbox:
       BoxWrite(AsBytes(line));
       box_line_end_ = true;
@@ -161,7 +164,10 @@ void MimeParser::HeaderBroken(std::string_view line) {
   header_bytes_ -= line.size() + kCrLf.size();
   if (!is_reading_) {
     MimeParser* other = BeginReading({path_ + 'h', message_header_});
-    if (other != nullptr) other->header_ = header_;
+    if (other != nullptr) {
+      other->header_ = header_;
+      other->header_text_ = header_text_;
+    }
   }
   EndHeader();
   const Bytes text = AsBytes(line);
@@ -181,6 +187,8 @@ void MimeParser::EndHeader() {
       context_.sink.HeaderEnd(header_bytes_);
     }
   }
+  if (!header_text_.empty()) context_.sink.PartHeader(message_header_, header_text_);
+  header_text_.clear();
   OpenBody();
 }
 

@@ -14,6 +14,8 @@ struct MimeLimits {
   std::uint32_t depth_max = 20;
   std::uint32_t parts_max = 1000;
   std::size_t header_bytes_max = 102400;
+  /// Whether the headers of parts are told as they stand (PartHeader).
+  bool keep_headers = false;
 };
 
 struct PartInfo {
@@ -38,6 +40,8 @@ class PartSink {
   virtual void HeaderField(std::string_view name, std::string_view value) = 0;
   /// Octets of the outermost header, its empty line included.
   virtual void HeaderEnd(std::uint64_t bytes) = 0;
+  /// The header of a part, or of a message inside of the message, as it stands: lines with CRLF.
+  virtual void PartHeader(bool message, std::string_view text) = 0;
   virtual void Defect(std::string_view what) = 0;
   virtual void Limit(std::string_view what) = 0;
 };
@@ -157,6 +161,7 @@ class MimeParser {
   State state_ = State::kHeader;
   HeaderCollector header_;
   std::uint64_t header_bytes_ = 0;
+  std::string header_text_;  // as it stands, where it is wanted
   bool root_header_ = true;
   /// Path of the part whose header is read, or of the message around it if the header is a message's own.
   std::string path_;

@@ -49,6 +49,7 @@ class SecondLook : private PartSink {
   void PartEnd(Handle part) override;
   void HeaderField(std::string_view, std::string_view) override {}
   void HeaderEnd(std::uint64_t) override {}
+  void PartHeader(bool, std::string_view) override {}
   void Defect(std::string_view) override {}
   void Limit(std::string_view) override {}
 

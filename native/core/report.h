@@ -16,6 +16,12 @@ struct PartReport {
   std::string sha256;  // hexadecimal
 };
 
+/// The header of a part, or of a message inside of the message, as it stands.
+struct HeaderText {
+  bool message = false;
+  std::string text;
+};
+
 struct SignatureHit {
   std::string signature;
   std::string path;
@@ -39,6 +45,7 @@ struct HeaderReport {
 struct ScanReport {
   HeaderReport header;
   std::vector<PartReport> parts;
+  std::vector<HeaderText> headers;
   std::set<SignatureHit> hits;
   std::set<std::string> limits;
   std::set<std::string> defects;

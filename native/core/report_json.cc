@@ -40,6 +40,21 @@ class JsonWriter {
     for (const char c : text) Character(c);
     out_.push_back('"');
   }
+  /// Octets, each as the character of its number (latin-1).
+  void Octets(std::string_view octets) {
+    Separate();
+    out_.push_back('"');
+    for (const char c : octets) {
+      if (static_cast<unsigned char>(c) < 0x80) {
+        Character(c);
+      } else {
+        out_.append("\\u00");
+        out_.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
+        out_.push_back(kDigits[c & 15]);
+      }
+    }
+    out_.push_back('"');
+  }
   template <typename Strings>
   void Array(const Strings& all) {
     Open('[');
@@ -55,7 +70,6 @@ class JsonWriter {
     fresh_ = false;
   }
   void Character(char c) {
-    static constexpr char kDigits[] = "0123456789abcdef";
     if (c == '"' || c == '\\') {
       out_.push_back('\\');
       out_.push_back(c);
@@ -68,6 +82,7 @@ class JsonWriter {
     }
   }
 
+  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out_;
   bool fresh_ = true;
 };
@@ -97,6 +112,13 @@ void WritePart(JsonWriter& json, const PartReport& part) {
   json.Close('}');
 }
 
+void WriteHeaderText(JsonWriter& json, const HeaderText& header) {
+  json.Open('{');
+  json.Key("message").Value(header.message);
+  json.Key("text").Octets(header.text);
+  json.Close('}');
+}
+
 void WriteHit(JsonWriter& json, const SignatureHit& hit) {
   json.Open('{');
   json.Key("signature").Value(std::string_view(hit.signature));
@@ -113,6 +135,11 @@ std::string ToJson(const ScanReport& report) {
   json.Key("parts").Open('[');
   for (const PartReport& part : report.parts) WritePart(json, part);
   json.Close(']');
+  if (!report.headers.empty()) {
+    json.Key("headers").Open('[');
+    for (const HeaderText& header : report.headers) WriteHeaderText(json, header);
+    json.Close(']');
+  }
   json.Key("hits").Open('[');
   for (const SignatureHit& hit : report.hits) WriteHit(json, hit);
   json.Close(']');

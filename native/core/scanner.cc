@@ -22,6 +22,9 @@ constexpr std::size_t kBlockMax = std::size_t{1} << 30;
 /// Octets of all names of one message.
 constexpr std::size_t kNamesBytesMax = 1024 * 1024;
 
+/// Octets of the headers of all parts of one message, where they are wanted.
+constexpr std::size_t kHeadersBytesMax = 4 * 1024 * 1024;
+
 /// RFC 6838 section 4.2 gives a media type 127 characters on each side of its slash.
 constexpr std::size_t kTypeMax = 255;
 
@@ -97,6 +100,7 @@ void Scanner::Begin(Framer::Mode mode) {
   free_.clear();
   for (Handle handle = open_.size(); handle-- > 0;) free_.push_back(handle);
   names_bytes_ = 0;
+  headers_bytes_ = 0;
   charsets_.emplace();
   context_.emplace(MimeContext{*this, *charsets_, limits_});
   parser_.emplace(*context_, 0, "");
@@ -252,5 +256,14 @@ void Scanner::HeaderField(std::string_view name, std::string_view value) {
 }
 
 void Scanner::HeaderEnd(std::uint64_t bytes) { report_.header.bytes = bytes; }
+
+void Scanner::PartHeader(bool message, std::string_view text) {
+  if (headers_bytes_ + text.size() > kHeadersBytesMax) {
+    report_.limits.emplace("header");
+    return;
+  }
+  headers_bytes_ += text.size();
+  report_.headers.push_back({message, std::string(text)});
+}
 
 }  // namespace postern

@@ -51,6 +51,7 @@ class Scanner : private PartSink {
   void PartEnd(Handle part) override;
   void HeaderField(std::string_view name, std::string_view value) override;
   void HeaderEnd(std::uint64_t bytes) override;
+  void PartHeader(bool message, std::string_view text) override;
   void Defect(std::string_view what) override { report_.defects.emplace(what); }
   void Limit(std::string_view what) override { report_.limits.emplace(what); }
 
@@ -68,6 +69,7 @@ class Scanner : private PartSink {
   std::optional<MimeParser> parser_;
   ScanReport report_;
   std::size_t names_bytes_ = 0;
+  std::size_t headers_bytes_ = 0;
   std::vector<std::unique_ptr<Open>> open_;
   std::vector<Handle> free_;
   Suspicion suspicion_;

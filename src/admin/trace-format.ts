@@ -16,6 +16,8 @@ export function lifeText(id: string, trace: unknown, message: unknown): string {
 function whereItIs(rows: readonly Fields[]): string {
   const refused = rows.some(({ event }) => event === 'rejected' || event === 'refused')
   const queued = rows.some(({ event }) => event === 'queued')
+  if (rows.some(({ event }) => event === 'discarded') && !queued)
+    return 'discarded by a rule: it was never in the queue'
   return refused && !queued ? 'refused: it was never in the queue' : 'not in the queue any more'
 }
 

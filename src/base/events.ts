@@ -36,6 +36,8 @@ export type EventName =
   | 'smtpd.notice'
   | 'smtpd.queued'
   | 'smtpd.message_refused'
+  | 'smtpd.discarded'
+  | 'smtpd.header_check'
   | 'smtpd.lost'
   | 'smtpd.untraced'
   | 'scan.signature_file'

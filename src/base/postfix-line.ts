@@ -34,6 +34,18 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
     ],
   ],
   [
+    'smtpd.discarded',
+    (f: Facts) => [
+      `${word(f['id'])}: discard: END-OF-MESSAGE from ${peer(f)}: ${word(f['why'])}; ${envelope(f)}`,
+    ],
+  ],
+  [
+    'smtpd.header_check',
+    (f: Facts) => [
+      `${word(f['id'])}: ${word(f['action'])}: header ${word(f['field'])} from ${peer(f)}; ${envelope(f)}: ${word(f['text'])}`,
+    ],
+  ],
+  [
     'delivery.recipient',
     (f: Facts) => [
       `${word(f['id'])}: to=<${word(f['to'])}>,${f['origTo'] === undefined ? '' : ` orig_to=<${word(f['origTo'])}>,`} relay=${word(f['relay'])}, delay=${word(f['delay'])}, delays=${word(f['delays'])}, dsn=${word(f['dsn'])}, status=${word(f['status'])} (${word(f['reply'])})`,

@@ -30,7 +30,6 @@ export type AttributeScope =
  */
 export const CAPABILITIES = {
   archive: 'archive copies of every message',
-  checks: 'header checks',
   disclaimer: 'disclaimers',
   dkim: 'DKIM',
   dnscache: 'the caching resolver',

@@ -25,7 +25,8 @@ import type { Policy } from '#src/smtp/ports.ts'
 import type { ServerTls } from '#src/smtp/server-tls.ts'
 import { SessionNotices } from '#src/smtp/session-notices.ts'
 import type { NoticeRules } from '#src/smtp/session-notices.ts'
-import { noticeTargets } from './notice-targets.ts'
+import { readHeaderChecks } from './header-tables.ts'
+import { mailboxesOf, noticeTargets } from './notice-targets.ts'
 import { DirectoryAuthenticator } from './smtpd-authenticator.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { ListenerTls } from './smtpd-listener-tls.ts'
@@ -118,6 +119,7 @@ export class EnvironmentMaker implements Disposable {
   /** The environment of a generation. */
   make(boot: SmtpdBoot): SmtpEnvironment {
     const { settings } = boot
+    const headerChecks = readHeaderChecks(settings, boot.slot <= FIRST_SLOT)
     return {
       settings: smtpSettings(boot),
       policy: this.#policyOf(boot),
@@ -125,7 +127,10 @@ export class EnvironmentMaker implements Disposable {
       authenticator: new DirectoryAuthenticator(this.#directoryProcess),
       judge: new ScanJudge(settings.blockedExtensions),
       queue: this.#queue,
-      scanners: this.#scannersOf(boot),
+      scanners: this.#scannersOf(boot, headerChecks?.wantsParts === true),
+      ...(headerChecks === undefined ? {} : { headerChecks }),
+      mailboxesOf: (address) =>
+        this.#directory === undefined ? [address] : mailboxesOf(address, this.#directory.value),
       names: this.#names,
       log: this.#traced,
       clock: systemClock,
@@ -224,13 +229,14 @@ export class EnvironmentMaker implements Disposable {
     return this.#directory.value
   }
 
-  #scannersOf(boot: SmtpdBoot): ScannerPool {
+  #scannersOf(boot: SmtpdBoot, keepHeaders: boolean): ScannerPool {
     const signatures = this.#signaturesOf(boot)
     const { settings } = boot
     const limits: ScanLimits = {
       depthMax: settings.mimeNestingLimit,
       partsMax: PARTS_MAX,
       headerBytesMax: settings.headerSizeLimitBytes,
+      keepHeaders,
     }
     this.#scanners?.retire()
     this.#scanners = new ScannerPool(signatures, { limits, bareNewline: settings.forbidBareNewline })

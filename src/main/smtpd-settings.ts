@@ -12,6 +12,7 @@ export function smtpSettings({ settings, postmaster, generation }: SmtpdBoot): S
     postmaster,
     heloRequired: settings.heloRequired,
     messageBytesMax: settings.messageSizeLimitBytes,
+    headerBytesMax: settings.headerSizeLimitBytes,
     recipientsMax: settings.recipientLimit,
     softErrorLimit: settings.softErrorLimit,
     hardErrorLimit: settings.hardErrorLimit,

@@ -33,6 +33,8 @@ export interface ScanLimits {
   readonly partsMax: number
   /** Octets of one header section (Postfix header_size_limit 102400); the rest of a longer one counts as body. */
   readonly headerBytesMax: number
+  /** Whether the report has the headers of parts; absent means that it has not. */
+  readonly keepHeaders?: boolean
 }
 
 /** What a bare LF or CR in DATA becomes. Only CRLF.CRLF ends DATA whichever is set. */
@@ -50,6 +52,13 @@ export interface PartReport {
   /** Decoded size in octets. */
   readonly size: number
   readonly sha256: string
+}
+
+/** The header of a part, or (`message`) of a message inside of the message. */
+export interface HeaderText {
+  readonly message: boolean
+  /** As it stands, each octet a character (latin-1); lines with CRLF. */
+  readonly text: string
 }
 
 export interface SignatureHit {
@@ -77,6 +86,8 @@ export interface HeaderReport {
 export interface ScanReport {
   readonly header: HeaderReport
   readonly parts: readonly PartReport[]
+  /** Of the parts, if they were asked for (`ScanLimits.keepHeaders`) and there are any: not the outermost. */
+  readonly headers?: readonly HeaderText[]
   readonly hits: readonly SignatureHit[]
   /** Limits that were exceeded: 'depth', 'parts', 'header'… Never empty-and-clean when something was not looked at. */
   readonly limits: readonly string[]

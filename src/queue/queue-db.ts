@@ -125,6 +125,15 @@ export class QueueDb implements Disposable {
       verdict: message.verdict,
     }
     s.insertTrace.run(message.id, dueMs, 'queued', JSON.stringify(facts))
+    if (message.hold !== undefined) {
+      s.hold.run(seq)
+      s.insertTrace.run(
+        message.id,
+        dueMs,
+        'held',
+        JSON.stringify({ by: 'header_checks', note: message.hold || undefined }),
+      )
+    }
     return { kind: 'inserted', seq }
   }
 

@@ -18,8 +18,8 @@ export interface Refusal {
   /** The queue id that it had at the end of the data; before that the session's. */
   readonly id: string
   readonly atMs: number
-  /** 'rejected': a command. 'refused': a whole message, for what is in it. */
-  readonly event: 'rejected' | 'refused'
+  /** 'rejected': a command. 'refused': a whole message, for what is in it. 'discarded': one that a rule throws away. */
+  readonly event: RefusalEvent
   readonly facts: Readonly<Record<string, unknown>>
 }
 
@@ -127,11 +127,23 @@ export class RefusalSender implements Disposable {
   }
 }
 
+export type RefusalEvent = 'rejected' | 'refused' | 'discarded'
+
+const TRACED: ReadonlyMap<EventName, RefusalEvent> = new Map([
+  ['smtpd.reject', 'rejected'],
+  ['smtpd.message_refused', 'refused'],
+  ['smtpd.discarded', 'discarded'],
+] as const)
+
+function isRefusalEvent(value: unknown): value is RefusalEvent {
+  return value === 'rejected' || value === 'refused' || value === 'discarded'
+}
+
 /** A log that also has what is refused traced. Of a refused message the subject goes into the trace only. */
 export function tracingLog(log: Log, sender: Pick<RefusalSender, 'add'>, clock: Clock): Log {
   return {
     write(level: Level, event: EventName, facts: Facts) {
-      if (event !== 'smtpd.reject' && event !== 'smtpd.message_refused') {
+      if (!TRACED.has(event)) {
         log.write(level, event, facts)
         return
       }
@@ -144,7 +156,7 @@ export function tracingLog(log: Log, sender: Pick<RefusalSender, 'add'>, clock: 
       sender.add({
         id: key,
         atMs: clock.nowMs(),
-        event: event === 'smtpd.reject' ? 'rejected' : 'refused',
+        event: TRACED.get(event) ?? 'refused',
         facts: { ...rest, session, ...(verdict === undefined ? {} : { verdict: { ...found, subject } }) },
       })
     },
@@ -171,6 +183,6 @@ export function readRefusal(
   const { id, atMs, event, facts, lost } = value
   if (!isCount(atMs)) return undefined
   if (isCount(lost)) return { lost, atMs }
-  if (!isText(id) || (event !== 'rejected' && event !== 'refused') || !isRecord(facts)) return undefined
+  if (!isText(id) || !isRefusalEvent(event) || !isRecord(facts)) return undefined
   return { id, atMs, event, facts }
 }

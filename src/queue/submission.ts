@@ -27,7 +27,7 @@ export function readSubmission(value: unknown, bytes: Uint8Array): NewMessage | 
   const { id, arrivedMs, sender, prefix, bodyCrc32, verdict, generation } = value
   if (!isText(id) || !ID.test(id)) return 'id'
   if (!isCount(arrivedMs) || !isCount(generation) || !isCount(bodyCrc32)) return 'a number'
-  if (!isText(sender) || !isText(prefix)) return 'a text'
+  if (!isText(sender) || !isText(prefix) || !isHold(value['hold'])) return 'a text'
   if (!isRecord(verdict)) return 'verdict'
   const envelope = readEnvelope(value)
   if (envelope === undefined) return 'envelope'
@@ -35,7 +35,25 @@ export function readSubmission(value: unknown, bytes: Uint8Array): NewMessage | 
   if (recipients === undefined) return 'recipients'
   const body = readBody(value['spool'], bytes)
   if (body === undefined) return 'body'
-  return { id, arrivedMs, sender, recipients, ...envelope, prefix, body, bodyCrc32, verdict, generation }
+  const message = {
+    id,
+    arrivedMs,
+    sender,
+    recipients,
+    ...envelope,
+    prefix,
+    body,
+    bodyCrc32,
+    verdict,
+    generation,
+  }
+  const { hold } = value
+  return isText(hold) ? { ...message, hold } : message
+}
+
+/** Absent, or the words of a rule. */
+function isHold(value: unknown): boolean {
+  return value === undefined || isText(value)
 }
 
 function readBody(spool: unknown, bytes: Uint8Array): Body | undefined {

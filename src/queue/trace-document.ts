@@ -99,7 +99,7 @@ export function documentOf(rows: readonly TraceRow[]): TraceDocument | undefined
 }
 
 /** Events of what did not come into the queue (refusals.ts). */
-const REFUSED: ReadonlySet<string> = new Set(['rejected', 'refused'])
+const REFUSED: ReadonlySet<string> = new Set(['rejected', 'refused', 'discarded'])
 /** Events that tell who, for whom and what. */
 const BEGINNINGS: ReadonlySet<string> = new Set(['queued', ...REFUSED])
 

@@ -69,6 +69,8 @@ export interface NewMessage {
   readonly generation: number
   /** REQUIRETLS was said (RFC 8689): it may only go on to whom has promised TLS too. */
   readonly requireTls?: boolean
+  /** It begins on hold, with these words of the rule that said so (header_checks, HOLD), for the trace; perhaps ''. */
+  readonly hold?: string
   /** MT-PRIORITY of a client that may have one (RFC 6710): -9 to 9, absent for 0. */
   readonly priority?: number
   /** A notice to postmaster that we wrote: when it fails it is dropped, and nobody is told (never a third bounce). */

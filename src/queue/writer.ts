@@ -197,8 +197,11 @@ export class Writer {
     events.committed(bytes + GROUP_OVERHEAD_BYTES + submissions.length * MESSAGE_OVERHEAD_BYTES)
     const reports = reportsOf(changes, applied, dueMs)
     this.#messages.value += fresh.length + reports.length - left
-    if (fresh.length + reports.length > 0)
-      events.accepted(reports.length === 0 ? fresh : [...fresh, ...reports])
+    // What is on hold waits for a person, not for its turn.
+    const due = fresh.every(({ message }) => message.hold === undefined)
+      ? fresh
+      : fresh.filter(({ message }) => message.hold === undefined)
+    if (due.length + reports.length > 0) events.accepted(reports.length === 0 ? due : [...due, ...reports])
     if (changes.length > 0) {
       events.settled(changes.map((change, i) => ({ change, removed: applied[i]?.removed !== undefined })))
     }

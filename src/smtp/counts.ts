@@ -84,6 +84,10 @@ export function countReceived(received: Received, service: string): void {
     COUNTS.messages.of(service, 'refused').add()
     return
   }
+  if (received.kind === 'discarded') {
+    COUNTS.messages.of(service, 'discarded').add()
+    return
+  }
   COUNTS.messages.of(service, 'accepted').add()
   COUNTS.messageBytes.add(received.bytes)
   COUNTS.messageRecipients.add(received.message.recipients.length)

@@ -1,7 +1,7 @@
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import type { QueueSubmitter } from '#src/queue/types.ts'
-import type { Authenticator, ContentJudge, PeerNames, Policy, ScannerPool } from './ports.ts'
+import type { Authenticator, ContentJudge, HeaderChecks, PeerNames, Policy, ScannerPool } from './ports.ts'
 import type { NoticeClient } from './session-notices.ts'
 import type { SmtpSettings } from './settings.ts'
 import type { Transcript } from './transcript.ts'
@@ -15,6 +15,10 @@ export interface SmtpEnvironment {
   readonly policy: Policy
   readonly authenticator: Authenticator
   readonly judge: ContentJudge
+  /** header_checks(5); absent where there are none. */
+  readonly headerChecks?: HeaderChecks
+  /** The mailboxes that an address of an operator's rule stands for, or itself. */
+  readonly mailboxesOf?: (address: string) => readonly string[]
   readonly queue: QueueSubmitter
   readonly scanners: ScannerPool
   readonly names: PeerNames

@@ -76,6 +76,35 @@ export interface ContentJudge {
   judge(report: ScanReport): Verdict
 }
 
+/** What header_checks want done with a field or its message; scan/header-checks.ts has this shape. */
+export type HeaderAction =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'drop' }
+  | { readonly kind: 'replace'; readonly text: string }
+  | { readonly kind: 'prepend'; readonly text: string }
+  | { readonly kind: 'refuse'; readonly reply: Reply; readonly text: string }
+  | { readonly kind: 'discard'; readonly text: string }
+  | { readonly kind: 'hold'; readonly text: string }
+  | { readonly kind: 'bcc'; readonly address: string }
+  | { readonly kind: 'redirect'; readonly address: string }
+  | { readonly kind: 'pass'; readonly text: string }
+
+export interface HeaderDecision {
+  readonly action: HeaderAction
+  /** The action as the log tells it; '' where it does not. */
+  readonly told: string
+  readonly text: string
+}
+
+export type HeaderKind = 'header' | 'mime' | 'nested'
+
+/** header_checks(5). */
+export interface HeaderChecks {
+  readonly wantsParts: boolean
+  /** `field`: with its folds, LF alone between the lines, no line end behind. */
+  check(kind: HeaderKind, field: Uint8Array): HeaderDecision
+}
+
 /**
  * One message's way through the native scanner (`match/scanner.ts` has this shape). After `write` the three
  * counters say what became of the input.

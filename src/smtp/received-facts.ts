@@ -20,8 +20,7 @@ export function receivedFacts(
   }
   const to = envelope.recipients[0]?.original
   const verdict = JSON.stringify(received.facts)
-  return {
-    event: 'smtpd.message_refused',
-    facts: { ...base, to, nrcpt, reply: replyText(received.reply), verdict },
-  }
+  const facts = { ...base, to, nrcpt, reply: replyText(received.reply), verdict }
+  if (received.kind === 'refused') return { event: 'smtpd.message_refused', facts }
+  return { event: 'smtpd.discarded', facts: { ...facts, why: received.why } }
 }

@@ -218,8 +218,17 @@ export class Server extends SMTPServer implements ConnectionHost {
 }
 
 function toolsOf(environment: SmtpEnvironment): ReceptionTools {
-  const { queue, scanners, judge, log } = environment
-  return { queue, scanners, judge, log, blocks: new BlockPool(), scratch: newScratch() }
+  const { queue, scanners, judge, headerChecks, mailboxesOf, log } = environment
+  return {
+    queue,
+    scanners,
+    judge,
+    log,
+    ...(headerChecks === undefined ? {} : { headerChecks }),
+    ...(mailboxesOf === undefined ? {} : { mailboxesOf }),
+    blocks: new BlockPool(),
+    scratch: newScratch(),
+  }
 }
 
 /**

@@ -13,6 +13,8 @@ export interface SmtpSettings {
   readonly heloRequired: boolean
   /** `message_size_limit`, `zimbraMtaMaxMessageSize`, in octets; 0 for none. */
   readonly messageBytesMax: number
+  /** header_size_limit: as much of a header is looked at field by field. */
+  readonly headerBytesMax: number
   /** `smtpd_recipient_limit`. RFC 5321 section 4.5.3.1.8 wants at least 100. */
   readonly recipientsMax: number
   /** `smtpd_soft_error_limit`: from then on each reply waits for `errorDelayMs`. */
@@ -86,6 +88,7 @@ export const DEFAULT_SETTINGS: SmtpSettings = {
   postmaster: 'postmaster@localhost',
   heloRequired: true,
   messageBytesMax: 10_240_000,
+  headerBytesMax: 102_400,
   recipientsMax: 1000,
   softErrorLimit: 10,
   hardErrorLimit: 20,

@@ -222,8 +222,8 @@ for (const [title, text, expected] of [
   ],
   [
     'a parameter that has no effect',
-    '[limits]\nheader_checks = "pcre:/etc/x"',
-    'postern.toml:2: limits.header_checks: cannot be set: Has no effect yet: header checks come with a later release.',
+    '[limits]\nmilter_connect_timeout = "30s"',
+    'postern.toml:2: limits.milter_connect_timeout: cannot be set: Has no effect yet: milters come with a later release.',
   ],
   [
     'an attribute of accounts',

@@ -89,9 +89,9 @@ test('postconf says as Postfix does what it does not know, and edits nothing', a
     stderr: '/usr/sbin/postconf: warning: no_such_parameter: unknown parameter\n',
   })
 
-  const idle = await tool('postconf', 'header_checks')
-  t.is(idle.stdout, 'header_checks = pcre:/opt/zimbra/conf/postfix_header_checks\n')
-  t.regex(idle.stderr, /^postconf: warning: header_checks: Has no effect yet/)
+  const idle = await tool('postconf', 'milter_connect_timeout')
+  t.is(idle.stdout, 'milter_connect_timeout = 30s\n')
+  t.regex(idle.stderr, /^postconf: warning: milter_connect_timeout: Has no effect yet/)
 
   for (const args of [['-e', 'message_size_limit=5000'], ['message_size_limit = 5000']]) {
     const edit = await tool('postconf', ...args)

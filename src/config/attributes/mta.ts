@@ -217,7 +217,6 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'pcre:/opt/zimbra/conf/postfix_header_checks',
     postfix: 'header_checks',
-    use: later('checks'),
   },
   zimbraMtaHopcountLimit: { type: 'integer', scope: GLOBAL_SERVER, default: '50', postfix: 'hopcount_limit' },
   zimbraMtaImportEnvironment: {
