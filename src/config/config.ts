@@ -1,7 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
-import { parse, TomlError } from 'smol-toml'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { DirectoryConfig } from './directory-source.ts'
 import { readDirectory } from './directory-source.ts'
@@ -14,10 +13,9 @@ import { readConsole } from './console.ts'
 import { readAddress, readListeners } from './listeners.ts'
 import type { Address, Listener } from './listeners.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
-import type { ConfigProblem } from './reader.ts'
-import { Problems, Table } from './reader.ts'
+import type { ConfigProblem, Table } from './reader.ts'
 import type { Overrides } from './resolve.ts'
-import { keyLines } from './toml-lines.ts'
+import { openToml } from './toml.ts'
 
 /** `[tls]`: what the listeners show. */
 export interface TlsConfig {
@@ -146,20 +144,10 @@ export function loadConfig(named: string | undefined, folder: string): LoadedCon
 
 /** Checks the text of a configuration file as a whole; every problem is told, each with its line. */
 export function readConfig(text: string, file: string, folder: string): LoadedConfig {
-  let document: Record<string, unknown>
-  try {
-    document = parse(text)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    // The message goes on with a picture of the line; the first line says it.
-    const reason = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '')
-    return {
-      kind: 'invalid',
-      problems: [{ file, line: error.line, key: '', reason: `not valid TOML: ${reason}` }],
-    }
-  }
-  const problems = new Problems(file, keyLines(text))
-  const config = readDocument(new Table('', document, problems), file, folder)
+  const opened = openToml(text, file)
+  if (opened.kind === 'invalid') return opened
+  const { top, problems } = opened
+  const config = readDocument(top, file, folder)
   return problems.list.length > 0
     ? { kind: 'invalid', problems: problems.sorted }
     : { kind: 'config', config }

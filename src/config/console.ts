@@ -16,6 +16,14 @@ const IDLE_MS_LEAST = 10_000
 
 export function readConsole(table: Table, folder: string): ConsoleConfig {
   table.only(['idle_logout', 'helper'])
+  return {
+    idleMs: readIdle(table),
+    helperSocket: resolve(folder, table.text('helper', '/run/postern-image/helper.sock')),
+  }
+}
+
+/** `idle_logout`, in milliseconds. */
+export function readIdle(table: Table): number {
   const text = table.text('idle_logout', '10m')
   const idleMs = parseDurationMs(text, 's')
   if (idleMs === undefined || (idleMs !== 0 && (idleMs < IDLE_MS_LEAST || idleMs > IDLE_MS_MOST)))
@@ -23,8 +31,5 @@ export function readConsole(table: Table, folder: string): ConsoleConfig {
       'idle_logout',
       `must be 0 for never, or a time from ${formatDuration(IDLE_MS_LEAST)} to ${formatDuration(IDLE_MS_MOST)}`,
     )
-  return {
-    idleMs: idleMs ?? 0,
-    helperSocket: resolve(folder, table.text('helper', '/run/postern-image/helper.sock')),
-  }
+  return idleMs ?? 0
 }

@@ -78,11 +78,15 @@ export function readDirectory(table: Table, folder: string, localconfigFile: str
 }
 
 function readDomain(table: Table): string {
-  const given = table.text('domain', 'example.test')
-  const ascii = domainToASCII(given).toLowerCase()
-  if (/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/.test(ascii) && ascii.length <= 255) return ascii
-  table.wrong('domain', 'must be a domain such as example.com')
-  return 'example.test'
+  const found = parseDomain(table.text('domain', 'example.test'))
+  if (found === undefined) table.wrong('domain', 'must be a domain such as example.com')
+  return found ?? 'example.test'
+}
+
+/** A domain of two labels at least, in ASCII and small letters; undefined where it is none. */
+export function parseDomain(text: string): string | undefined {
+  const ascii = domainToASCII(text).toLowerCase()
+  return /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/.test(ascii) && ascii.length <= 255 ? ascii : undefined
 }
 
 function readServer(table: Table): string {

@@ -22,9 +22,9 @@ export interface HealthConfig {
 export const HEALTH_PORT = 8025
 
 /** A shorter secret can be guessed. */
-const TOKEN_CHARS_MIN = 16
+export const TOKEN_CHARS_MIN = 16
 /** A larger file is no token; and no header line would hold it. */
-const TOKEN_CHARS_MAX = 1024
+export const TOKEN_CHARS_MAX = 1024
 
 const DAY_MS = 86_400_000
 /** Ten years: whoever wants it longer wants 0. */
@@ -58,19 +58,26 @@ export function readHealth(table: Table, folder: string): HealthConfig {
   return { listen, tokenFile, tls, mail: table.flag('mail', true), signaturesMaxMs: days * DAY_MS }
 }
 
-function isLoopback(address: string): boolean {
+/** Whether only this machine itself reaches the address. */
+export function isLoopback(address: string): boolean {
   return LOOPBACK.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }
 
 function readListen(table: Table): Address | undefined {
   if (table.raw('listen') === false) return undefined
-  const text = table.text('listen', `127.0.0.1:${HEALTH_PORT}`)
+  const found = parseListen(table.text('listen', `127.0.0.1:${HEALTH_PORT}`), HEALTH_PORT)
+  if (found === undefined) table.wrong('listen', LISTEN_RULE)
+  return found
+}
+
+export const LISTEN_RULE = 'must be an address with a port, such as 127.0.0.1:8025 or [::1]:8025, or false'
+
+/** `192.0.2.1`, `192.0.2.1:8025`, `[2001:db8::1]:8025`; undefined for anything else. */
+export function parseListen(text: string, defaultPort: number): Address | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/.exec(text)
   const address = match?.[1] ?? match?.[2] ?? ''
-  const port = Number(match?.[3] ?? HEALTH_PORT)
-  if (isIP(address) !== 0 && port > 0 && port <= 65_535) return { address, port }
-  table.wrong('listen', 'must be an address with a port, such as 127.0.0.1:8025 or [::1]:8025, or false')
-  return undefined
+  const port = Number(match?.[3] ?? defaultPort)
+  return isIP(address) !== 0 && port > 0 && port <= 65_535 ? { address, port } : undefined
 }
 
 function checkToken(table: Table, file: string): void {

@@ -8,7 +8,7 @@ import { boundedSize, VT100 } from './grid.ts'
 import type { Size } from './grid.ts'
 import type { Key } from './keys.ts'
 import { Pager } from './pager.ts'
-import type { LoginVerdict } from './password.ts'
+import type { LoginVerdict } from '#src/admin/console-password.ts'
 import { age } from '#src/admin/durations.ts'
 import { minute, wrapHelp } from './text.ts'
 

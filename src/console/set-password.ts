@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { errorText } from '#src/base/fault.ts'
 import { systemClock } from '#src/base/clock.ts'
-import { ConsolePassword } from './password.ts'
+import { ConsolePassword } from '#src/admin/console-password.ts'
 
 /** `postern console --set-password`: asks twice on a terminal, or takes the first line of standard input. */
 export async function setPassword(dataFolder: string): Promise<number> {

@@ -8,7 +8,7 @@ import { textOf } from '#src/console/image.ts'
 import type { Image } from '#src/console/image.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import type { Key } from '#src/console/keys.ts'
-import type { ConsolePassword } from '#src/console/password.ts'
+import type { ConsolePassword } from '#src/admin/console-password.ts'
 
 export interface PowerDeps {
   readonly appliance: Appliance

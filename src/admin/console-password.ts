@@ -13,7 +13,7 @@ const MEMORY_MAX = 128 * 1024 * 1024
 const FORM = /^scrypt:([A-Za-z0-9+/=]{24}):([A-Za-z0-9+/=]{44})$/
 
 /** Shorter ones are guessed; longer ones are no passwords. */
-export const PASSWORD_LEAST = 8
+const PASSWORD_LEAST = 8
 const PASSWORD_MOST = 128
 
 /** Wrong passwords in a row before the console is closed to all for a while. */
@@ -41,6 +41,34 @@ const derive = promisify(scrypt) as unknown as (
   options: { readonly N: number; readonly r: number; readonly p: number; readonly maxmem: number },
 ) => Promise<Buffer>
 
+/** Why these characters cannot be a password of the console, as half a sentence; '' where they can. */
+export function passwordProblem(password: string): string {
+  if (password.length < PASSWORD_LEAST) return `a password has ${PASSWORD_LEAST} characters at least`
+  return password.length > PASSWORD_MOST ? `a password has ${PASSWORD_MOST} characters at most` : ''
+}
+
+/** Whether it is a password as it is stored: `scrypt:SALT:KEY`. */
+export function isPasswordHash(text: string): boolean {
+  return FORM.test(text)
+}
+
+/** A password as it is stored, with a salt of its own. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(SALT_BYTES)
+  const key = await derive(password, salt, KEY_BYTES, { ...COST, maxmem: MEMORY_MAX })
+  return `scrypt:${salt.toString('base64')}:${key.toString('base64')}`
+}
+
+/** Whether the password is the one of the hash; false for what is no hash. */
+export async function isPasswordOf(hash: string, password: string): Promise<boolean> {
+  const [, salt, key] = FORM.exec(hash.trim()) ?? []
+  if (salt === undefined || key === undefined || password.length > PASSWORD_MOST) return false
+  const wanted = Buffer.from(key, 'base64')
+  const options = { ...COST, maxmem: MEMORY_MAX }
+  const made = await derive(password, Buffer.from(salt, 'base64'), KEY_BYTES, options)
+  return wanted.length === made.length && timingSafeEqual(wanted, made)
+}
+
 /**
  * The password of the console: a scrypt hash in `console/password` of the data folder, readable by this user only, and
  * beside it how often it was wrong, so that pulling the plug or hanging up does not open the lock.
@@ -65,7 +93,7 @@ export class ConsolePassword {
     const lock = this.#lock()
     const nowMs = this.#clock.nowMs()
     if (lock.untilMs > nowMs) return { kind: 'locked', forMs: lock.untilMs - nowMs }
-    if (await this.#isRight(password)) {
+    if (await isPasswordOf(this.#read() ?? '', password)) {
       if (lock.failures > 0) this.#write(this.#lockFile, JSON.stringify(NO_LOCK))
       return { kind: 'right' }
     }
@@ -82,24 +110,15 @@ export class ConsolePassword {
       this.#write(this.#file, '')
       return
     }
-    if (password.length < PASSWORD_LEAST)
-      throw new Error(`a password has ${PASSWORD_LEAST} characters at least`)
-    if (password.length > PASSWORD_MOST) throw new Error(`a password has ${PASSWORD_MOST} characters at most`)
-    const salt = randomBytes(SALT_BYTES)
-    const key = await derive(password, salt, KEY_BYTES, { ...COST, maxmem: MEMORY_MAX })
-    this.#write(this.#file, `scrypt:${salt.toString('base64')}:${key.toString('base64')}\n`)
-    this.#write(this.#lockFile, JSON.stringify(NO_LOCK))
+    const problem = passwordProblem(password)
+    if (problem !== '') throw new Error(problem)
+    this.setHash(await hashPassword(password))
   }
 
-  async #isRight(password: string): Promise<boolean> {
-    const [, salt, key] = FORM.exec((this.#read() ?? '').trim()) ?? []
-    if (salt === undefined || key === undefined || password.length > PASSWORD_MOST) return false
-    const wanted = Buffer.from(key, 'base64')
-    const made = await derive(password, Buffer.from(salt, 'base64'), KEY_BYTES, {
-      ...COST,
-      maxmem: MEMORY_MAX,
-    })
-    return wanted.length === made.length && timingSafeEqual(wanted, made)
+  /** Sets it as `hashPassword` made it; nobody is locked out any more. */
+  setHash(hash: string): void {
+    this.#write(this.#file, `${hash}\n`)
+    this.#write(this.#lockFile, JSON.stringify(NO_LOCK))
   }
 
   #read(): string | undefined {
