@@ -31,6 +31,7 @@ missing_for_test() {
   want ldap-utils
   want dovecot-lmtpd
   want unbound
+  want chrony
   want ldnsutils
   want strace
   has ip || missing="$missing iproute2"
@@ -128,6 +129,9 @@ disable_new_services() {
   esac
   case " $missing " in
     *' slapd '*) $as_root systemctl disable slapd.service >/dev/null 2>&1 || true ;;
+  esac
+  case " $missing " in
+    *' chrony '*) $as_root systemctl disable chrony.service >/dev/null 2>&1 || true ;;
   esac
   case " $missing " in
     *' unbound '*) $as_root systemctl disable unbound.service unbound-resolvconf.service >/dev/null 2>&1 || true ;;

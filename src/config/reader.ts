@@ -143,7 +143,8 @@ export class Table {
   }
 }
 
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Whether a value of a document is a table. */
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   // TOML dates are objects too, with a prototype of their own.
   return (
     typeof value === 'object' &&
