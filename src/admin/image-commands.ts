@@ -7,6 +7,9 @@
  *     {"command":"network-set","words":["eth0","dhcp"]}                       or ["eth0","192.0.2.5/24","192.0.2.1"]
  *     {"command":"dns-set","words":["192.0.2.53"]}     {"command":"time-set","words":["ntp.example.com"]}
  *     {"command":"hostname-set","words":["mx1.example.com"]}
+ *     {"command":"ldap-set","words":["ldap://l1,ldap://l2","cn=name","password","yes"]}   `-` for none; StartTLS
+ *     {"command":"mail-set","words":["mailbox.example.com:7025"]}             or "-"
+ *     {"command":"setup-done"}        the console has a password now     {"command":"provision"}   a stick is there
  *     {"command":"slots"}                                                     both versions, and why one was left
  *     {"command":"update","words":["/var/lib/postern/updates/postern.ptu"]}   answers when it is written
  *     {"command":"progress"}          of an update: {"running":true,"percent":40,"text":"root is written"}
@@ -19,6 +22,10 @@ export type ImageCommand =
   | 'dns-set'
   | 'time-set'
   | 'hostname-set'
+  | 'ldap-set'
+  | 'mail-set'
+  | 'setup-done'
+  | 'provision'
   | 'slots'
   | 'update'
   | 'progress'

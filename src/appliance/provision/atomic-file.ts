@@ -26,8 +26,9 @@ export function writeAtomically(file: string, text: string, { mode, owner }: Fil
   const fd = openSync(made, 'wx', 0o600)
   try {
     writeFileSync(fd, text)
-    if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid)
+    // Before it belongs to somebody else: afterwards that would be a right of its own.
     fchmodSync(fd, mode)
+    if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid)
     fsyncSync(fd)
   } finally {
     closeSync(fd)

@@ -1,9 +1,9 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorCode } from '#src/base/fault.ts'
 import { linkAtomically, writeAtomically } from './atomic-file.ts'
 import type { FileRights } from './atomic-file.ts'
-import { MADE, NETWORK } from './render.ts'
+import { isMade, MADE_FOLDERS } from './render.ts'
 import type { Rendered } from './render.ts'
 
 /** The user that Postern runs as. */
@@ -45,24 +45,18 @@ function held(file: string, what: Rendered['what']): string | undefined {
   }
 }
 
-/** What was made before: all below MADE, and of the network's files ours. */
+/** What was made before, of these settings or of earlier ones. */
 function present(root: string): readonly string[] {
-  return [
-    ...below(root, MADE),
-    ...below(root, NETWORK).filter((path) => /\/\d\d-postern-[^/]*\.network$/.test(path)),
-  ]
+  return MADE_FOLDERS.flatMap((folder) =>
+    namesIn(join(root, folder)).map((name) => `${folder}/${name}`),
+  ).filter(isMade)
 }
 
-function below(root: string, folder: string): readonly string[] {
-  let names: readonly string[]
+function namesIn(folder: string): readonly string[] {
   try {
-    names = readdirSync(join(root, folder))
+    return readdirSync(folder)
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return []
     throw error
   }
-  return names.flatMap((name) => {
-    const path = `${folder}/${name}`
-    return lstatSync(join(root, path)).isDirectory() ? below(root, path) : [path]
-  })
 }

@@ -37,7 +37,7 @@ export interface Changed {
   readonly troubles: readonly string[]
 }
 
-export const HELPER_SOCKET = '/run/postern-image/helper.sock'
+const HELPER_SOCKET = '/run/postern-image/helper.sock'
 /** Is there while the network may be served: sockets and services of the image have it as their condition. */
 const FLAG = '/run/postern-image/provisioned'
 const STORE = '/var/lib/postern-appliance/provision'
@@ -73,14 +73,15 @@ export class Provisioner {
   }
 
   /** At the start of the machine: takes what the sources have that was not taken before, then makes everything. */
-  async boot(sources: readonly Source[]): Promise<readonly ProvisionOutcome[]> {
+  async boot(
+    sources: readonly Source[],
+  ): Promise<{ readonly outcomes: readonly ProvisionOutcome[]; readonly troubles: readonly string[] }> {
     const outcomes: ProvisionOutcome[] = []
     for (const source of sources) {
       const outcome = await this.#take(source)
       if (outcome !== undefined) outcomes.push(outcome)
     }
-    await this.bring('start')
-    return outcomes
+    return { outcomes, troubles: await this.bring('start') }
   }
 
   /** Takes the file of one source while the machine runs; undefined where there is none. */

@@ -4,7 +4,7 @@ import type { SnmpTarget } from '#src/admin/snmpd-conf.ts'
 import { parseHostPort } from '#src/config/config.ts'
 import { isLoopback, parseListen } from '#src/config/health.ts'
 import type { Address } from '#src/config/listeners.ts'
-import { lines } from './render-network.ts'
+import { lines, MADE_HERE } from './render-network.ts'
 import type { SnmpSettings } from './read-watching.ts'
 import { SNMP_PORT, TRAP_PORT } from './read-watching.ts'
 import type { Settings } from './settings.ts'
@@ -22,17 +22,13 @@ const PORTS = [25, 465, 587]
  * postern.toml. While the console has no password (`isOpen` false) it lets Postern take mail from this machine alone,
  * at ports that systemd does not open.
  */
-export function posternToml(
-  settings: Settings,
-  isOpen: boolean,
-  { folder, dataFolder }: Places,
-): string {
+export function posternToml(settings: Settings, isOpen: boolean, { folder, dataFolder }: Places): string {
   const { ldap, mail } = settings
   const listeners = isOpen
     ? PORTS.map((port) => ['::', port] as const)
     : PORTS.map((port) => ['127.0.0.1', port + 2000] as const)
   return lines([
-    '# Made at each start from what the box was provisioned with; changes do not last.',
+    MADE_HERE,
     `data = ${quoted(dataFolder)}`,
     ...listeners.flatMap(([address, port]) => [
       '',
@@ -150,7 +146,7 @@ export function firewallRules({ health, snmp }: Settings): string {
         ].flatMap((port) => rulesFor(`udp dport ${port}`, snmp.allow))
       : []),
   ]
-  return lines(['# Made at each start from what the box was provisioned with.', ...rules])
+  return lines([MADE_HERE, ...rules])
 }
 
 function rulesFor(what: string, allow: readonly string[]): readonly string[] {

@@ -1,12 +1,6 @@
+import { dirname } from 'node:path'
 import { pemBlocks } from './read-values.ts'
-import {
-  ANY_BY_DHCP,
-  chronyConf,
-  networkFile,
-  networkFileName,
-  RESOLV_CONF,
-  unboundConf,
-} from './render-network.ts'
+import { chronySources, networkFile, networkFileName, unboundConf } from './render-network.ts'
 import { firewallRules, posternToml, snmpdText } from './render-postern.ts'
 import type { Settings } from './settings.ts'
 
@@ -21,20 +15,27 @@ export interface Rendered {
   readonly reader: 'all' | 'root' | 'postern'
 }
 
-/** Everything made at each start lies here; links in /etc of the image lead to it. */
-export const MADE = '/run/postern-image/etc'
-/** systemd.network(5) files that are made at each start. */
-export const NETWORK = '/run/systemd/network'
-/** The keys of the root zone, from Debian's package dns-root-data. */
-const ROOT_KEY = '/usr/share/dns/root.key'
+/** Made at each start, and found from the image's own settings (image/overlay/etc). */
+const RUN = '/run/postern-image'
+/** What only we make; what lies there from earlier settings goes. */
+const FOLDERS = ['made', 'unbound.d', 'chrony.d', 'firewall.d', 'firewall-open.d', 'update-keys'].map(
+  (name) => `${RUN}/${name}`,
+)
+const NETWORK = '/run/systemd/network'
+
+/** Whether a file is one that we make, whatever the settings are; and the folders in which such files are. */
+export function isMade(path: string): boolean {
+  return FOLDERS.includes(dirname(path)) || (dirname(path) === NETWORK && /\/\d\d-postern-/.test(path))
+}
+
+export const MADE_FOLDERS: readonly string[] = [...FOLDERS, NETWORK]
+
 const ZONES = '/usr/share/zoneinfo'
 
-const PLACES = {
-  folder: MADE,
-  dataFolder: '/var/lib/postern',
-  // The runtime folder of Debian's snmpd.
-  agentx: '/run/agentx/master',
-}
+const PLACES = { folder: `${RUN}/made`, dataFolder: '/var/lib/postern' }
+
+/** In the runtime folder of Debian's snmpd. */
+const AGENTX = '/run/agentx/master'
 
 /** Whom a file concerns when it has changed. */
 export type Concern =
@@ -51,8 +52,8 @@ export type Concern =
 const CONCERNS: readonly (readonly [RegExp, Concern])[] = [
   [/\.network$/, 'network'],
   [/\/hostname$/, 'hostname'],
-  [/\/unbound\.conf$/, 'unbound'],
-  [/\/chrony\.conf$/, 'chrony'],
+  [/\/unbound\.d\//, 'unbound'],
+  [/\/chrony\.d\//, 'chrony'],
   [/\/snmpd\.conf$/, 'snmpd'],
   [/\.nft$/, 'firewall'],
   [/\/ldap-(?:ca\.pem|password)$/, 'directory'],
@@ -66,44 +67,41 @@ export function concernOf(path: string): Concern {
 /** All files that the settings make. `isOpen`: whether the console has a password, so that the network may be served. Pure. */
 export function render(settings: Settings, isOpen: boolean): readonly Rendered[] {
   const { system, ldap, health, dns, time, update } = settings
-  const snmpd = isOpen ? snmpdText(settings, PLACES.agentx) : undefined
+  const snmpd = isOpen ? snmpdText(settings, AGENTX) : undefined
   return [
-    ...networkFiles(settings, isOpen),
-    made('hostname', `${system.hostname === '' ? 'postern' : system.hostname}\n`),
-    { ...made('localtime', `${ZONES}/${system.timezone === '' ? 'UTC' : system.timezone}`), what: 'link' },
-    made('resolv.conf', RESOLV_CONF),
-    made('unbound.conf', unboundConf(dns, ROOT_KEY)),
-    made('chrony.conf', chronyConf(time)),
-    made('postern.toml', posternToml(settings, isOpen, PLACES)),
+    ...settings.network.map((one) => text(`${NETWORK}/${networkFileName(one)}`, networkFile(one))),
+    text(`${RUN}/postern.toml`, posternToml(settings, isOpen, PLACES)),
+    made('made/hostname', `${system.hostname === '' ? 'postern' : system.hostname}\n`),
+    {
+      ...made('made/localtime', `${ZONES}/${system.timezone === '' ? 'UTC' : system.timezone}`),
+      what: 'link',
+    },
+    made('unbound.d/50-provision.conf', unboundConf(dns)),
+    made('chrony.d/50-provision.sources', chronySources(time)),
     made('firewall.d/50-provision.nft', firewallRules(settings)),
     // Without it the firewall of the image lets nobody begin anything.
     ...(isOpen ? [made('firewall-open.d/50-open.nft', 'flush chain inet postern gate\n')] : []),
-    ...(ldap === undefined || ldap.ca === '' ? [] : [made('ldap-ca.pem', ldap.ca)]),
-    ...(ldap === undefined || ldap.password === '' ? [] : [secret('ldap-password', `${ldap.password}\n`)]),
-    ...(health.token === '' ? [] : [secret('health-token', `${health.token}\n`)]),
-    ...(snmpd === undefined ? [] : [{ ...made('snmpd.conf', snmpd), reader: 'root' as const }]),
-    ...(update.url === '' ? [] : [made('update-url', `${update.url}\n`)]),
+    ...(ldap === undefined || ldap.ca === '' ? [] : [made('made/ldap-ca.pem', ldap.ca)]),
+    ...(ldap === undefined || ldap.password === ''
+      ? []
+      : [secret('made/ldap-password', `${ldap.password}\n`)]),
+    ...(health.token === '' ? [] : [secret('made/health-token', `${health.token}\n`)]),
+    ...(snmpd === undefined ? [] : [{ ...made('made/snmpd.conf', snmpd), reader: 'root' as const }]),
+    ...(update.url === '' ? [] : [made('made/update-url', `${update.url}\n`)]),
     ...pemBlocks(update.keys, 'PUBLIC KEY').map((key, at) =>
       made(`update-keys/provisioned-${at + 1}.pem`, `${key}\n`),
     ),
   ]
 }
 
-/** Without a word on the network there is none before the box is open: then every interface is asked by DHCP. */
-function networkFiles({ network }: Settings, isOpen: boolean): readonly Rendered[] {
-  const shown = network.length === 0 && isOpen ? [ANY_BY_DHCP] : network
-  return shown.map((one) => ({
-    path: `${NETWORK}/${networkFileName(one)}`,
-    what: 'text',
-    text: networkFile(one),
-    reader: 'all',
-  }))
+function made(name: string, content: string): Rendered {
+  return text(`${RUN}/${name}`, content)
 }
 
-function made(name: string, text: string): Rendered {
-  return { path: `${MADE}/${name}`, what: 'text', text, reader: 'all' }
+function text(path: string, content: string): Rendered {
+  return { path, what: 'text', text: content, reader: 'all' }
 }
 
-function secret(name: string, text: string): Rendered {
-  return { ...made(name, text), reader: 'postern' }
+function secret(name: string, content: string): Rendered {
+  return { ...made(name, content), reader: 'postern' }
 }
