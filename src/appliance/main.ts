@@ -4,6 +4,7 @@ import { ServiceManager } from '#src/host/service-manager.ts'
 import { openControl } from '#src/net/control-server.ts'
 import { dispatcher } from './commands.ts'
 import { powerCommands } from './power.ts'
+import { setUpCommands } from './provision/for-helper.ts'
 import { runProgram } from './run.ts'
 
 /**
@@ -25,7 +26,8 @@ const manager = new ServiceManager(process.env, process.pid, (reason) => {
 const stopAsked = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopAsked.abort())
 
-const handler = dispatcher(powerCommands(runProgram), (command) => {
+const commands = { ...powerCommands(runProgram), ...setUpCommands(runProgram) }
+const handler = dispatcher(commands, (command) => {
   log.write('info', 'appliance.command', { command })
 })
 const server = await openControl(socket, handler, SOCKET_MODE)

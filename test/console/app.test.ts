@@ -2,7 +2,7 @@ import test from 'ava'
 import type { Desk, Page } from '#src/console/desk.ts'
 import type { Canvas } from '#src/console/grid.ts'
 import type { Key } from '#src/console/keys.ts'
-import type { LoginVerdict } from '#src/console/password.ts'
+import type { LoginVerdict } from '#src/admin/console-password.ts'
 import { until } from '#test/support/wait.ts'
 import { Rig } from './rig.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync, chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { ConsolePassword } from '#src/console/password.ts'
+import { ConsolePassword } from '#src/admin/console-password.ts'
 import { VirtualClock } from '#test/simulate/virtual-clock.ts'
 import { tempFolder } from '#test/support/temp.ts'
 

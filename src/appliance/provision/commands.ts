@@ -124,8 +124,6 @@ function quoted(word: string): string {
 
 function setUpLines({ settings, isOpen, outcomes }: Provisioner): readonly string[] {
   const { system, network, dns, time, ldap, mail, snmp, health } = settings
-  const said = (list: readonly string[], otherwise: string): string =>
-    list.length === 0 ? otherwise : list.join(', ')
   return [
     isOpen
       ? 'Set up: the console has a password, and the network is served.'
@@ -145,4 +143,8 @@ function setUpLines({ settings, isOpen, outcomes }: Provisioner): readonly strin
     `SNMP: ${said([...snmp.users.map(({ name }) => name), ...(snmp.community === '' ? [] : ['v2c'])], 'off')}`,
     ...outcomes.flatMap(({ text, problems }) => [text, ...problems]),
   ]
+}
+
+function said(texts: readonly string[], otherwise: string): string {
+  return texts.length === 0 ? otherwise : texts.join(', ')
 }

@@ -34,9 +34,13 @@ export function isLine(text: string): boolean {
   return text.length <= TEXT_CHARS_MAX && !CONTROL.test(text)
 }
 
-/** A text of one line; '' where the key is absent. The text itself is never told: it may be a secret. */
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === ''
+}
+
+/** A text of one line; '' where the key is absent or says nothing. The text itself is never told: it may be a secret. */
 export function readLine(table: Table, key: string): string {
-  if (table.raw(key) === undefined) return ''
+  if (isNothing(table.raw(key))) return ''
   const text = table.text(key, '')
   if (isLine(text)) return text
   table.wrong(key, `must be one line of ${TEXT_CHARS_MAX} characters at most`)
@@ -103,8 +107,9 @@ export function pemBlocks(text: string, kind: string): readonly string[] {
 }
 
 function readPem(table: Table, key: string, kind: string, look: (block: string) => string): string {
-  if (table.raw(key) === undefined) return ''
+  if (isNothing(table.raw(key))) return ''
   const text = table.text(key, '')
+  // What is no text was told.
   if (text === '') return ''
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
     table.wrong(key, 'holds a private key, which has no place here: take it out, and think of it as known')

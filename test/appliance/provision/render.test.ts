@@ -145,9 +145,11 @@ for (const [title, text] of [
   })
 }
 
+function network(all: ReadonlyMap<string, string>): readonly string[] {
+  return [...all.keys()].filter((path) => path.startsWith('/run/systemd/network/'))
+}
+
 test('each interface has a file of its own, and those that are named come first', async (t) => {
-  const network = (all: ReadonlyMap<string, string>): readonly string[] =>
-    [...all.keys()].filter((path) => path.startsWith('/run/systemd/network/'))
   t.deepEqual(network(await files('')), [])
   t.deepEqual(network(await files(FULL)), [
     '/run/systemd/network/50-postern-eth0.network',
