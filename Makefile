@@ -79,8 +79,9 @@ bench-queue: install ## a queue of 1,000,000 deferred recipients: restart, mailq
 	@node test/bench/queue-restart.ts
 
 .PHONY: pictures
-pictures: install-test ## draw the pictures of docs/ anew: the status page in Debian's Chromium
+pictures: install-test ## draw the pictures of docs/ anew: the status page in Debian's Chromium, the console in tmux
 	POSTERN_PICTURES=docs/pictures ava test/scenario/health.test.ts --match 'the page*'
+	POSTERN_PICTURES=docs/pictures ava test/scenario/console-tmux.test.ts --match 'every page*'
 
 .PHONY: clean
 clean: ## what was built and installed in this folder; ./var (mail!) stays

@@ -28,6 +28,7 @@ export class Terminal implements Disposable {
   readonly #input: ReadStream
   readonly #output = process.stdout
   readonly #keys = new KeyReader()
+  readonly #onResize: () => void
   #lone: NodeJS.Timeout | undefined
 
   constructor(events: TerminalEvents) {
@@ -38,8 +39,10 @@ export class Terminal implements Disposable {
     this.#input.on('data', (octets: Buffer) => this.#read(octets, events))
     this.#input.on('end', () => events.onGone())
     this.#input.on('error', () => events.onGone())
-    // It is only asked for its size, and tells when that changes (SIGWINCH): nothing is written through it.
-    this.#output.on('resize', () => events.onSize(this.size))
+    // Also where the size is what it was: between two quick changes the terminal has lost what it showed. Standard
+    // output has heard of it before us; it is only asked for its size, and nothing is written through it.
+    this.#onResize = () => events.onSize(this.size)
+    process.on('SIGWINCH', this.#onResize)
   }
 
   /** Whether the kernel knows the size; of a serial line it knows none. */
@@ -64,6 +67,7 @@ export class Terminal implements Disposable {
   /** Gives the terminal back as it was. */
   [Symbol.dispose](): void {
     clearTimeout(this.#lone)
+    process.off('SIGWINCH', this.#onResize)
     this.#input.setRawMode(false)
     this.#input.destroy()
   }

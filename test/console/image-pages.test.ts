@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import type { ImageCommand } from '#src/admin/image-commands.ts'
 import type { Appliance } from '#src/console/appliance.ts'
 import { Image } from '#src/console/image.ts'
 import { NetworkPage } from '#src/console/pages/network.ts'
@@ -13,49 +12,8 @@ import type { ControlAnswer } from '#src/net/control-server.ts'
 import type { UnixServer } from '#src/net/unix-server.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
+import { FakeHelper } from './fake-helper.ts'
 import { Rig } from './rig.ts'
-
-type Handler = (words: readonly string[]) => ControlAnswer | Promise<ControlAnswer>
-
-/** The helper of the image as src/admin/image-commands.ts describes it, with what it was asked to change. */
-class FakeHelper {
-  readonly asked: string[] = []
-  readonly handlers: Partial<Record<ImageCommand, Handler>> = {
-    network: () => ({ ok: true, lines: ['eth0: DHCP, 192.0.2.5/24', 'time: ntp.example.com'] }),
-    slots: () => ({
-      ok: true,
-      lines: ['a: 1.0.0, runs', 'b: 1.1.0, left: the queue could not be opened'],
-    }),
-    progress: () => ({ ok: true, running: false, text: '' }),
-  }
-  readonly #server: UnixServer
-
-  private constructor(server: UnixServer) {
-    this.#server = server
-  }
-
-  static async start(socket: string): Promise<FakeHelper> {
-    let helper: FakeHelper | undefined
-    const server = await openControl(socket, async (command, words) => await answer(helper, command, words))
-    helper = new FakeHelper(server)
-    return helper
-  }
-
-  stop(): void {
-    this.#server.stopListening()
-  }
-}
-
-async function answer(
-  helper: FakeHelper | undefined,
-  command: string,
-  words: readonly string[],
-): Promise<ControlAnswer> {
-  if (helper === undefined) return { ok: false, error: 'not yet' }
-  if (!['network', 'slots', 'progress'].includes(command)) helper.asked.push([command, ...words].join(' '))
-  const handler = new Map(Object.entries(helper.handlers)).get(command)
-  return handler === undefined ? { ok: true, text: `${command} is done.` } : await handler(words)
-}
 
 /** Pages 1 to 3: network, update, power. */
 async function pages(folder: string) {

@@ -110,7 +110,7 @@ test('the first frame of a busy box takes no longer than two seconds at 9,600 ba
   await rig.app.start()
   rig.screen.forget()
   rig.app.redraw()
-  t.regex(rig.text, /taken +17\.0[\s\S]*ERROR LDAP_DOWN nobody answers/)
+  t.regex(rig.text, /taken +17\.0[\s\S]*ERROR LDAP_DOWN: nobody answers/)
   const frame = rig.takeSent()
   t.true(frame.length > 500 && frame.length < FRAME_OCTETS_MAX, `${frame.length} octets`)
   t.deepEqual(rig.terminal.strange, [])

@@ -1,4 +1,4 @@
-import { ALARMS } from '#src/base/alarms.ts'
+import { alarmLine, ALARMS } from '#src/base/alarms.ts'
 import type { HealthState, Rates } from '#src/health/state.ts'
 import type { Charts } from '#src/console/charts.ts'
 import { BARS } from '#src/console/charts.ts'
@@ -47,7 +47,11 @@ export function troubles({ state, remarks }: StatusSight): readonly string[] {
   const processes = state.processes
     .filter((one) => one.state !== 'ready' || one.silent)
     .map((one) => `${one.name}: ${one.silent ? 'does not answer' : one.state} ${one.reason}`)
-  return [...alarms, ...processes, ...state.problems, ...remarks]
+  // Some of what `postern status` ends with are alarms as well.
+  const isTold = (problem: string): boolean =>
+    state.alarms.some(({ key }) => key !== '' && problem.startsWith(`${key}:`))
+  const problems = state.problems.filter((problem) => !isTold(problem))
+  return [...alarms, ...processes, ...problems, ...remarks]
 }
 
 const ORDER = ['critical', 'error', 'warning']
@@ -56,8 +60,8 @@ function sortedAlarms({ alarms }: HealthState): HealthState['alarms'] {
   return alarms.toSorted((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
 }
 
-function alarmText({ severity, code, key, reason }: HealthState['alarms'][number]): string {
-  return `${severity.toUpperCase()} ${code} ${key} ${reason}`.replaceAll(/ +/g, ' ')
+function alarmText(alarm: HealthState['alarms'][number]): string {
+  return `${alarm.severity.toUpperCase()} ${alarmLine(alarm)}`
 }
 
 /** The same at length: since when, and what to do about it. */
