@@ -68,7 +68,7 @@ export class ConsoleInPty implements AsyncDisposable {
   }
 
   /** Resolves when the screen shows it; with the whole screen in its words where it does not. */
-  async shows(wanted: RegExp, withinMs = 20_000): Promise<void> {
+  async shows(wanted: RegExp, withinMs = 60_000): Promise<void> {
     try {
       await until(
         `the console shows ${String(wanted)}`,

@@ -7,6 +7,7 @@ import type { FaultSpan } from '#test/support/ledger.ts'
 import { queueFolder } from '#test/support/queue-folder.ts'
 import { seededRandom, seedOfRun, type Random } from '#test/support/random.ts'
 import { installed } from '#test/support/run.ts'
+import { until } from '#test/support/wait.ts'
 import { PLAN } from './plan.ts'
 import { storm } from './storm.ts'
 
@@ -22,8 +23,8 @@ const FAULTS: readonly Pick<Injection, 'calls' | 'error'>[] = [
 /** The first call that fails, and how many after it. */
 const FIRST_MAX = 12
 const CALLS_MAX = 4
-/** How long a fault waits for its call at most: on a quiet queue there may be none. */
-const HELD_MAX_MS = 400
+/** From the first that fails. */
+const HELD_MS = 100
 
 withStrace(
   'writes that fail amid retries, bounces and queue tools lose nothing, and what a tool said stays so',
@@ -62,7 +63,10 @@ async function breakWrites(
       when: `${first}..${first + random.between(0, CALLS_MAX)}`,
       paths: ['queue.db', 'queue.db-wal'].map((name) => join(folder, name)),
     })
-    await sleep(HELD_MAX_MS)
+    // Mail goes on coming, so the call does too.
+    await until('a call has failed', () => fault.failures() > 0)
+    // Those behind it fail too, as long as strace holds the process.
+    await sleep(HELD_MS)
     failures = fault.failures()
   }
   await postern.serving()

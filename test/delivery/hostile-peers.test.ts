@@ -13,7 +13,7 @@ function hasty(change: Partial<DeliveryTimeouts>): Partial<AgentSettings> {
 
 const SOON = 30
 /** Where the peer says something first, which on a busy machine takes its time. */
-const LATER = 500
+const LATER = 1500
 
 /** Reads the pipelined MAIL, three RCPTs and DATA. */
 async function commands(conversation: Parameters<Script>[0]): Promise<void> {

@@ -142,7 +142,7 @@ const TIMEOUTS: Readonly<Record<Point, keyof DeliveryTimeouts>> = {
   QUIT: 'quitMs',
 }
 /** Time-outs ring for silence alone, and then the peer has nothing more to say that could come too late. */
-const SOON_MS = 500
+const SOON_MS = 1500
 
 const EARLY: ReadonlySet<Point> = new Set(['greeting', 'EHLO', 'STARTTLS', 'EHLO in TLS', 'AUTH'])
 

@@ -93,7 +93,7 @@ async function trusted(globalConfig: Record<string, readonly string[]>): Promise
   const decision = await decide(
     { hop: { hop, mxSecure: false, via: 'address' }, candidate },
     'smtp',
-    AbortSignal.timeout(5000),
+    AbortSignal.timeout(60_000),
   )
   if (decision.kind === 'deferred') return decision.reason
   return 'ca' in decision.policy ? (decision.policy.ca ?? 'those of Node') : decision.policy.level

@@ -192,7 +192,7 @@ for (const [what, command] of [
   ['BDAT', 'BDAT 1000 LAST\r\n'],
 ] as const) {
   test(`clear text behind close_notify in the middle of ${what} is neither command nor content`, async (t) => {
-    await using serving = await serve({ timeoutMs: 5000 }, CERTIFICATE)
+    await using serving = await serve({ timeoutMs: 60_000 }, CERTIFICATE)
     await using talk = await Talk.greeted(serving.port)
     const plain = talk.socket
     await talk.ask('STARTTLS')

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { freePorts } from './temp.ts'
 
 /** One message that the sink answered 250 to, for one recipient. */
 export interface SinkDelivery {
@@ -17,7 +18,7 @@ export interface SinkDelivery {
 }
 
 export interface SinkOptions {
-  /** 0 lets the kernel choose. */
+  /** One that is free if not given. */
   readonly port?: number
   /** The reply to a recipient after its message; undefined is 250. Decides per recipient, as LMTP does. */
   readonly answer?: (recipient: string, ledgerId: string, sender: string) => string | undefined
@@ -77,12 +78,11 @@ export class LmtpSink {
     return this.#port
   }
 
-  /** Listens again on the same port after `shut`. */
+  /** Listens, and again on the same port after `shut`: nobody else is given it meanwhile. */
   async open(): Promise<void> {
-    this.#server.listen(this.#port === 0 ? (this.#options.port ?? 0) : this.#port, '127.0.0.1')
+    if (this.#port === 0) this.#port = this.#options.port ?? (await freePorts(1))[0] ?? 0
+    this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
-    const address = this.#server.address()
-    if (address !== null && typeof address === 'object') this.#port = address.port
   }
 
   /** Stops listening and drops every connection: what a mailbox server that is down looks like. */

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -71,6 +72,8 @@ export class LoggedDisk {
   readonly #log: number
   #daemon: ChildProcess | undefined
   #loop = ''
+  #isMounted = false
+  #images = 0
 
   private constructor(folder: string) {
     this.#folder = folder
@@ -135,6 +138,7 @@ export class LoggedDisk {
     ])
     mkdirSync(this.mountPoint)
     await must('mount', [this.#loop, this.mountPoint])
+    this.#isMounted = true
   }
 
   /** Entries in the log so far: the disk's own clock. What was on disk before now has a smaller number. */
@@ -146,7 +150,8 @@ export class LoggedDisk {
 
   /** Unmounts and ends the daemon; the log can be read afterwards. Safe to call twice. */
   async down(): Promise<void> {
-    await run('umount', [this.mountPoint])
+    if (this.#isMounted) await unmount(this.mountPoint)
+    this.#isMounted = false
     if (this.#loop !== '') {
       await run('losetup', ['-d', this.#loop])
       this.#loop = ''
@@ -185,16 +190,25 @@ export class LoggedDisk {
         const flushed = log.findLastIndex((entry, i) => i < cut && (entry.flags & FLUSH) !== 0n) + 1
         for (; applied < flushed; applied += 1) this.#apply(base, log[applied])
         const kind = plan.random.pick(['prefix', 'lossy'] as const)
-        await this.#makeCrashImage(log.slice(applied, cut), kind, plan.random)
-        await this.#mounted((mounted) => look({ cut, kind }, mounted))
+        const image = await this.#makeCrashImage(log.slice(applied, cut), kind, plan.random)
+        await this.#mounted(image, (mounted) => look({ cut, kind }, mounted))
       }
     } finally {
       closeSync(base)
     }
   }
 
-  async #makeCrashImage(tail: readonly LogEntry[], kind: CrashState['kind'], random: Random): Promise<void> {
-    const image = join(this.#folder, 'crash.img')
+  /**
+   * A file of its own for each: a mount namespace that another test made meanwhile has the file system of the last one
+   * mounted still, and ext4 goes on writing there.
+   */
+  async #makeCrashImage(
+    tail: readonly LogEntry[],
+    kind: CrashState['kind'],
+    random: Random,
+  ): Promise<string> {
+    this.#images += 1
+    const image = join(this.#folder, `crash-${this.#images}.img`)
     await copyFile(join(this.#folder, 'base.img'), image)
     const fd = openSync(image, 'r+')
     try {
@@ -208,18 +222,21 @@ export class LoggedDisk {
     } finally {
       closeSync(fd)
     }
+    return image
   }
 
-  async #mounted(look: (mounted: string) => Promise<void>): Promise<void> {
-    const folder = join(this.#folder, 'crashed')
-    mkdirSync(folder, { recursive: true })
-    const loop = await must('losetup', ['-f', '--show', join(this.#folder, 'crash.img')])
+  async #mounted(image: string, look: (mounted: string) => Promise<void>): Promise<void> {
+    const folder = `${image}.mnt`
+    mkdirSync(folder)
+    const loop = await must('losetup', ['-f', '--show', image])
+    // What is unmounted and given back is gone; a loop device that is busy still keeps the file as long as it needs it.
+    rmSync(image)
     try {
       await must('mount', [loop, folder])
       try {
         await look(folder)
       } finally {
-        await must('umount', [folder])
+        await unmount(folder)
       }
     } finally {
       await must('losetup', ['-d', loop])
@@ -251,4 +268,12 @@ export class LoggedDisk {
     }
     return log
   }
+}
+
+/**
+ * A program that another test is just starting has for a moment, until it is that program, all files open that this
+ * process has: what was closed here is busy still.
+ */
+async function unmount(folder: string): Promise<void> {
+  await until(`${folder} is unmounted`, async () => (await run('umount', [folder])).code === 0)
 }

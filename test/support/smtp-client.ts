@@ -89,7 +89,10 @@ export class SmtpClient {
   async writeAll(bytes: Uint8Array): Promise<void> {
     if (this.#closed) throw new ConnectionLost('closed before the write')
     if (this.#socket.write(bytes)) return
-    await Promise.race([once(this.#socket, 'drain'), once(this.#socket, 'close')])
+    // Not by once(): a connection that is reset is an error there, and here one that is lost.
+    await new Promise<void>((resolve) => {
+      this.#socket.once('drain', resolve).once('close', () => resolve())
+    })
   }
 
   /** Sends one line and gives its reply. */

@@ -53,8 +53,8 @@ overLdap('what zmprov has made in the embedded directory is a directory for slap
     url: slapd.url,
     startTls: false,
     caFile: '',
-    connectTimeoutMs: 10_000,
-    searchTimeoutMs: 10_000,
+    connectTimeoutMs: 60_000,
+    searchTimeoutMs: 60_000,
   }
   await using ldap = await LdapStore.open(
     { servers: [server], who: { dn: ADMIN_DN, password: ADMIN_PASSWORD }, base: '' },

@@ -117,8 +117,8 @@ overLdap('no name and no value becomes syntax over LDAP', async (t) => {
     url: slapd.url,
     startTls: false,
     caFile: '',
-    connectTimeoutMs: 10_000,
-    searchTimeoutMs: 10_000,
+    connectTimeoutMs: 60_000,
+    searchTimeoutMs: 60_000,
   }
   await using store = await LdapStore.open(
     { servers: [server], who: { dn: ADMIN_DN, password: ADMIN_PASSWORD }, base: '' },
