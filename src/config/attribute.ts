@@ -39,7 +39,6 @@ export const CAPABILITIES = {
   policyd: 'the policy daemon (quotas, greylisting, accounting)',
   postscreen: 'the tests of postscreen',
   restrictions: 'SMTP restrictions and block lists',
-  services: 'switching services on and off by the directory',
   spam: 'spam scores and the policy of each recipient',
   training: 'training of the spam filter',
   verification: 'address verification',

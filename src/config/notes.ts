@@ -71,13 +71,30 @@ function noteOn(name: string, values: readonly string[], names: ReadonlySet<stri
     const meant = suggestAttribute(name)
     return { kind: 'unknown', text: `Is not known.${meant === undefined ? '' : ` Did you mean ${meant}?`}` }
   }
-  if (isDefault(attribute, values) || isSo(attribute, values)) return undefined
+  if (isDefault(attribute, values)) return undefined
+  if (attribute.name === 'zimbraServiceEnabled') return remarkOnServices(values)
   return attribute.use.kind === 'setting' ? overridden(attribute, names) : remark(attribute)
 }
 
-/** A server with the service `mta` alone is what a Postern is without a word about it. */
-function isSo({ name }: Attribute, values: readonly string[]): boolean {
-  return name === 'zimbraServiceEnabled' && values.every((service) => service === 'mta')
+/** Services of a Zimbra's MTA that a later release brings. All others are other servers', or always there (snmp, stats). */
+const SERVICES_LATER: ReadonlySet<string> = new Set([
+  'amavis',
+  'antispam',
+  'archiving',
+  'cbpolicyd',
+  'dnscache',
+  'opendkim',
+])
+
+function remarkOnServices(values: readonly string[]): Remark | undefined {
+  if (!values.includes('mta'))
+    return {
+      kind: 'fixed',
+      text: 'Lacks mta; mail is taken all the same. Stop Postern where it shall take none.',
+    }
+  const missing = values.filter((service) => SERVICES_LATER.has(service))
+  if (missing.length === 0) return undefined
+  return { kind: 'later', text: `Has no effect yet: ${missing.join(', ')}.` }
 }
 
 /** A deprecated attribute beside the one that has replaced it: the new one decides. */

@@ -366,6 +366,15 @@ export const SMTP_SETTINGS = {
     takesHold: 'next connection',
     text: 'The same for the headers of messages inside of the message.',
   },
+  services: {
+    postfix: '',
+    zimbra: 'zimbraServiceEnabled',
+    type: 'list',
+    items: 'words',
+    default: ['antivirus', 'mta'],
+    takesHold: 'next connection',
+    text: 'The services of this server. Without `antivirus` no signature is looked for, and what has one passes; blocked extensions and the limits of form hold all the same. Mail is taken whether `mta` is among them or not.',
+  },
   blockedExtensions: {
     postfix: '',
     zimbra: 'zimbraMtaBlockedExtension',

@@ -76,6 +76,7 @@ function serverEntry(server: string): readonly string[] {
       `cn: ${server}`,
       `zimbraId: ${randomUUID()}`,
       `zimbraServiceHostname: ${server}`,
+      'zimbraServiceEnabled: antivirus',
       'zimbraServiceEnabled: mta',
     ].join('\n'),
   ]

@@ -125,7 +125,7 @@ export class EnvironmentMaker implements Disposable {
       policy: this.#policyOf(boot),
       ...this.#canonicalSenders(boot),
       authenticator: new DirectoryAuthenticator(this.#directoryProcess),
-      judge: new ScanJudge(settings.blockedExtensions),
+      judge: new ScanJudge(settings.blockedExtensions, hasAntivirus(settings)),
       queue: this.#queue,
       scanners: this.#scannersOf(boot, headerChecks?.wantsParts === true),
       ...(headerChecks === undefined ? {} : { headerChecks }),
@@ -245,7 +245,9 @@ export class EnvironmentMaker implements Disposable {
 
   /** Compiled anew only when a file has changed: it takes seconds with many signatures. */
   #signaturesOf(boot: SmtpdBoot): SignatureSet {
-    const { sources, problems } = loadSignatureFolder(boot.signatureFolder)
+    const { sources, problems } = hasAntivirus(boot.settings)
+      ? loadSignatureFolder(boot.signatureFolder)
+      : { sources: [], problems: [] }
     signaturesWritten.value = newestSource(boot.signatureFolder, sources) / 1000
     const hash = createHash('sha256')
     for (const source of sources) hash.update(`${source.kind} ${source.name}\n`).update(source.text)
@@ -272,4 +274,9 @@ export class EnvironmentMaker implements Disposable {
     }
     return value
   }
+}
+
+/** zimbraServiceEnabled: what a Zimbra would stop ClamAV by. */
+function hasAntivirus({ services }: SmtpdBoot['settings']): boolean {
+  return services.includes('antivirus')
 }

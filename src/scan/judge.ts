@@ -25,15 +25,17 @@ const LIMITS: ReadonlyMap<string, string> = new Map([
 /** What the scanner's report means: accept or refuse. What smtp asks of it is declared in smtp/ports.ts. */
 export class ScanJudge {
   readonly #blocked: ReadonlySet<string>
+  readonly #antivirus: boolean
 
-  /** `blockedExtensions`: zimbraMtaBlockedExtension, without dots. */
-  constructor(blockedExtensions: readonly string[]) {
+  /** `blockedExtensions`: zimbraMtaBlockedExtension, without dots. `antivirus`: whether signatures refuse. */
+  constructor(blockedExtensions: readonly string[], antivirus = true) {
+    this.#antivirus = antivirus
     this.#blocked = new Set(blockedExtensions.map((one) => one.toLowerCase()))
   }
 
   judge(report: ScanReport): ScanVerdict {
     const [hit] = report.hits
-    if (hit !== undefined) {
+    if (hit !== undefined && this.#antivirus) {
       const text = `Message refused: the signature "${printable(hit.signature)}" was found in it`
       return refuse(reply(550, '5.7.1', text), report, {
         verdict: 'infected',

@@ -115,7 +115,9 @@ test('a localconfig.xml without a password is no password', (t) => {
 const notesAbout = (...services: readonly string[]) =>
   notesOf({ overrides: {}, globalConfig: new Map(), server: new Map([['zimbraServiceEnabled', services]]) })
 
-test('a server that is for mail alone, as the embedded directory has it, is no note; one with more is', (t) => {
+test('services that are here, or are those of other servers, are no note; one that is not here yet is, and so is a server without mta', (t) => {
   t.is(notesAbout('mta').length, 0)
-  t.is(notesAbout('mta', 'antivirus').length, 1)
+  t.is(notesAbout('antivirus', 'mta', 'snmp', 'stats', 'mailbox').length, 0)
+  t.regex(notesAbout('mta', 'antispam', 'opendkim')[0]?.text ?? '', /antispam, opendkim/)
+  t.is(notesAbout('mailbox')[0]?.kind, 'fixed')
 })

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import test from 'ava'
-import { Appliance } from '#test/support/appliance.ts'
+import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
 import { EICAR, mailWithAttachment, plainMail } from '#test/support/mails.ts'
+import { run } from '#test/support/run.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
@@ -31,4 +33,29 @@ test('a mail that holds EICAR is refused at its last dot, and nothing of it is i
     postern.mailboxFiles().map((mail) => /^Subject: (.*?)\r?$/m.exec(mail)?.[1]),
     ['clean'],
   )
+})
+
+test('a server whose services lack antivirus looks for no signature, and for attachments all the same', async (t) => {
+  using folder = tempFolder('services')
+  await using postern = await Appliance.start({ folder: folder.path })
+  const to = { from: 'sender@client.example', to: ['alice@example.test'] }
+  const answer = async (message: Buffer) => {
+    using client = await SmtpClient.greeted(postern.smtpPort)
+    return (await client.send({ ...to, message })).code
+  }
+  const zmprov = async (...words: readonly string[]) => {
+    const { code, stdout, stderr } = await run(join(REPOSITORY, 'bin', 'zmprov'), words, { cwd: folder.path })
+    t.is(code, 0, stderr)
+    return stdout
+  }
+  const set = async (change: string) => {
+    const server = (await zmprov('gas')).trim()
+    await zmprov('ms', server, change, 'antivirus')
+  }
+  t.is(await answer(plainMail('before', EICAR)), 550)
+  await set('-zimbraServiceEnabled')
+  await until('it passes', async () => (await answer(plainMail('off', EICAR))) === 250)
+  t.is(await answer(mailWithAttachment('program', 'a.exe', Buffer.from('x'))), 550)
+  await set('+zimbraServiceEnabled')
+  await until('it is refused again', async () => (await answer(plainMail('on', EICAR))) === 550)
 })

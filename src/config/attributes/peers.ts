@@ -106,7 +106,7 @@ export const PEER_ATTRIBUTES: AttributeTable = {
     default: 'FALSE',
     use: later('milter'),
   },
-  zimbraServiceEnabled: { type: 'string', multi: true, scope: ['server'], use: later('services') },
+  zimbraServiceEnabled: { type: 'string', multi: true, scope: ['server'] },
   zimbraSmtpEnableTrace: { type: 'boolean', scope: ['account', 'cos'], use: OF_ITS_CLIENT },
   zimbraSmtpHostname: {
     type: 'astring',

@@ -20,7 +20,7 @@ async function answered(
     n += 1
     return answers[n - 1] ?? 'silence'
   })
-  const reach = { servers: new Servers(systemClock), caFile: server.caFile, timeoutMs: 2000 }
+  const reach = { servers: new Servers(systemClock), caFile: server.caFile, timeoutMs: 60_000 }
   const urls = answers.map(() => server.url)
   const check = await checkBySoap(urls, reach, who, NEVER)
   return { check, requests: [...server.requests] }
