@@ -1,11 +1,13 @@
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import { errorText } from '#src/base/fault.ts'
-import type { ControlAnswer, ControlHandler } from '#src/net/control-server.ts'
+import type { ControlHandler } from '#src/net/control-server.ts'
 
 /** `text` is a sentence for whoever asked, `lines` are for a page. */
 export type CommandAnswer =
-  | (ControlAnswer & { readonly ok: true; readonly text?: string; readonly lines?: readonly string[] })
+  | (Facts & { readonly ok: true; readonly text?: string; readonly lines?: readonly string[] })
   | { readonly ok: false; readonly error: string }
+
+type Facts = Readonly<Record<string, unknown>>
 
 export type CommandHandler = (words: readonly string[]) => Promise<CommandAnswer>
 

@@ -68,6 +68,7 @@ export type EventName =
   | 'health.error'
   | 'appliance.start'
   | 'appliance.command'
+  | 'appliance.update'
   | 'mailbox.start'
   | 'mailbox.delivered'
   | 'mailbox.error'

@@ -1,6 +1,7 @@
 import { migrate } from '#src/store/migrate.ts'
 import type { Statement, Store } from '#src/store/sqlite.ts'
 import { openStore } from '#src/store/sqlite.ts'
+import { MIGRATIONS } from './generation-schema.ts'
 import { defaultSettings } from './defaults.ts'
 import { shownValue } from './document.ts'
 import type { Hold, Holds, Origin } from './resolve.ts'
@@ -29,23 +30,6 @@ export interface SettingChange {
 
 /** Generations that are kept: at one change a day, more than a year of them. Each takes some 10 KB. */
 export const GENERATIONS_MAX = 500
-
-const MIGRATIONS: readonly string[] = [
-  `
-  CREATE TABLE generation (
-    number INTEGER PRIMARY KEY,
-    at_ms INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    settings TEXT NOT NULL,
-    origins TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE hold (
-    setting TEXT PRIMARY KEY,
-    value TEXT NOT NULL,
-    fingerprint TEXT NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  `,
-]
 
 interface Row {
   readonly number: number

@@ -25,3 +25,8 @@ export function migrate(store: Store, migrations: readonly string[]): void {
 export function schemaVersion(store: Store): number {
   return Number(store.pragma('user_version', { simple: true }))
 }
+
+/** What a release with these migrations does: the version that it writes, and the oldest release that can read that. */
+export function schemaRange(migrations: readonly string[]): { readonly writes: number; readonly reader: number } {
+  return { writes: migrations.length, reader: Math.max(0, migrations.length - 1) }
+}

@@ -1,0 +1,66 @@
+import type { Commands } from './commands.ts'
+import { refused } from './commands.ts'
+import type { Outcomes } from './outcomes.ts'
+import type { Runner } from './run.ts'
+import { whyFailed } from './run.ts'
+import type { Updater } from './updater.ts'
+
+const BOOTCTL = '/usr/bin/bootctl'
+const DD = '/usr/bin/dd'
+
+export interface UpdateCommandDeps {
+  readonly updater: Updater
+  readonly outcomes: Outcomes
+  readonly run: Runner
+  readonly restart: () => Promise<string | undefined>
+}
+
+/** What console and `postern update` ask about releases. */
+export function updateCommands({ updater, outcomes, run, restart }: UpdateCommandDeps): Commands {
+  return {
+    update: async ([path, ...more]) => {
+      if (path === undefined || more.length > 0) return refused('name the file of the update')
+      return await updater.update(path)
+    },
+    progress: async () => {
+      const { progress } = updater
+      return await Promise.resolve({
+        ok: true,
+        text: progress === '' ? 'No update is under way.' : progress,
+        busy: progress !== '',
+      })
+    },
+    slots: async () => {
+      await updater.look()
+      return { ok: true, lines: outcomes.lines, trouble: outcomes.state.trouble ?? null }
+    },
+    'boot-previous': async ([how]) => {
+      if (updater.progress !== '') return refused(`an update is under way: ${updater.progress}`)
+      if (how !== undefined && how !== 'stay') return refused('the only word is "stay"')
+      const { previous } = outcomes
+      if (previous === undefined) return refused('there is no other release that was found good')
+      const verb = how === 'stay' ? 'set-default' : 'set-oneshot'
+      const ran = await run(BOOTCTL, [verb, previous.file])
+      if (ran.code !== 0) return refused(whyFailed('bootctl', ran))
+      const trouble = await restart()
+      if (trouble !== undefined) return refused(trouble)
+      const after = how === 'stay' ? 'and stays with it until the next update' : 'this one time'
+      return { ok: true, text: `The machine starts release ${previous.version}, ${after}.` }
+    },
+  }
+}
+
+/** The loader's own order again: the newest release that is not given up. */
+export async function forgetChoice(run: Runner): Promise<void> {
+  const ran = await run(BOOTCTL, ['set-default', ''])
+  if (ran.code !== 0) throw new Error(whyFailed('bootctl', ran))
+}
+
+/**
+ * Has the kernel forget the pages of a file or device (posix_fadvise(2), POSIX_FADV_DONTNEED), which only works for
+ * what has reached the disk: what is read next comes from there. No capability is needed for it.
+ */
+export async function dropCache(run: Runner, path: string): Promise<void> {
+  const ran = await run(DD, [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+  if (ran.code !== 0) throw new Error(whyFailed('dd', ran))
+}

@@ -1,0 +1,17 @@
+/** generations.db. A migration only adds (store/migrate.ts). */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE generation (
+    number INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    origins TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE hold (
+    setting TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    fingerprint TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+]
