@@ -83,6 +83,11 @@ pictures: install-test ## draw the pictures of docs/ anew: the status page in De
 	POSTERN_PICTURES=docs/pictures ava test/scenario/health.test.ts --match 'the page*'
 	POSTERN_PICTURES=docs/pictures ava test/scenario/console-tmux.test.ts --match 'every page*'
 
+.PHONY: update
+update: install ## of `make image`: build/image/postern-VERSION-ARCH.ptu, signed with image/keys/update.key (docs/update.md); VERSION=, ARCH=, FLOOR=, MIN_VERSION=
+	@node scripts/pack-update.ts $(or $(IMAGE_OUT),build/image)/postern-$(VERSION)-$(or $(ARCH),amd64) \
+		--key $$(node scripts/update-key.ts $(or $(IMAGE_KEYS),image/keys)) --floor $(or $(FLOOR),0.0.1) --min-version $(or $(MIN_VERSION),0.0.1)
+
 .PHONY: clean
 clean: ## what was built and installed in this folder; ./var (mail!) stays
 	rm -rf build node_modules test/fuzz/out

@@ -5,13 +5,15 @@ import { parseArgs } from 'node:util'
 import { keyId, sha256 } from '#src/admin/update-bundle.ts'
 import { CHUNK_BYTES, FORMAT, isVersion } from '#src/admin/update-manifest.ts'
 import type { MemberName } from '#src/admin/update-manifest.ts'
+import { isRecord } from '#src/net/frames.ts'
 import { OWN_SCHEMAS } from '#src/admin/update-schemas.ts'
 
 /**
  * Packs and signs an update (docs/update.md):
  *
- *     node scripts/pack-update.ts --version V --arch amd64 --root FILE --verity FILE --efi FILE --root-hash HEX
- *       --key update.key --out FILE [--min-version V] [--floor V]
+ *     node scripts/pack-update.ts STEM --key update.key [--min-version V] [--floor V]
+ *
+ * of STEM.json, STEM.root.erofs, STEM.root.verity and STEM.efi, as `make image` leaves them, into STEM.ptu.
  *
  * The same inputs and key give the same octets.
  */
@@ -111,52 +113,43 @@ function headerOf(name: string, size: number): Buffer {
 }
 
 async function main(): Promise<void> {
-  const text = { type: 'string' } as const
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
-      version: text,
-      arch: text,
-      root: text,
-      verity: text,
-      efi: text,
-      'root-hash': text,
-      key: text,
-      out: text,
+      key: { type: 'string' },
       'min-version': { type: 'string', default: '0.0.1' },
       floor: { type: 'string', default: '0.0.1' },
     },
   })
-  const given = (
-    name: 'version' | 'arch' | 'root' | 'verity' | 'efi' | 'root-hash' | 'key' | 'out',
-  ): string => {
-    const value = values[name]
-    if (value === undefined) throw new Error(`--${name} is missing`)
-    return value
+  const [stem] = positionals
+  if (stem === undefined || values.key === undefined) throw new Error('usage: pack-update.ts STEM --key FILE')
+  const image: unknown = JSON.parse(await readFile(`${stem}.json`, 'utf8'))
+  if (!isRecord(image)) throw new Error(`${stem}.json is no object`)
+  const [version, arch, rootHash] = ['version', 'arch', 'rootHash'].map((name) => String(image[name]))
+  if (version === undefined || arch === undefined || rootHash === undefined) return
+  const files = {
+    'root.erofs': `${stem}.root.erofs`,
+    'root.verity': `${stem}.root.verity`,
+    'postern.efi': `${stem}.efi`,
   }
-  const rootHash = given('root-hash')
-  await checkParts({ rootHash, verity: given('verity'), efi: given('efi') })
-  await packUpdate({
-    version: given('version'),
-    arch: given('arch'),
-    rootHash,
-    minVersion: values['min-version'],
-    floor: values.floor,
-    files: { 'root.erofs': given('root'), 'root.verity': given('verity'), 'postern.efi': given('efi') },
-    keyFile: given('key'),
-    out: given('out'),
-  })
-  process.stdout.write(`${given('out')}\n`)
+  await checkParts(rootHash, files)
+  const out = `${stem}.ptu`
+  const { floor, 'min-version': minVersion, key: keyFile } = values
+  await packUpdate({ version, arch, rootHash, minVersion, floor, files, keyFile, out })
+  process.stdout.write(`${out}\n`)
 }
 
 /** Parts of different builds would be an update that never starts: found here, not on the machine. */
-async function checkParts(parts: { rootHash: string; verity: string; efi: string }): Promise<void> {
-  const efi = await readFile(parts.efi)
-  if (!efi.includes(`roothash=${parts.rootHash}`))
-    throw new Error(`${parts.efi} was made for another root than ${parts.rootHash}`)
-  const uuid = sha256(Buffer.from(parts.rootHash)).slice(0, 32)
-  const superblock = (await readFile(parts.verity)).subarray(0, 32).toString('hex')
+async function checkParts(rootHash: string, files: PackOptions['files']): Promise<void> {
+  const efi = files['postern.efi']
+  if (!(await readFile(efi)).includes(`roothash=${rootHash}`))
+    throw new Error(`${efi} was made for another root than ${rootHash}`)
+  // The initrd finds its tree by this (image/initrd/init).
+  const uuid = sha256(Buffer.from(rootHash)).slice(0, 32)
+  const verity = files['root.verity']
+  const superblock = (await readFile(verity)).subarray(0, 32).toString('hex')
   if (!superblock.startsWith('7665726974790000') || !superblock.endsWith(uuid))
-    throw new Error(`${parts.verity} is no hash tree of the root ${parts.rootHash}`)
+    throw new Error(`${verity} is no hash tree of the root ${rootHash}`)
 }
 
 if (import.meta.main) await main()

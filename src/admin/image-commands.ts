@@ -13,7 +13,7 @@
  *     {"command":"slots"}                                                     both versions, and why one was left
  *     {"command":"update","words":["/var/lib/postern/updates/postern.ptu"]}   answers when it is written
  *     {"command":"progress"}          of an update: {"running":true,"percent":40,"text":"root is written"}
- *     {"command":"boot-previous"}
+ *     {"command":"boot-previous"}     this one time; with the word "stay" until the next update
  *     {"command":"restart"} {"command":"power-off"} {"command":"factory-reset","words":["keep"]}   or ["wipe"]
  */
 export type ImageCommand =

@@ -35,9 +35,16 @@ export function ownAddress({ address, port }: Address): { readonly host: string;
   return { host, port }
 }
 
-/** Hands a message over by SMTP. Rejects with a system error where nobody answers. */
-export async function submit(listener: Address, submission: Submission): Promise<Submitted> {
-  const socket = connect(ownAddress(listener))
+/**
+ * Hands a message over by SMTP, from `localAddress` where one is given. Rejects with a system error where nobody answers.
+ */
+export async function submit(
+  listener: Address,
+  submission: Submission,
+  localAddress?: string,
+): Promise<Submitted> {
+  const own = ownAddress(listener)
+  const socket = connect(localAddress === undefined ? own : { ...own, localAddress })
   try {
     return await dialogue(socket, submission)
   } finally {

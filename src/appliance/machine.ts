@@ -22,16 +22,23 @@ export interface MachineFiles {
   readonly runFolder: string
 }
 
-/** Throws an Error that says what of it is missing: then this is no image, or a broken one. */
-export function readMachine({ release, runFolder }: MachineFiles): Machine {
+/** What the root says of itself. Throws an Error where it says nothing: then this is no image. */
+export function readRelease(file: string): Pick<Machine, 'version' | 'arch'> {
   const fields = new Map(
-    [...readFileSync(release, 'utf8').matchAll(/(?:^|\s)([A-Z]+)=(\S*)/g)].map(
-      ([, name = '', value = '']) => [name, value],
-    ),
+    [...readFileSync(file, 'utf8').matchAll(/(?:^|\s)([A-Z]+)=(\S*)/g)].map(([, name = '', value = '']) => [
+      name,
+      value,
+    ]),
   )
   const version = fields.get('VERSION') ?? ''
   const arch = fields.get('ARCH') ?? ''
-  if (!isVersion(version) || arch === '') throw new Error(`${release} names no version and architecture`)
+  if (!isVersion(version) || arch === '') throw new Error(`${file} names no version and architecture`)
+  return { version, arch }
+}
+
+/** Throws an Error that says what of it is missing: then this is no image, or a broken one. */
+export function readMachine({ release, runFolder }: MachineFiles): Machine {
+  const { version, arch } = readRelease(release)
   const slot = readFileSync(join(runFolder, 'slot'), 'utf8').trim()
   if (slot !== 'a' && slot !== 'b') throw new Error(`${join(runFolder, 'slot')} names no slot`)
   const disk = readFileSync(join(runFolder, 'disk'), 'utf8').trim()

@@ -24,18 +24,16 @@ export function updateCommands({ updater, outcomes, run, restart }: UpdateComman
     },
     progress: async () => {
       const { progress } = updater
-      return await Promise.resolve({
-        ok: true,
-        text: progress === '' ? 'No update is under way.' : progress,
-        busy: progress !== '',
-      })
+      if (progress === undefined) return await Promise.resolve({ ok: true, running: false })
+      return { ok: true, running: true, ...progress }
     },
     slots: async () => {
       await updater.look()
       return { ok: true, lines: outcomes.lines, trouble: outcomes.state.trouble ?? null }
     },
     'boot-previous': async ([how]) => {
-      if (updater.progress !== '') return refused(`an update is under way: ${updater.progress}`)
+      const { progress } = updater
+      if (progress !== undefined) return refused(`an update is under way: ${progress.text}`)
       if (how !== undefined && how !== 'stay') return refused('the only word is "stay"')
       const { previous } = outcomes
       if (previous === undefined) return refused('there is no other release that was found good')

@@ -36,16 +36,18 @@ export interface UpdaterDeps extends WriterDeps {
 /** Writes updates into the slot that does not run, one at a time (docs/update.md). */
 export class Updater {
   readonly #deps: UpdaterDeps
+  /** What is done now; '' where nothing is. */
   #phase = ''
+  #percent = 0
   #restarting = ''
 
   constructor(deps: UpdaterDeps) {
     this.#deps = deps
   }
 
-  /** What goes on, a line; '' where nothing does. */
-  get progress(): string {
-    return this.#phase
+  /** What goes on, and how much of this part of it is done; undefined where nothing does. */
+  get progress(): { readonly text: string; readonly percent: number } | undefined {
+    return this.#phase === '' ? undefined : { text: this.#phase, percent: this.#percent }
   }
 
   /** Looks what has become of the last update, unless one is being written. */
@@ -79,8 +81,8 @@ export class Updater {
   }
 
   readonly #tell = (phase: string, done: number, all: number): void => {
-    const percent = all === 0 ? 100 : Math.floor((Math.min(done, all) * 100) / all)
-    this.#phase = `${phase}: ${percent} %`
+    this.#percent = Math.floor((Math.min(done, all) * 100) / Math.max(all, 1))
+    this.#phase = phase
   }
 
   #refuse(file: string, version: string, reason: string): CommandAnswer {

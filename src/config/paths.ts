@@ -7,6 +7,8 @@ export interface Paths {
   readonly run: string
   readonly controlSocket: string
   readonly queueSocket: string
+  /** Takes the mail of the self-test while that runs (mail/self-test.ts). */
+  readonly selfTestSocket: string
   /** Which processes there are, for the next master should this one be killed. */
   readonly processes: string
   /** queue.db and its lock. */
@@ -32,6 +34,7 @@ export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'):
     run,
     controlSocket: join(run, 'control.sock'),
     queueSocket: join(run, 'qmgr.sock'),
+    selfTestSocket: join(run, 'selftest.sock'),
     processes: join(run, 'processes.json'),
     queue: join(data, 'queue'),
     spool: join(data, 'queue', 'spool'),

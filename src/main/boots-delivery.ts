@@ -1,3 +1,4 @@
+import { pathsOf } from '#src/config/paths.ts'
 import { isDeepStrictEqual } from 'node:util'
 import type { Settings } from '#src/config/settings.ts'
 import { defaultDelivery } from '#src/delivery/settings.ts'
@@ -50,6 +51,7 @@ export function routingBoot({ settings, config }: Generation): RoutingBoot {
       listeners: config.listeners,
       proxyInterfaces: settings.proxyInterfaces,
     },
+    selfTestSocket: pathsOf(config.dataFolder).selfTestSocket,
     candidates: {
       dnsSupport: settings.smtpDnsSupportLevel,
       smtpHostLookup: lookupOrder(settings.smtpHostLookup),

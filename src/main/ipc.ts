@@ -12,6 +12,7 @@ import type { MetricsSnapshot } from '#src/base/metrics.ts'
  *                            left as it was
  *     master ▶ stop          finish what you have, then exit 0
  *     master ▶ ping          is your loop turning?                       smtpd, qmgr ▶ pong
+ *     master ▶ drain         to smtpd: the machine is about to start anew, take no more mail for the next `ms`
  *     master ▶ flush         to qmgr: the embedded mailbox store has (again) become ready, so try everything now
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
  *     directory ▶ directory  the directory server has brought changes, so a generation may be due
@@ -27,6 +28,7 @@ export type ToChild<Boot> =
   | { readonly kind: 'settings'; readonly boot: Boot }
   | { readonly kind: 'stop' }
   | { readonly kind: 'flush' }
+  | { readonly kind: 'drain'; readonly ms: number }
   | { readonly kind: 'ping' }
   | { readonly kind: 'alarms'; readonly subject: string; readonly lines: readonly string[] }
   | { readonly kind: 'anvil'; readonly n: number; readonly admitted: boolean }

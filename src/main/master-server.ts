@@ -12,6 +12,7 @@ import { mailboxBoot, qmgrBoot, smtpdBoot } from './boots.ts'
 import type { BootContext } from './boots.ts'
 import { Child, FIRST_DESCRIPTOR } from './child.ts'
 import { directoryBoot } from './directory-boot.ts'
+import { Drain } from './drain.ts'
 import { healthBoot } from './health-boot.ts'
 import { DirectoryDesk } from './directory-desk.ts'
 import { AlarmWatch } from './alarm-watch.ts'
@@ -71,6 +72,7 @@ export class Master {
   readonly #options: MasterOptions
   readonly #anvil = new AnvilCounts()
   readonly #pulse = new Pulse()
+  readonly #drain: Drain
   readonly #children: readonly Child[]
   readonly #startedMs: number
   /** The pair of processes that was told last. */
@@ -87,6 +89,7 @@ export class Master {
     this.#startedMs = options.clock.monotonicMs()
     const isLdap = options.generations.current.config.directory.ldap !== undefined
     this.#desk = new DirectoryDesk(options.paths.directorySocket, isLdap, options.clock)
+    this.#drain = new Drain(options.clock)
     this.#children = this.#specs()
     this.#metrics = new MetricsDesk(options.clock, () => ({
       children: this.#children,
@@ -134,6 +137,7 @@ export class Master {
       onChange: () => {
         this.#remember()
         this.#flushToStore()
+        this.#drain.tell(this.#children)
         this.#options.reporter.changed()
       },
     }
@@ -351,6 +355,9 @@ export class Master {
         return await this.reload()
       case 'accept':
         return await this.#desk.accept()
+      case 'drain':
+        this.#drain.begin(this.#children)
+        return { ok: true }
       case 'stop':
         this.#options.onStop()
         return { ok: true }

@@ -27,7 +27,7 @@ import { securityOf } from './qmgr-peers.ts'
 import type { PeersBoot } from './qmgr-peers.ts'
 import { ownIdentities } from './own-identity.ts'
 import type { OwnListeners } from './own-identity.ts'
-import { createRouter } from './router.ts'
+import { createRouter, withSelfTest } from './router.ts'
 
 /** What routing is told by master. Plain data. */
 export interface RoutingBoot {
@@ -35,6 +35,8 @@ export interface RoutingBoot {
   /** transport_maps, sender_dependent_relayhost_maps and smtp_generic_maps: names of files. */
   readonly tables: { readonly transport: string; readonly relayHosts: string; readonly generic: string }
   readonly own: OwnListeners
+  /** Of the mail of the self-test. */
+  readonly selfTestSocket: string
   readonly candidates: Pick<
     CandidateRules,
     | 'dnsSupport'
@@ -135,7 +137,8 @@ export class QmgrRouting {
     const outward = readTables(boot.tables.generic)
     const generic =
       outward.length === 0 ? undefined : { tables: outward, ownName, delimiters: recipientDelimiters }
-    return { router: createRouter(this.#directory, boot.settings, tables), rules, secure, generic }
+    const router = withSelfTest(createRouter(this.#directory, boot.settings, tables), boot.selfTestSocket)
+    return { router, rules, secure, generic }
   }
 
   /** What becomes of addresses in a header, and of all of them on their way out. */

@@ -6,6 +6,7 @@ import { NO_TABLES, lookUp, senderRelayHost } from '#src/delivery/routing/tables
 import type { RoutingTables } from '#src/delivery/routing/tables.ts'
 import type { TableAnswer } from '#src/delivery/routing/transport.ts'
 import { isSocketPath } from '#src/delivery/routing/nexthop.ts'
+import { SELF_TEST_ADDRESS } from '#src/mail/self-test.ts'
 import { isIP } from 'node:net'
 
 /** The lookups that routing wants of the directory. */
@@ -47,6 +48,12 @@ export function createRouter(
     routes.set(key, route)
     return route
   }
+}
+
+/** The mail of the self-test goes to its socket, whatever tables, relay hosts and the directory say. */
+export function withSelfTest(router: Router, socket: string): Router {
+  const route: Route = { kind: 'destination', destination: { protocol: 'lmtp', host: socket, port: 0 } }
+  return (address, sender) => (address === SELF_TEST_ADDRESS ? route : router(address, sender))
 }
 
 /** As qmgr(8) says it of a table that cannot be read. */

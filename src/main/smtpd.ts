@@ -44,6 +44,9 @@ serveMaster<SmtpdBoot>('smtpd', {
   },
   settings: adopt,
   stop: () => void stop(),
+  drain: (ms) => {
+    for (const server of running?.servers ?? []) server.drain(ms)
+  },
   anvil: (n, admitted) => anvil.answered(n, admitted),
 })
 

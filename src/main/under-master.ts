@@ -17,6 +17,8 @@ interface UnderMaster<Boot> {
   readonly counted?: () => Promise<MetricsSnapshot>
   /** The queue is to be tried now; left out where there is no queue. */
   readonly flush?: () => void
+  /** No more mail is to be taken for so long; left out where none is. */
+  readonly drain?: (ms: number) => void
   /** Postmaster is to be told this; left out where no mail is written. */
   readonly alarms?: (subject: string, lines: readonly string[]) => void
   /** A connection was counted; left out where there are no clients. */
@@ -54,6 +56,9 @@ function heard<Boot>(message: ToChild<Boot>, part: UnderMaster<Boot>): void {
       break
     case 'flush':
       part.flush?.()
+      break
+    case 'drain':
+      part.drain?.(message.ms)
       break
     case 'alarms':
       part.alarms?.(message.subject, message.lines)

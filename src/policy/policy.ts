@@ -2,7 +2,8 @@ import type { Reply } from '#src/base/reply.ts'
 import { reply } from '#src/base/reply.ts'
 import type { DomainKind, RecipientLookup } from '#src/directory/directory.ts'
 import { parseAddress } from '#src/mail/address.ts'
-import { NetworkList } from '#src/net/addresses.ts'
+import { SELF_TEST_ADDRESS, SELF_TEST_DOMAIN } from '#src/mail/self-test.ts'
+import { isLoopback, NetworkList } from '#src/net/addresses.ts'
 import { concernStrangers, senderRefusal } from './senders.ts'
 import type { SendingClient } from './senders.ts'
 
@@ -126,6 +127,7 @@ export class SmtpPolicy {
       if (isPostmaster) return this.#postmaster()
       return refuse(504, '5.5.2', `<${address}>: Recipient address rejected: need fully-qualified address`)
     }
+    if (parsed.domain.toLowerCase() === SELF_TEST_DOMAIN) return selfTest(client, address)
     switch (recipients.domain(parsed.domain)) {
       case 'unavailable':
         if (isPostmaster) return this.#postmaster()
@@ -179,6 +181,13 @@ export class SmtpPolicy {
     const found = this.#recipients.recipient(address)
     return { kind: 'accept', deliverTo: found.kind === 'found' ? found.deliverTo : [address] }
   }
+}
+
+/** Of this machine alone, whatever mynetworks is; for everybody else there is no such domain. */
+function selfTest(client: PolicyClient, address: string): RecipientDecision {
+  if (isLoopback(client.address) && address.toLowerCase() === SELF_TEST_ADDRESS)
+    return { kind: 'accept', deliverTo: [SELF_TEST_ADDRESS] }
+  return refuse(550, '5.1.2', `<${address}>: Recipient address rejected: Domain not found`)
 }
 
 /** Surely nobody of ours, in a domain of ours. Who cannot be looked up is not refused for it. */

@@ -14,7 +14,7 @@ import { COUNTS, countRefusal } from './counts.ts'
 import { Dialogue } from './dialogue.ts'
 import type { SmtpEnvironment } from './environment.ts'
 import type { ReceptionTools } from './reception.ts'
-import { REPLY, tooManyConnections } from './replies.ts'
+import { REPLY, shuttingDown, tooManyConnections } from './replies.ts'
 import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
 import { NOBODY_ASKED, shownCertificate } from './server-tls.ts'
 import type { ShownCertificate } from './server-tls.ts'
@@ -34,6 +34,8 @@ export interface ConnectionHost {
   readonly clientDepthMax: number | undefined
   /** Whether there are more connections than `connectionsMax` with this one. */
   readonly full: boolean
+  /** Whether the machine is about to start anew, and new clients are to come again later. */
+  readonly draining: boolean
 }
 
 /** A read of so many octets is part of a large message. */
@@ -306,6 +308,10 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
     COUNTS.sessions.of(this.#client.service).value += 1
     this.#log('info', 'smtpd.connect', { port: this.remotePort, listener: this.#client.service })
     if (this.#client.tls) this.#dialogue.noteTls()
+    if (this.#host.draining) {
+      this.#refuse(shuttingDown(this.#environment.settings.hostname))
+      return
+    }
     if (this.#host.full) {
       this.#refuse(REPLY.serverBusy)
       return

@@ -49,6 +49,7 @@ export class Server extends SMTPServer implements ConnectionHost {
   #contexts: TlsContexts | undefined
   #deadlines: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
+  #drain: NodeJS.Timeout | undefined
 
   constructor({ environment, service, tls }: ServerOptions) {
     super({
@@ -96,6 +97,22 @@ export class Server extends SMTPServer implements ConnectionHost {
 
   get full(): boolean {
     return this.connections.size > this.#environment.settings.connectionsMax
+  }
+
+  get draining(): boolean {
+    return this.#drain !== undefined
+  }
+
+  /**
+   * New clients get 421 4.3.2, and so do those that are in no transaction: the machine is about to start anew. Where
+   * that does not come about, all is as before after `ms`.
+   */
+  drain(ms: number): void {
+    clearTimeout(this.#drain)
+    this.#drain = setTimeout(() => {
+      this.#drain = undefined
+    }, ms).unref()
+    for (const connection of this.#connections()) connection.stop()
   }
 
   /** A new generation, for sessions that begin from now on. */
@@ -191,6 +208,7 @@ export class Server extends SMTPServer implements ConnectionHost {
 
   async #stopNow(): Promise<void> {
     clearInterval(this.#deadlines)
+    clearTimeout(this.#drain)
     const closed = Promise.withResolvers<undefined>()
     this.server.close(() => closed.resolve(undefined))
     for (const socket of this._pendingSockets.values()) socket.destroy()

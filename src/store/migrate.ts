@@ -27,6 +27,9 @@ export function schemaVersion(store: Store): number {
 }
 
 /** What a release with these migrations does: the version that it writes, and the oldest release that can read that. */
-export function schemaRange(migrations: readonly string[]): { readonly writes: number; readonly reader: number } {
+export function schemaRange(migrations: readonly string[]): {
+  readonly writes: number
+  readonly reader: number
+} {
   return { writes: migrations.length, reader: Math.max(0, migrations.length - 1) }
 }
