@@ -101,12 +101,14 @@ const NAMED = 3
 
 /** Looks for every message of the promise. Throws where the queue cannot be opened. */
 export async function findLost(folder: string, queueDir: string): Promise<Lost> {
-  const store = openStore(databasePath(queueDir), { readonly: true })
+  // A box that has never run has no queue yet; one that promised messages must have one.
+  const isThere = existsSync(databasePath(queueDir))
+  const store = isThere ? openStore(databasePath(queueDir), { readonly: true }) : undefined
   const some: string[] = []
   let promised = 0
   let count = 0
   const look = (ids: readonly string[]): void => {
-    const lost = lostIds(store, ids)
+    const lost = store === undefined ? ids : lostIds(store, ids)
     promised += ids.length
     count += lost.length
     some.push(...lost.slice(0, NAMED - some.length))
@@ -123,7 +125,7 @@ export async function findLost(folder: string, queueDir: string): Promise<Lost> 
     }
     look(ids)
   } finally {
-    store.close()
+    store?.close()
   }
   return { promised, count, some }
 }

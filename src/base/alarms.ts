@@ -85,6 +85,10 @@ export const ALARMS = {
     severity: 'error',
     text: 'The hardware says that it is too hot. Look at fans and air.',
   },
+  UPDATE_FAILED: {
+    severity: 'error',
+    text: 'A new release did not pass its boot check, and the one before runs again. Look at the reason, and update to another release.',
+  },
   DISK_WORN: {
     severity: 'warning',
     text: 'A disk says that it is worn or failing. Replace it before it fails.',

@@ -5,6 +5,7 @@ import { hardwareTroubles } from '#src/workers/hardware.ts'
 import { AlarmDesk } from './alarm-desk.ts'
 import { AlarmRules } from './alarm-rules.ts'
 import type { Sight } from './alarm-rules.ts'
+import { failedUpdates } from './update-alarm.ts'
 import type { MetricsDesk } from './metrics-desk.ts'
 
 export interface AlarmWatchOptions {
@@ -14,6 +15,8 @@ export interface AlarmWatchOptions {
   readonly sight: () => Omit<Sight, 'metrics'>
   /** Where the kernel shows its hardware. */
   readonly sysFolder?: string
+  /** What tells of an update that was given up (update-alarm.ts). */
+  readonly updateFile: string
   readonly isMailing: () => boolean
   readonly mail: (subject: string, lines: readonly string[]) => void
 }
@@ -59,7 +62,11 @@ export class AlarmWatch implements Disposable {
     const { metrics } = await this.#o.metrics.collect()
     if (this.#looks % HARDWARE_LOOKS === 0) this.#hardware = hardwareTroubles(this.#o.sysFolder ?? '/sys')
     this.#looks += 1
-    this.#desk.found([...this.#rules.look({ ...this.#o.sight(), metrics }), ...this.#hardware])
+    this.#desk.found([
+      ...this.#rules.look({ ...this.#o.sight(), metrics }),
+      ...this.#hardware,
+      ...failedUpdates(this.#o.updateFile),
+    ])
     this.#desk.tick(this.#o.isMailing())
   }
 

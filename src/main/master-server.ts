@@ -29,6 +29,7 @@ import { Pulse } from './pulse.ts'
 import type { Paths } from '#src/config/paths.ts'
 import { StartRefused } from './refusal.ts'
 import type { ServiceReporter } from './service.ts'
+import { updateFailedFile } from './update-alarm.ts'
 
 export interface MasterOptions {
   readonly paths: Paths
@@ -111,6 +112,7 @@ export class Master {
         settings: generations.alarms,
         signaturesMaxMs: this.#generation.config.health.signaturesMaxMs,
       }),
+      updateFile: updateFailedFile(this.#generation.config.console.helperSocket),
       isMailing: () => this.#generation.config.health.mail && this.#qmgr?.state.at === 'ready',
       mail: (subject, lines) => this.#qmgr?.send({ kind: 'alarms', subject, lines }),
     })

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { createRouter } from '#src/main/router.ts'
+import { createRouter, withSelfTest } from '#src/main/router.ts'
 import type { Routes } from '#src/main/router.ts'
 import { parseTable } from '#src/delivery/table.ts'
 import type { RoutingTables } from '#src/delivery/routing/tables.ts'
@@ -173,4 +173,15 @@ test('routes of two senders do not mix', (t) => {
   })
   t.is(told[0], told[2])
   t.not(told[0], told[1])
+})
+
+test('mail of the self-test goes to its socket, past every table and relay host', (t) => {
+  const directory: Routes = { epoch: 1, domain: () => 'unavailable', transport: () => ({ kind: 'none' }) }
+  const router = withSelfTest(
+    createRouter(directory, { ...SETTINGS, relayHost: '[relay.example]' }),
+    '/run/s',
+  )
+  const route = router('postern@selftest.postern.invalid', '')
+  t.deepEqual(route, { kind: 'destination', destination: { protocol: 'lmtp', host: '/run/s', port: 0 } })
+  t.like(router('a@far.example', ''), { kind: 'deferred' })
 })

@@ -214,3 +214,15 @@ test('with the limit 0 nobody is counted', async (t) => {
   t.is(await asked.connect(STRANGER), undefined)
   t.deepEqual(anvil.held, [])
 })
+
+test('the address of the self-test is taken from this machine alone, whatever mynetworks and the directory say', (t) => {
+  const mine = new SmtpPolicy(directory, counting(), { ...SETTINGS, myNetworks: ['10.0.0.0/8'] })
+  const taken = { kind: 'accept', deliverTo: ['postern@selftest.postern.invalid'] } as const
+  for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1'])
+    t.deepEqual(mine.recipient({ ...FRIEND, address }, '', 'Postern@selftest.postern.invalid'), taken)
+  for (const client of [STRANGER, ALICE, { ...FRIEND, address: '10.0.0.1' }])
+    t.like(mine.recipient(client, '', 'postern@selftest.postern.invalid'), {
+      reply: { code: 550, dsn: '5.1.2' },
+    })
+  t.like(mine.recipient(FRIEND, '', 'other@selftest.postern.invalid'), { reply: { code: 550 } })
+})
