@@ -1,3 +1,5 @@
+import { readProvisionReport } from '#src/admin/provision-report.ts'
+import type { ProvisionReport } from '#src/admin/provision-report.ts'
 import { alarmLine } from '#src/base/alarms.ts'
 import { duration } from '#src/admin/durations.ts'
 import { errorText } from '#src/base/fault.ts'
@@ -20,14 +22,45 @@ export async function status(args: readonly string[]): Promise<number> {
   const master = await askMaster(controlSocketOf(config), 'status')
   const reply = master === undefined ? undefined : { ...master, queue: await queueOf(config) }
   if (options.flags.has('json')) {
-    const running =
-      reply === undefined ? { running: false, dataFolder: config.dataFolder } : { running: true, ...reply }
+    const provision = setUpOf(config)
+    const running = {
+      ...(reply === undefined
+        ? { running: false, dataFolder: config.dataFolder }
+        : { running: true, ...reply }),
+      ...(provision === undefined ? {} : { provision }),
+    }
     process.stdout.write(`${JSON.stringify(running, undefined, 2)}\n`)
     return reply === undefined ? NOT_RUNNING : 0
   }
+  process.stdout.write(setUpText(setUpOf(config)))
   if (reply === undefined) return tellNotRunning(config)
   process.stdout.write(statusText(reply))
   return 0
+}
+
+/** How the appliance image was set up; undefined elsewhere. */
+function setUpOf(config: Config): ProvisionReport | undefined {
+  try {
+    return readProvisionReport(config.console.helperSocket)
+  } catch (error) {
+    return { isOpen: false, outcomes: [], troubles: [errorText(error)] }
+  }
+}
+
+/** Before all else, since a box that is not set up does nothing else. */
+function setUpText(report: ProvisionReport | undefined): string {
+  if (report === undefined) return ''
+  const lines = [
+    ...(report.isOpen
+      ? []
+      : ['Attention: the console has no password; nothing listens to the network before it has one']),
+    ...report.troubles.map((trouble) => `Attention: ${trouble}`),
+    ...report.outcomes.flatMap(({ kind, text, problems }) => [
+      `${kind === 'wrong' ? 'Attention' : 'Set-up'}: ${text}`,
+      ...problems.map((problem) => `  ${problem}`),
+    ]),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 interface ProcessStatus {

@@ -1,5 +1,6 @@
 import { systemClock } from '#src/base/clock.ts'
-import { errorCode } from '#src/base/fault.ts'
+import { errorCode, errorText } from '#src/base/fault.ts'
+import { provisionRemarks, readProvisionReport } from '#src/admin/provision-report.ts'
 import { App } from './app.ts'
 import type { Appliance } from './appliance.ts'
 import type { Desk, Page } from './desk.ts'
@@ -7,6 +8,8 @@ import { ConsolePassword } from '#src/admin/console-password.ts'
 import { Image } from './image.ts'
 import { LazyPage } from './lazy-page.ts'
 import { isManaged } from './manager.ts'
+import { FirstPage } from './pages/first.ts'
+import { SetUpPage } from './pages/set-up.ts'
 import { StatusPage } from './pages/status.ts'
 import { Screen } from './screen.ts'
 import { ASK_SIZE, Terminal } from './terminal.ts'
@@ -99,6 +102,7 @@ function pagesOf(
   const { log, console: own } = appliance.config
   const remarks = (): readonly string[] => [
     ...(appliance.configTrouble === '' ? [] : [appliance.configTrouble]),
+    ...setUpRemarks(own.helperSocket),
     ...(password.isSet
       ? []
       : ['The console has no password: whoever reaches it may change everything (page 9, key k).']),
@@ -108,7 +112,11 @@ function pagesOf(
   const status = new StatusPage({ appliance, desk, clock, env, remarks, isManaged: managed })
   const file = log.textFile === '' ? log.jsonFile : log.textFile
   const pages = [
-    status,
+    new FirstPage({
+      status,
+      setUp: new SetUpPage({ image, desk, password }),
+      isUnset: () => image.isThere && !password.isSet,
+    }),
     new LazyPage('Queues', async () => {
       const { QueuesPage } = await import('./pages/queues.ts')
       return new QueuesPage({ appliance, desk, clock })
@@ -137,4 +145,14 @@ function pagesOf(
     }),
   ]
   return { status, pages }
+}
+
+/** What the image says of its set-up: a wrong provisioning file with each of its mistakes, a right one for a while. */
+function setUpRemarks(helperSocket: string): readonly string[] {
+  try {
+    const report = readProvisionReport(helperSocket)
+    return report === undefined ? [] : provisionRemarks(report, systemClock.nowMs())
+  } catch (error) {
+    return [errorText(error)]
+  }
 }

@@ -52,7 +52,7 @@ export async function attendTo(
   for (const words of [...wanted, ...(opening ? [OPENING] : [])]) {
     const ran = await run(SYSTEMCTL, words)
     if (ran.code !== 0)
-      troubles.push(`systemctl ${words.join(' ')} did not work: ${whyFailed('systemctl', ran)}.`)
+      troubles.push(`systemctl ${words.join(' ')} did not work: ${whyFailed('systemctl', ran)}`)
   }
   return troubles
 }

@@ -165,10 +165,10 @@ export function readLdap(table: Table): LdapSettings | undefined {
     server,
   }
   if (urls.length > 0) return read
-  if (table.raw('urls') === undefined && table.keys.length > 0) {
-    const [first = 'urls'] = table.keys
-    table.wrong(first, 'is for a directory over LDAP: give urls too')
-  }
+  // How it would be spoken to may stay, where it is taken away by whom it was set.
+  const lone = table.keys.find((key) => !['urls', 'starttls'].includes(key))
+  if (table.raw('urls') === undefined && lone !== undefined)
+    table.wrong(lone, 'is for a directory over LDAP: give urls too')
   return undefined
 }
 

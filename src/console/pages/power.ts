@@ -175,7 +175,7 @@ export class PowerPage implements Page {
   }
 
   async #password(): Promise<void> {
-    const { desk, password } = this.#deps
+    const { desk, image, password } = this.#deps
     const first = await desk.ask('New password (empty for none):', { secret: true })
     if (first === undefined) return
     const second = await desk.ask('Once more:', { secret: true })
@@ -184,9 +184,15 @@ export class PowerPage implements Page {
       desk.say('The two are not the same; nothing was changed.')
       return
     }
+    if (first === '' && image.isThere) {
+      desk.say('This box serves nobody without a password: set another one.')
+      return
+    }
     if (first === '' && !(await desk.confirm('Take the password away?'))) return
     const done = await desk.work('setting', async () => {
       await password.set(first)
+      // The first one opens the box.
+      if (image.isThere) await image.ask('setup-done')
       return true
     })
     if (done === true) desk.say(first === '' ? 'The console has no password.' : 'The password is set.')
