@@ -67,7 +67,7 @@ const outcomes = new Outcomes({
 const updater = new Updater({
   machine,
   devices: () => slotDevices(otherSlot(machine.slot), machine.disk, { sys: '/sys/class/block', dev: '/dev' }),
-  keys: () => readUpdateKeys(at.keys),
+  keys: () => [at.keys, join(at.run, 'update-keys')].flatMap((folder) => readUpdateKeys(folder)),
   esp: at.esp,
   storage,
   outcomes,
@@ -84,7 +84,7 @@ const server = await openControl(
     {
       ...powerCommands(runProgram),
       ...updateCommands({ updater, outcomes, run: runProgram, restart: drainAndRestart }),
-      ...setUpCommands(runProgram),
+      ...setUpCommands(runProgram, socket),
       ...resetCommands({ esp: at.esp, storage, restart: () => endMachine(runProgram, 'reboot') }),
     },
     (command) => {

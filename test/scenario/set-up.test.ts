@@ -15,9 +15,9 @@ import { tempFolder } from '#test/support/temp.ts'
 /** A folder as an appliance image that has started: its settings are made, and its helper answers. */
 async function imageIn(root: string): Promise<{ machine: Machine; config: string } & Disposable> {
   const machine = new Machine(root)
-  await machine.provisioner.boot([])
+  await machine.boot()
   const socket = join(root, 'run/postern-image/helper.sock')
-  const commands = provisionCommands(machine.provisioner, join(root, 'mnt/stick'))
+  const commands = provisionCommands(machine.keeper, join(root, 'mnt/stick'))
   const helper = await openControl(
     socket,
     dispatcher(commands, () => {}),
@@ -82,7 +82,7 @@ test('a set-up that is stopped opens nothing, and the status page leads back to 
   await seen.after('\u001b', /Stopped: the box is not open yet/)
   t.false(existsSync(join(folder.path, 'run/postern-image/provisioned')))
   t.false(new ConsolePassword(join(folder.path, 'var/lib/postern'), systemClock).isSet)
-  t.is(image.machine.provisioner.settings.system.hostname, 'mx1.example.com')
+  t.is(image.machine.keeper.settings.system.hostname, 'mx1.example.com')
   await seen.after('\u001b', /Postern does not run/)
   await seen.after('s', /This box is not set up/)
 })
@@ -92,7 +92,7 @@ test('a wrong file is told with line and mend by the status page and by postern 
   using image = await imageIn(folder.path)
   await new ConsolePassword(join(folder.path, 'var/lib/postern'), systemClock).set('correct horse')
   const wrong = '[network.eth0]\naddresses = ["192.0.2.5/24"]\ngateway = "192.0.3.1"\n'
-  await image.machine.provisioner.take(image.machine.stick(wrong))
+  await image.machine.keeper.take(image.machine.stick(wrong))
   const told = /postern\.provision:3: network\.eth0\.gateway: 192\.0\.3\.1 is in none of the networks/
   await using seen = new ConsoleInPty(folder.path, ['--config', image.config])
   await seen.shows(/Nothing was taken from the USB stick\. postern\.provision:3/)
@@ -101,7 +101,7 @@ test('a wrong file is told with line and mend by the status page and by postern 
   const status = await run(program, ['status', '--config', image.config])
   t.regex(status.stdout, told)
   mkdirSync(join(folder.path, 'mnt/stick'), { recursive: true })
-  await image.machine.provisioner.take(image.machine.stick(wrong.replace('192.0.3.1', '192.0.2.1')))
+  await image.machine.keeper.take(image.machine.stick(wrong.replace('192.0.3.1', '192.0.2.1')))
   t.regex(
     (await run(program, ['status', '--config', image.config])).stdout,
     /Set-up: Taken from the USB stick: network\.eth0/,

@@ -1,20 +1,20 @@
 import { isIP } from 'node:net'
 import type { CommandAnswer, Commands } from '#src/appliance/commands.ts'
 import { refused } from '#src/appliance/commands.ts'
-import type { Provisioner } from './provisioner.ts'
+import type { Keeper } from './keeper.ts'
 import type { Source } from './sources.ts'
 
 /** Commands that tell and change how the box is set up: what the console asks for. */
-export function provisionCommands(provisioner: Provisioner, stick: string): Commands {
+export function provisionCommands(keeper: Keeper, stick: string): Commands {
   const inTurn = turns()
   const set =
     (toToml: (words: readonly string[]) => string | undefined, usage: string) => (words: readonly string[]) =>
       inTurn(async () => {
         const toml = toToml(words)
-        return toml === undefined ? refused(usage) : await change(provisioner, toml)
+        return toml === undefined ? refused(usage) : await change(keeper, toml)
       })
   return {
-    network: () => Promise.resolve({ ok: true, lines: setUpLines(provisioner) }),
+    network: () => Promise.resolve({ ok: true, lines: setUpLines(keeper) }),
     'network-set': set(
       networkToml,
       'wanted: an interface, then dhcp, or addresses with prefixes and routers',
@@ -31,8 +31,8 @@ export function provisionCommands(provisioner: Provisioner, stick: string): Comm
     'mail-set': set(([server = '', more]) => {
       return more === undefined ? `[mail]\nlmtp = ${server === '-' ? 'false' : quoted(server)}\n` : undefined
     }, 'wanted: one host with its port'),
-    'setup-done': () => inTurn(() => open(provisioner)),
-    provision: () => inTurn(() => takeStick(provisioner, { kind: 'usb', folder: stick })),
+    'setup-done': () => inTurn(() => open(keeper)),
+    provision: () => inTurn(() => takeStick(keeper, { kind: 'usb', folder: stick })),
   }
 }
 
@@ -46,25 +46,25 @@ function turns(): <T>(work: () => Promise<T>) => Promise<T> {
   }
 }
 
-async function change(provisioner: Provisioner, toml: string): Promise<CommandAnswer> {
-  const { wrong, changed, troubles } = await provisioner.change(toml)
+async function change(keeper: Keeper, toml: string): Promise<CommandAnswer> {
+  const { wrong, changed, troubles } = await keeper.change(toml)
   if (wrong !== '') return refused(wrong)
   if (troubles.length > 0) return refused(`it is kept, but: ${troubles.join(' ')}`)
   return { ok: true, text: changed.length === 0 ? 'It was so already.' : `Done: ${changed.join(', ')}.` }
 }
 
 /** The console has a password now, by which it lets nobody else in: so the network may be served. */
-async function open(provisioner: Provisioner): Promise<CommandAnswer> {
-  if (!provisioner.isOpen)
+async function open(keeper: Keeper): Promise<CommandAnswer> {
+  if (!keeper.isOpen)
     return refused('the console has no password yet: nothing is opened to the network before')
-  const troubles = await provisioner.bring('running')
+  const troubles = await keeper.make()
   return troubles.length > 0
     ? refused(troubles.join(' '))
     : { ok: true, text: 'The box is set up, and takes mail as soon as Postern has started.' }
 }
 
-async function takeStick(provisioner: Provisioner, source: Source): Promise<CommandAnswer> {
-  const outcome = await provisioner.take(source)
+async function takeStick(keeper: Keeper, source: Source): Promise<CommandAnswer> {
+  const outcome = await keeper.take(source)
   if (outcome === undefined) return refused('there is no file postern.provision on the stick')
   const { kind, text, problems } = outcome
   return kind === 'wrong' ? refused([text, ...problems].join(' ')) : { ok: true, text }
@@ -122,7 +122,7 @@ function quoted(word: string): string {
   return JSON.stringify(word).replaceAll('\u007f', '\\u007f')
 }
 
-function setUpLines({ settings, isOpen, outcomes }: Provisioner): readonly string[] {
+function setUpLines({ settings, isOpen, outcomes }: Keeper): readonly string[] {
   const { system, network, dns, time, ldap, mail, snmp, health } = settings
   return [
     isOpen

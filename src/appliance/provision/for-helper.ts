@@ -1,22 +1,23 @@
-import { readFileSync } from 'node:fs'
 import { systemClock } from '#src/base/clock.ts'
 import type { Commands } from '#src/appliance/commands.ts'
 import type { Runner } from '#src/appliance/run.ts'
-import { attendTo } from './attend.ts'
+import { whyFailed } from '#src/appliance/run.ts'
+import { readProvisionReport } from '#src/admin/provision-report.ts'
 import { provisionCommands } from './commands.ts'
-import { ownerOf } from './owner.ts'
-import { Provisioner } from './provisioner.ts'
+import { Keeper } from './keeper.ts'
 
 /** Where the stick is mounted (image/overlay/usr/lib/systemd/system). */
 const STICK = '/run/postern-image/stick'
 
-/** What the helper can do about the set-up of its own machine. */
-export function setUpCommands(run: Runner): Commands {
-  const provisioner = new Provisioner({
-    root: '/',
-    clock: systemClock,
-    owner: process.getuid?.() === 0 ? ownerOf(readFileSync('/etc/passwd', 'utf8'), 'postern') : undefined,
-    attend: (concerns, opening) => attendTo(run, concerns, opening),
-  })
-  return provisionCommands(provisioner, STICK)
+/**
+ * What the helper can do about the set-up of its own machine: it keeps what it is told, and has postern-apply.service make
+ * everything of it, which has the rights for that and is gone right after.
+ */
+export function setUpCommands(run: Runner, socket: string): Commands {
+  const make = async (): Promise<readonly string[]> => {
+    const ran = await run('/usr/bin/systemctl', ['start', 'postern-apply.service'])
+    if (ran.code !== 0) return [`The settings were not made: ${whyFailed('systemctl', ran)}`]
+    return readProvisionReport(socket)?.troubles ?? []
+  }
+  return provisionCommands(new Keeper({ root: '/', clock: systemClock, make }), STICK)
 }

@@ -11,29 +11,40 @@ export type Owner = NonNullable<FileRights['owner']>
 
 const MODES = { all: 0o644, root: 0o600, postern: 0o600 } as const
 
+/** A file that is not as it was; undefined: not there. */
+export interface MadeChange {
+  readonly path: string
+  readonly before: string | undefined
+  readonly after: string | undefined
+}
+
 /**
- * Makes the files what they should be below `root`, and removes those of earlier settings. The paths of what is not as
- * it was. `owner`: undefined where this process cannot give files away.
+ * Makes the files what they should be below `root`, and removes those of earlier settings. `owner`: undefined where this
+ * process cannot give files away.
  */
 export function makeFiles(
   root: string,
   files: readonly Rendered[],
   owner: Owner | undefined,
-): readonly string[] {
+): readonly MadeChange[] {
   const wanted = new Set(files.map(({ path }) => path))
   const stale = present(root).filter((path) => !wanted.has(path))
   for (const path of stale) rmSync(join(root, path))
-  return [...stale, ...files.filter((file) => makeOne(root, file, owner)).map(({ path }) => path)].toSorted()
+  return [
+    ...stale.map((path) => ({ path, before: '', after: undefined })),
+    ...files.flatMap((file) => makeOne(root, file, owner)),
+  ]
 }
 
-/** Whether it was another. */
-function makeOne(root: string, { path, what, text, reader }: Rendered, owner: Owner | undefined): boolean {
+function makeOne(root: string, rendered: Rendered, owner: Owner | undefined): readonly MadeChange[] {
+  const { path, what, text, reader } = rendered
   const file = join(root, path)
-  if (held(file, what) === text) return false
+  const before = held(file, what)
+  if (before === text) return []
   mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
   if (what === 'link') linkAtomically(file, text)
   else writeAtomically(file, text, { mode: MODES[reader], owner: reader === 'postern' ? owner : undefined })
-  return true
+  return [{ path, before, after: text }]
 }
 
 function held(file: string, what: Rendered['what']): string | undefined {

@@ -22,6 +22,10 @@ export interface Loaded {
   readonly trouble: string
 }
 
+/** Where it lies on the machine, and where Postern has its own. */
+export const STORE = '/var/lib/postern-appliance/provision'
+export const DATA = '/var/lib/postern'
+
 const NAME = 'settings.json'
 /** The one before: what serves where a disk has lost the newest. */
 const PREVIOUS = 'settings.previous.json'

@@ -11,7 +11,7 @@ import { tempFolder } from '#test/support/temp.ts'
 import { Machine } from './machine.ts'
 
 async function asked(machine: Machine, command: ImageCommand, ...words: string[]) {
-  const handler = provisionCommands(machine.provisioner, join(machine.root, 'mnt/stick'))[command]
+  const handler = provisionCommands(machine.keeper, join(machine.root, 'mnt/stick'))[command]
   if (handler === undefined) throw new Error(`${command} is not there`)
   return await handler(words)
 }
@@ -57,12 +57,12 @@ const ASKED: readonly (readonly [command: ImageCommand, words: readonly string[]
 test('what the console asks for is checked as a file is, and told', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([])
+  await machine.boot()
   for (const [command, words, wanted] of ASKED) {
     const answer = await asked(machine, command, ...words)
     t.regex(answer.ok ? String(answer['text']) : `No: ${answer.error}`, wanted, [command, ...words].join(' '))
   }
-  const { ldap, mail, network, dns } = machine.provisioner.settings
+  const { ldap, mail, network, dns } = machine.keeper.settings
   t.is(ldap, undefined)
   t.is(mail.lmtp, '')
   t.deepEqual(network[0]?.gateways, ['192.0.2.1', 'fe80::1'])
@@ -74,15 +74,15 @@ test('what the console asks for is checked as a file is, and told', async (t) =>
 test('changes that come at once are made one after another, and none is lost', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([])
-  const commands = provisionCommands(machine.provisioner, folder.path)
+  await machine.boot()
+  const commands = provisionCommands(machine.keeper, folder.path)
   await Promise.all([
     commands['hostname-set']?.(['mx1.example.com']),
     commands['dns-set']?.(['192.0.2.53']),
     commands['time-set']?.(['ntp.example.com']),
     commands['mail-set']?.(['mailbox.example.com']),
   ])
-  const { system, dns, time, mail } = machine.provisioner.settings
+  const { system, dns, time, mail } = machine.keeper.settings
   t.deepEqual(
     [system.hostname, dns.servers, time.servers, mail.lmtp],
     ['mx1.example.com', ['192.0.2.53'], ['ntp.example.com'], 'mailbox.example.com'],
@@ -92,7 +92,7 @@ test('changes that come at once are made one after another, and none is lost', a
 test('with a password the box opens, and a stick that comes later is taken and told', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([])
+  await machine.boot()
   await new ConsolePassword(join(folder.path, 'var/lib/postern'), systemClock).set('correct horse')
   t.like(await asked(machine, 'setup-done'), { ok: true })
   t.true(existsSync(join(folder.path, 'run/postern-image/provisioned')))

@@ -1,6 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Provisioner } from '#src/appliance/provision/provisioner.ts'
+import { Keeper } from '#src/appliance/provision/keeper.ts'
+import { Maker } from '#src/appliance/provision/maker.ts'
+import type { ProvisionOutcome } from '#src/admin/provision-report.ts'
+import type { Source } from '#src/appliance/provision/sources.ts'
 import type { Concern } from '#src/appliance/provision/render.ts'
 import { systemClock } from '#src/base/clock.ts'
 
@@ -8,19 +11,16 @@ import { systemClock } from '#src/base/clock.ts'
 export class Machine {
   readonly root: string
   readonly attended: string[] = []
-  provisioner: Provisioner
+  readonly keeper: Keeper
+  readonly #maker: Maker
 
   constructor(root: string) {
     this.root = root
     mkdirSync(join(root, 'proc/sys/kernel'), { recursive: true })
     mkdirSync(join(root, 'run'))
     mkdirSync(join(root, 'var/lib/postern'), { recursive: true })
-    this.provisioner = this.#made()
-  }
-
-  #made(): Provisioner {
-    return new Provisioner({
-      root: this.root,
+    this.#maker = new Maker({
+      root,
       clock: systemClock,
       owner: undefined,
       attend: (concerns: ReadonlySet<Concern>, opening) => {
@@ -28,13 +28,25 @@ export class Machine {
         return Promise.resolve([])
       },
     })
+    this.keeper = new Keeper({ root, clock: systemClock, make: () => this.#maker.make('running') })
+  }
+
+  /** What postern-provision.service does. */
+  async boot(
+    sources: readonly Source[] = [],
+  ): Promise<{ readonly outcomes: readonly ProvisionOutcome[]; readonly troubles: readonly string[] }> {
+    const outcomes: ProvisionOutcome[] = []
+    for (const source of sources) {
+      const outcome = await this.keeper.keep(source)
+      if (outcome !== undefined) outcomes.push(outcome)
+    }
+    return { outcomes, troubles: await this.#maker.make('start') }
   }
 
   /** The machine is switched off and on: /run is empty, /var is as it was. */
   restart(): void {
     for (const name of readdirSync(join(this.root, 'run')))
       rmSync(join(this.root, 'run', name), { recursive: true })
-    this.provisioner = this.#made()
   }
 
   write(path: string, text: string): string {

@@ -9,7 +9,7 @@ const OVERLAY = join(REPOSITORY, 'image/overlay')
 const UNITS = join(OVERLAY, 'usr/lib/systemd/system')
 const withAnalyze = installed('systemd-analyze') ? test : test.skip
 
-const SERVICES = ['postern-provision.service', 'postern-stick.service']
+const SERVICES = ['postern-provision.service', 'postern-apply.service', 'postern-stick.service']
 
 /** Debian 12's systemd is older than the image's. */
 const TOO_NEW = /ImportCredential/
@@ -81,8 +81,8 @@ test('what listens to the network waits for the password of the console, and for
 })
 
 test('whatever the units start is there', (t) => {
-  const files = globSync('postern-{provision,stick}.service', { cwd: UNITS }).map((name) => join(UNITS, name))
-  t.is(files.length, 2)
+  const files = globSync('postern-{provision,apply,stick}.service', { cwd: UNITS }).map((name) => join(UNITS, name))
+  t.is(files.length, 3)
   for (const file of files) {
     const programs = [...readFileSync(file, 'utf8').matchAll(/\/usr\/lib\/postern\/(src\/\S+\.ts)/g)]
     t.is(programs.length, 1, basename(file))

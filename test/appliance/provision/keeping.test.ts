@@ -50,7 +50,7 @@ function report(machine: Machine) {
 test('a box without a file is shut, and says what it waits for', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  const { outcomes, troubles } = await machine.provisioner.boot([
+  const { outcomes, troubles } = await machine.boot([
     { kind: 'esp', folder: join(folder.path, 'efi/postern') },
   ])
   t.deepEqual([outcomes, troubles], [[], []])
@@ -63,7 +63,7 @@ test('a box without a file is shut, and says what it waits for', async (t) => {
 test('a file at the first start sets everything, opens the box, and is still in force after the next start without it', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  const { outcomes } = await machine.provisioner.boot([machine.stick(FIRST, { 'ca.pem': CA })])
+  const { outcomes } = await machine.boot([machine.stick(FIRST, { 'ca.pem': CA })])
   t.like(outcomes[0], { kind: 'applied', source: 'the USB stick', problems: [] })
   t.true(existsSync(join(folder.path, FLAG)))
   t.is(machine.read('proc/sys/kernel/hostname'), 'mx1.example.com')
@@ -75,7 +75,7 @@ test('a file at the first start sets everything, opens the box, and is still in 
   t.notRegex(machine.read('var/lib/postern-appliance/provision/settings.json'), /correct horse/)
   const before = machine.made()
   machine.restart()
-  t.deepEqual((await machine.provisioner.boot([])).outcomes, [])
+  t.deepEqual((await machine.boot()).outcomes, [])
   t.deepEqual(differences(before, machine.made()), [])
   t.true(existsSync(join(folder.path, FLAG)))
 })
@@ -83,7 +83,7 @@ test('a file at the first start sets everything, opens the box, and is still in 
 test('secrets are readable by nobody but whom they are for', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([machine.stick(FIRST, { 'ca.pem': CA })])
+  await machine.boot([machine.stick(FIRST, { 'ca.pem': CA })])
   const holders = [...machine.made()].filter(([, text]) => /secret|thirty-two/.test(text))
   t.deepEqual(
     holders.map(([path, text]) => `${path} ${text.slice(0, 3)}`).toSorted(),
@@ -95,11 +95,11 @@ test('secrets are readable by nobody but whom they are for', async (t) => {
 test('a wrong file is told with file, line and mend, and nothing of it is applied', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([machine.stick(FIRST, { 'ca.pem': CA })])
+  await machine.boot([machine.stick(FIRST, { 'ca.pem': CA })])
   const before = machine.made()
   const stored = machine.read('var/lib/postern-appliance/provision/settings.json')
   const wrong = FIRST.replace('mx1.example.com', 'mx2.example.com').replace('192.0.2.53', 'ns.example.com')
-  const outcome = await machine.provisioner.take(machine.stick(wrong, { 'ca.pem': CA }))
+  const outcome = await machine.keeper.take(machine.stick(wrong, { 'ca.pem': CA }))
   t.like(outcome, { kind: 'wrong', text: 'Nothing was taken from the USB stick.' })
   t.regex(outcome?.problems.join(' ') ?? '', /^postern\.provision:8: dns\.servers: must be a list/)
   t.deepEqual(differences(before, machine.made()), [])
@@ -111,7 +111,7 @@ test('a wrong file is told with file, line and mend, and nothing of it is applie
 test('provisioning again changes exactly what is in the file, and only whom that concerns looks at it', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([machine.stick(FIRST, { 'ca.pem': CA })])
+  await machine.boot([machine.stick(FIRST, { 'ca.pem': CA })])
   const made = '/run/postern-image/made'
   for (const [file, changed, attended] of [
     ['[dns]\nservers = ["192.0.2.54"]\n', ['/run/postern-image/unbound.d/50-provision.conf'], 'unbound'],
@@ -140,7 +140,7 @@ test('provisioning again changes exactly what is in the file, and only whom that
   ] as const) {
     const before = machine.made()
     machine.attended.length = 0
-    const outcome = await machine.provisioner.take(machine.stick(file))
+    const outcome = await machine.keeper.take(machine.stick(file))
     t.is(outcome?.kind, 'applied', `${file}${outcome?.problems.join(' ')}`)
     t.deepEqual(differences(before, machine.made()), changed, file)
     t.deepEqual(machine.attended, [attended], file)
@@ -153,20 +153,20 @@ test('the same file again changes nothing and says so, also where the console ha
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
   const stick = machine.stick(FIRST, { 'ca.pem': CA })
-  await machine.provisioner.boot([stick])
+  await machine.boot([stick])
   const first = machine.made()
-  t.like(await machine.provisioner.take(stick), { kind: 'unchanged' })
+  t.like(await machine.keeper.take(stick), { kind: 'unchanged' })
   t.deepEqual(differences(first, machine.made()), [])
-  t.like(await machine.provisioner.change('[system]\nhostname = "mx9.example.com"\n'), {
+  t.like(await machine.keeper.change('[system]\nhostname = "mx9.example.com"\n'), {
     changed: ['system.hostname'],
   })
   machine.restart()
-  const { outcomes } = await machine.provisioner.boot([stick])
+  const { outcomes } = await machine.boot([stick])
   t.like(outcomes[0], { kind: 'unchanged' })
   t.regex(outcomes[0]?.text ?? '', /taken before: nothing is changed/)
   t.is(machine.read('proc/sys/kernel/hostname'), 'mx9.example.com')
   // Another authority beside the same file is another file.
-  t.like(await machine.provisioner.take(machine.stick(FIRST, { 'ca.pem': `${CA}\n${CA}` })), {
+  t.like(await machine.keeper.take(machine.stick(FIRST, { 'ca.pem': `${CA}\n${CA}` })), {
     kind: 'applied',
   })
 })
@@ -184,7 +184,7 @@ test('sources are taken in their order, a later one counts more, and each only o
     { kind: 'credential', folder: join(folder.path, 'cred') },
     { kind: 'esp', folder: join(folder.path, 'efi/postern') },
   ] as const
-  const { outcomes } = await machine.provisioner.boot(sources)
+  const { outcomes } = await machine.boot(sources)
   t.deepEqual(
     outcomes.map(({ kind }) => kind),
     ['applied', 'applied'],
@@ -192,7 +192,7 @@ test('sources are taken in their order, a later one counts more, and each only o
   t.is(machine.read('run/postern-image/made/hostname'), 'b.example.com\n')
   t.is(machine.read('run/postern-image/made/ldap-ca.pem'), CA)
   machine.restart()
-  const again = await machine.provisioner.boot(sources)
+  const again = await machine.boot(sources)
   t.deepEqual(
     again.outcomes.map(({ kind }) => kind),
     ['unchanged', 'unchanged'],
@@ -203,34 +203,34 @@ test('a password that the console has set later is not undone by the next start'
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
   const stick = machine.stick(FIRST, { 'ca.pem': CA })
-  await machine.provisioner.boot([stick])
+  await machine.boot([stick])
   const password = new ConsolePassword(join(folder.path, 'var/lib/postern'), systemClock)
   await password.set('set at the console')
   machine.restart()
-  await machine.provisioner.boot([stick])
+  await machine.boot([stick])
   t.deepEqual(await password.check('set at the console'), { kind: 'right' })
 })
 
 test('the box opens when the console has set a password, and shuts at the next start where it was taken away', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([])
+  await machine.boot()
   const password = new ConsolePassword(join(folder.path, 'var/lib/postern'), systemClock)
   await password.set('set at the console')
-  t.deepEqual(await machine.provisioner.bring('running'), [])
+  t.deepEqual(await machine.keeper.make(), [])
   t.deepEqual(machine.attended, ['firewall postern opening'])
   t.true(existsSync(join(folder.path, FLAG)))
   t.regex(machine.read('run/postern-image/firewall-open.d/50-open.nft'), /flush chain inet postern gate/)
   await password.set('')
   machine.restart()
-  await machine.provisioner.boot([])
+  await machine.boot()
   t.false(existsSync(join(folder.path, FLAG)))
 })
 
 test('whatever lies on a stick, only an ordinary text of bounded size is read, and the rest is told', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([])
+  await machine.boot()
   const before = machine.made()
   const file = join(folder.path, 'mnt/stick/postern.provision')
   const put: readonly (readonly [RegExp, () => void])[] = [
@@ -246,15 +246,15 @@ test('whatever lies on a stick, only an ordinary text of bounded size is read, a
   for (const [told, place] of put) {
     rmSync(file, { recursive: true, force: true })
     place()
-    const outcome = await machine.provisioner.take({ kind: 'usb', folder: join(folder.path, 'mnt/stick') })
+    const outcome = await machine.keeper.take({ kind: 'usb', folder: join(folder.path, 'mnt/stick') })
     t.is(outcome?.kind, 'wrong')
     t.regex(outcome?.problems.join(' ') ?? '', told)
   }
   t.deepEqual(differences(before, machine.made()), [])
   rmSync(file, { recursive: true })
-  t.is(await machine.provisioner.take({ kind: 'usb', folder: join(folder.path, 'mnt/stick') }), undefined)
+  t.is(await machine.keeper.take({ kind: 'usb', folder: join(folder.path, 'mnt/stick') }), undefined)
   writeFileSync(file, '\uFEFF[system]\r\nhostname = "mx1.example.com"\r\n')
-  t.like(await machine.provisioner.take({ kind: 'usb', folder: join(folder.path, 'mnt/stick') }), {
+  t.like(await machine.keeper.take({ kind: 'usb', folder: join(folder.path, 'mnt/stick') }), {
     kind: 'applied',
   })
 })
@@ -262,26 +262,26 @@ test('whatever lies on a stick, only an ordinary text of bounded size is read, a
 test('a box that takes no sticks says so, and takes nothing', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([machine.stick('[system]\nsticks = false\n')])
-  const outcome = await machine.provisioner.take(machine.stick('[system]\nhostname = "mx1.example.com"\n'))
+  await machine.boot([machine.stick('[system]\nsticks = false\n')])
+  const outcome = await machine.keeper.take(machine.stick('[system]\nhostname = "mx1.example.com"\n'))
   t.like(outcome, { kind: 'wrong' })
   t.regex(outcome?.problems[0] ?? '', /sticks = false/)
-  t.is(machine.provisioner.settings.system.hostname, '')
+  t.is(machine.keeper.settings.system.hostname, '')
 })
 
 test('where the kept settings are damaged, those before the last change are in force, and it is told', async (t) => {
   using folder = tempFolder('provision')
   const machine = new Machine(folder.path)
-  await machine.provisioner.boot([machine.stick(FIRST, { 'ca.pem': CA })])
-  await machine.provisioner.change('[system]\nhostname = "mx9.example.com"\n')
+  await machine.boot([machine.stick(FIRST, { 'ca.pem': CA })])
+  await machine.keeper.change('[system]\nhostname = "mx9.example.com"\n')
   writeFileSync(join(folder.path, 'var/lib/postern-appliance/provision/settings.json'), '{"document":{"sys')
   machine.restart()
-  const { troubles } = await machine.provisioner.boot([])
+  const { troubles } = await machine.boot()
   t.regex(
     troubles.join(' '),
     /settings\.json cannot be used \(it is damaged\): the settings before the last change/,
   )
-  t.is(machine.provisioner.settings.system.hostname, 'mx1.example.com')
+  t.is(machine.keeper.settings.system.hostname, 'mx1.example.com')
   t.deepEqual(report(machine).troubles, troubles)
 })
 
@@ -296,7 +296,7 @@ withStrace(
       'efi/postern.provision',
       FIRST.replace('ca = "ca.pem"\n', '').replace(/\[console\][^[]*/, ''),
     )
-    await machine.provisioner.boot([{ kind: 'esp', folder: join(folder.path, 'efi') }])
+    await machine.boot([{ kind: 'esp', folder: join(folder.path, 'efi') }])
     const second =
       '[system]\nhostname = "mx2.example.com"\n[dns]\nservers = ["192.0.2.54"]\n[mail]\nlmtp = "m2.example.com"\n'
     const old = machine.read('var/lib/postern-appliance/provision/settings.json')
@@ -328,9 +328,9 @@ withStrace(
       ])
       t.not(cut.code, 0, `${call} ${step}`)
       machine.restart()
-      const { hostname } = machine.provisioner.settings.system
-      const dns = machine.provisioner.settings.dns.servers.join()
-      seen.add(`${hostname} ${dns} ${machine.provisioner.settings.mail.lmtp}`)
+      const { hostname } = machine.keeper.settings.system
+      const dns = machine.keeper.settings.dns.servers.join()
+      seen.add(`${hostname} ${dns} ${machine.keeper.settings.mail.lmtp}`)
       const ran = await run(process.execPath, words)
       t.is(ran.code, 0, ran.stdout + ran.stderr)
       t.is(machine.read('run/postern-image/made/hostname'), 'mx2.example.com\n')
