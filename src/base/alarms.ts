@@ -79,7 +79,6 @@ export const ALARMS = {
   CLOCK_WRONG: {
     severity: 'warning',
     text: 'The clock of the machine has jumped or is not kept right. Look at the time service.',
-    lastsMs: 3_600_000,
   },
   TEMPERATURE: {
     severity: 'error',

@@ -3,6 +3,7 @@ import type { MetricName } from '#src/base/metric-table.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import type { Found } from './alarm-desk.ts'
 import type { Alarm as SettingAlarm } from './alarms.ts'
+import type { TimeState } from '#src/workers/time-service.ts'
 import type { Child } from './child.ts'
 
 /** What master looks at. */
@@ -12,6 +13,7 @@ export interface Sight {
   readonly settings: readonly SettingAlarm[]
   /** signatures_days of [health], milliseconds; 0: never. */
   readonly signaturesMaxMs: number
+  readonly time: TimeState
 }
 
 /** A disk is nearly full with less than a tenth free, or than this where a tenth is more. */
@@ -26,6 +28,10 @@ const CRASH_WINDOW_MS = 600_000
 const SILENT_LOOKS = 3
 /** A wall clock that has moved by more than this against one that never jumps was set. */
 const JUMP_MS = 10_000
+/** What has happened is shown for so long: there is nothing that would say that it is over. */
+const JUMP_SHOWN_MS = 3_600_000
+/** A time service that was just started, or whose network is away for a moment, is given so long. */
+const UNKEPT_MS = 900_000
 
 /** Rules over what was seen; some of them remember what was seen before. */
 export class AlarmRules {
@@ -34,6 +40,8 @@ export class AlarmRules {
   readonly #silent = new Map<string, number>()
   #isLow = false
   #offsetMs: number | undefined
+  #jump: { readonly reason: string; readonly atMs: number } | undefined
+  #unkeptMs: number | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -45,7 +53,8 @@ export class AlarmRules {
       ...this.#disk(sight.metrics),
       ...this.#processes(sight),
       ...this.#signatures(sight),
-      ...this.#time(),
+      ...this.#jumped(),
+      ...this.#unkept(sight),
       ...sight.settings.map(({ key, reason }) => ({ code: 'SETTING_REFUSED', key, reason }) as const),
     ]
   }
@@ -107,21 +116,28 @@ export class AlarmRules {
     return [{ code: 'SIGNATURES_OLD', key: '', reason: `the newest file is of ${day}` }]
   }
 
-  /** Said once, and over by itself: see `lastsMs` in the table. */
-  #time(): readonly Found[] {
-    const offsetMs = this.#clock.nowMs() - this.#clock.monotonicMs()
-    const before = this.#offsetMs ?? offsetMs
+  #jumped(): readonly Found[] {
+    const nowMs = this.#clock.monotonicMs()
+    const offsetMs = this.#clock.nowMs() - nowMs
+    const jumpMs = offsetMs - (this.#offsetMs ?? offsetMs)
     this.#offsetMs = offsetMs
-    const jumpMs = offsetMs - before
-    if (Math.abs(jumpMs) < JUMP_MS) return []
-    const seconds = Math.round(Math.abs(jumpMs) / 1000)
-    return [
-      {
-        code: 'CLOCK_WRONG',
-        key: '',
-        reason: `it was set ${jumpMs > 0 ? 'forward' : 'back'} by ${seconds} s`,
-      },
-    ]
+    if (Math.abs(jumpMs) >= JUMP_MS) {
+      const seconds = Math.round(Math.abs(jumpMs) / 1000)
+      this.#jump = { reason: `it was set ${jumpMs > 0 ? 'forward' : 'back'} by ${seconds} s`, atMs: nowMs }
+    }
+    if (this.#jump === undefined || nowMs - this.#jump.atMs > JUMP_SHOWN_MS) return []
+    return [{ code: 'CLOCK_WRONG', key: '', reason: this.#jump.reason }]
+  }
+
+  #unkept({ time }: Sight): readonly Found[] {
+    const nowMs = this.#clock.monotonicMs()
+    if (time.kind !== 'unkept') {
+      this.#unkeptMs = undefined
+      return []
+    }
+    this.#unkeptMs ??= nowMs
+    if (nowMs - this.#unkeptMs < UNKEPT_MS) return []
+    return [{ code: 'CLOCK_WRONG', key: 'time service', reason: time.reason }]
   }
 }
 

@@ -33,13 +33,24 @@ function temperatures(folder: string): readonly HardwareTrouble[] {
       const sensor = /^(temp\d+)_input$/.exec(file)?.[1]
       if (sensor === undefined) return []
       const is = number(join(at, file))
-      const most = number(join(at, `${sensor}_crit`)) ?? number(join(at, `${sensor}_max`))
-      if (is === undefined || most === undefined || most <= 0 || is < most) return []
+      // A limit of 0 is one that nobody has set.
+      const most = [`${sensor}_crit`, `${sensor}_max`]
+        .map((limit) => number(join(at, limit)))
+        .find((limit) => limit !== undefined && limit > 0)
+      // NVMe and some boards say themselves that it is too hot, by limits that they do not tell.
+      const isAlarm = [`${sensor}_crit_alarm`, `${sensor}_alarm`].some((flag) => number(join(at, flag)) === 1)
+      const isOver = is !== undefined && most !== undefined && is >= most
+      if (!isOver && !isAlarm) return []
       const label = text(join(at, `${sensor}_label`)) ?? sensor
-      const reason = `${Math.round(is / 1000)} degrees Celsius, of ${Math.round(most / 1000)} at most`
+      const limit = isOver ? `, of ${degrees(most)} at most` : ', and the hardware says that this is too much'
+      const reason = `${is === undefined ? 'unknown' : degrees(is)} degrees Celsius${limit}`
       return [{ code: 'TEMPERATURE', key: `${name} ${label}`, reason }]
     })
   })
+}
+
+function degrees(thousandths: number): number {
+  return Math.round(thousandths / 1000)
 }
 
 function disks(sys: string): readonly HardwareTrouble[] {
@@ -48,6 +59,7 @@ function disks(sys: string): readonly HardwareTrouble[] {
   return [
     ...entries(block).flatMap((disk) => wornFlash(block, disk)),
     ...entries(block).flatMap((disk) => degradedArray(block, disk)),
+    ...fileSystems(join(sys, 'fs', 'ext4')),
     ...entries(nvme).flatMap((disk): readonly HardwareTrouble[] => {
       const state = text(join(nvme, disk, 'state'))
       if (state === undefined || !['dead', 'deleting'].includes(state)) return []
@@ -62,7 +74,22 @@ function wornFlash(block: string, disk: string): readonly HardwareTrouble[] {
   const worst = Math.max(0, ...tenths.filter((one) => Number.isFinite(one)))
   const end = Number(text(join(device, 'pre_eol_info')) ?? EOL_NORMAL)
   if (worst < WORN_TENTHS && !(end > EOL_NORMAL)) return []
-  return [{ code: 'DISK_WORN', key: disk, reason: `about ${worst * 10} % of its life time is used` }]
+  const reason =
+    worst < WORN_TENTHS
+      ? 'nearly all of its spare blocks are used up'
+      : `about ${worst * 10} % of its life time is used`
+  return [{ code: 'DISK_WORN', key: disk, reason }]
+}
+
+/** ext4(5): errors that were met since the file system was checked last. Nothing but a disk or a memory makes them. */
+function fileSystems(folder: string): readonly HardwareTrouble[] {
+  return entries(folder).flatMap((disk): readonly HardwareTrouble[] => {
+    const errors = number(join(folder, disk, 'errors_count')) ?? 0
+    if (errors <= 0) return []
+    return [
+      { code: 'DISK_WORN', key: disk, reason: `its file system met ${errors} errors (e2fsck mends it)` },
+    ]
+  })
 }
 
 function degradedArray(block: string, disk: string): readonly HardwareTrouble[] {

@@ -261,6 +261,15 @@ function listenerLines({ listener }: ApplianceOptions): string[] {
   return ['[[listener]]', `address = "${listener.address}"`, `port = ${listener.port}`]
 }
 
+function healthLines({ health = [], healthPort }: ApplianceOptions): string[] {
+  return [
+    // A test that counts mail breaks things, and would get mail about it.
+    ...(health.some((line) => line.startsWith('mail')) ? [] : ['mail = false']),
+    `listen = ${healthPort === undefined ? 'false' : `"127.0.0.1:${healthPort}"`}`,
+    ...health,
+  ]
+}
+
 function configuration(options: ApplianceOptions, ports: Ports): string {
   return [
     ...(options.data === undefined ? [] : [`data = ${JSON.stringify(options.data)}`]),
@@ -276,10 +285,7 @@ function configuration(options: ApplianceOptions, ports: Ports): string {
         ])
       : []),
     '[health]',
-    // A test that counts mail breaks things, and would get mail about it.
-    'mail = false',
-    `listen = ${options.healthPort === undefined ? 'false' : `"127.0.0.1:${options.healthPort}"`}`,
-    ...(options.health ?? []),
+    ...healthLines(options),
     '[mailbox]',
     `port = ${ports.mailbox}`,
     ...(options.lmtpPort === undefined ? [] : ['[lmtp]', `server = "127.0.0.1:${options.lmtpPort}"`]),

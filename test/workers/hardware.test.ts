@@ -27,6 +27,38 @@ for (const [title, files, expected] of [
     [],
   ],
   [
+    'a sensor whose critical limit is not set',
+    {
+      'class/hwmon/hwmon0/temp1_input': '90000',
+      'class/hwmon/hwmon0/temp1_crit': '0',
+      'class/hwmon/hwmon0/temp1_max': '85000',
+    },
+    ['TEMPERATURE hwmon0 temp1: 90 degrees Celsius, of 85 at most'],
+  ],
+  [
+    'a drive that says so itself',
+    {
+      'class/hwmon/hwmon1/name': 'nvme',
+      'class/hwmon/hwmon1/temp1_input': '80850',
+      'class/hwmon/hwmon1/temp1_max': '83850',
+      'class/hwmon/hwmon1/temp1_label': 'Composite',
+      'class/hwmon/hwmon1/temp1_alarm': '1',
+    },
+    ['TEMPERATURE nvme Composite: 81 degrees Celsius, and the hardware says that this is too much'],
+  ],
+  ['a drive that says that it is well', { 'class/hwmon/hwmon1/temp1_alarm': '0' }, []],
+  [
+    'flash whose spare blocks run out',
+    { 'block/mmcblk0/device/life_time': '0x01 0x02', 'block/mmcblk0/device/pre_eol_info': '0x03' },
+    ['DISK_WORN mmcblk0: nearly all of its spare blocks are used up'],
+  ],
+  ['a file system without errors', { 'fs/ext4/vda6/errors_count': '0' }, []],
+  [
+    'a file system with errors',
+    { 'fs/ext4/vda6/errors_count': '3' },
+    ['DISK_WORN vda6: its file system met 3 errors (e2fsck mends it)'],
+  ],
+  [
     'flash that is fresh',
     { 'block/mmcblk0/device/life_time': '0x01 0x02', 'block/mmcblk0/device/pre_eol_info': '0x01' },
     [],
