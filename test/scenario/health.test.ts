@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { once } from 'node:events'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -35,9 +36,9 @@ async function box(options: { readonly token?: boolean; readonly lmtpPort?: numb
   const own = options.token === true ? { authorization: `Bearer ${TOKEN}` } : undefined
   const get = (path: string, headers: Readonly<Record<string, string>> = own ?? {}): Promise<Response> =>
     fetch(`${url}${path}`, { headers, signal: AbortSignal.timeout(30_000) })
-  await until('the health process answers', async () => {
+  await until('the health process answers, and has heard that all is ready', async () => {
     try {
-      return (await get('/healthz')).ok
+      return (await get('/readyz')).ok
     } catch {
       return false
     }
@@ -120,10 +121,12 @@ test('what was counted is what happened, and Prometheus and the parser of OpenMe
   t.is(await it.mail(), '250')
   t.is(await it.mail(), '250')
   t.is(await it.mail('nobody@example.test'), '550')
-  await until('it is counted', async () =>
-    (await (await it.get('/metrics')).text()).includes('postern_mailbox_messages_total{outcome="stored"} 2'),
-  )
-  const text = await (await it.get('/metrics')).text()
+  // The store counts a message before the queue knows that it is stored.
+  const text = await until('it is counted', async () => {
+    const told = await (await it.get('/metrics')).text()
+    const ends = ['postern_mailbox_messages_total{outcome="stored"} 2', 'postern_queue_removed_total 2']
+    return ends.every((line) => told.includes(`${line}\n`)) && told
+  })
   for (const line of [
     'postern_smtpd_messages_total{service="smtp",outcome="accepted"} 2',
     'postern_smtpd_refusals_total{command="rcpt",class="5",reason="address"} 1',
@@ -155,10 +158,10 @@ test('sums go on when a process is killed, and the box is not ready as long as t
   await until('both are counted', async () => (await accepted()) === '2')
   const [qmgr = 0] = it.appliance.pids('qmgr')
   process.kill(qmgr, 'SIGSTOP')
-  await until('it is not ready', async () => (await it.get('/readyz')).status === 503)
-  t.deepEqual(await (await it.get('/readyz')).json(), {
-    ready: false,
-    reasons: ['The queue manager does not answer master.'],
+  const reasons = ['The queue manager does not answer master.']
+  await until('it is not ready, for this reason alone', async () => {
+    const response = await it.get('/readyz')
+    return response.status === 503 && isDeepStrictEqual(await response.json(), { ready: false, reasons })
   })
   t.is((await it.get('/healthz')).status, 200)
   process.kill(qmgr, 'SIGCONT')
@@ -196,10 +199,11 @@ test('many clients that say nothing, or nonsense, cost neither mail nor the next
   }
   t.is(await it.mail(), '250')
   await until('they are cut off', () => sockets.every((socket) => socket.destroyed || socket.readableEnded))
-  t.is((await it.get('/readyz')).status, 200)
-  // No more at once than it has places for.
+  await until('the next client is served', async () => (await it.get('/readyz')).status === 200)
+  // No more at once than it has places for. What it says of the box is its own affair: this very load may be too much.
   const ask = async (): Promise<void> => {
-    for (let n = 0; n < 50; n += 1) t.is((await it.get('/readyz')).status, 200)
+    for (let n = 0; n < 50; n += 1) t.true([200, 503].includes((await it.get('/readyz')).status))
+    t.is((await it.get('/healthz')).status, 200)
   }
   const asking = Promise.all(Array.from({ length: 20 }, ask))
   t.is(await it.mail(), '250')

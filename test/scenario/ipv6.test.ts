@@ -82,7 +82,11 @@ withIpv6(
       'RCPT TO:<carol@example.test>',
     ])
     t.deepEqual(recipients(peer4), ['RCPT TO:<dave@example.test>'])
-    t.regex(postern.output, /relay=mx\.six\.example\[::1\]:\d+/)
-    t.regex(postern.output, /connect to mx\.both\.example\[::1\]:\d+: Connection refused/)
+    await until(
+      'the log tells of both',
+      () =>
+        /relay=mx\.six\.example\[::1\]:\d+/.test(postern.output) &&
+        /connect to mx\.both\.example\[::1\]:\d+: Connection refused/.test(postern.output),
+    )
   },
 )

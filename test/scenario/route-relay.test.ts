@@ -98,6 +98,7 @@ test('a relay host that leads back to us defers the mail, with one alarm', async
     return JSON.stringify(all).split('loops back to myself').length === 3 && all
   })
   t.is(queue.length, 2)
+  await until('it is told', () => postern.output.includes('delivery.alarm'))
   t.is(postern.output.split('delivery.alarm').length - 1, 1)
   t.regex(
     postern.output,

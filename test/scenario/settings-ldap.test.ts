@@ -126,7 +126,10 @@ real(
         await postconf('maximal_backoff_time'),
         'maximal_backoff_time = 1001s  # server: zimbraMtaMaximalBackoffTime',
       )
-      const log = readFileSync(join(postern.data, 'log', 'postern.log'), 'utf8')
+      const log = await until('the log tells of the end', () => {
+        const text = readFileSync(join(postern.data, 'log', 'postern.log'), 'utf8')
+        return /settings\.cleared .*zimbraMtaMaximalBackoffTime/.test(text) && text
+      })
       t.is(log.match(/settings\.alarm .*zimbraMtaMaximalBackoffTime/g)?.length, 1)
       t.is(log.match(/settings\.cleared .*zimbraMtaMaximalBackoffTime/g)?.length, 1)
     })

@@ -65,6 +65,9 @@ test('on 587 and 465 a user comes in with the password, sends as itself, and its
   for (const mail of mails) {
     t.regex(mail, /\(Authenticated sender: alice@example\.test\)\r?\n\tby .* with ESMTPSA id /)
   }
+  const log = join(postern.data, 'log', 'postern.log')
+  const sasl = /sasl_method=PLAIN, sasl_username=alice@example\.test/
+  await until('the log has the sessions', () => sasl.test(readFileSync(log, 'utf8')))
   // No word of a password, in clear or in base64, is anywhere in what the appliance has written or tells.
   const status = await postern.tool('status', '--json')
   const written = globSync('log/*', { cwd: postern.data }).map((name) =>

@@ -205,7 +205,8 @@ for (const behaviour of ['silent', 'nonsense', 'garbled', 'closed'] as const) {
       t.not(asked.kind, 'found')
       t.is(asked.kind === 'unknown' ? 'not said by a server that is well' : asked.kind, 'unavailable')
       await until('the other serves', () => box.source.url === good.url)
-      t.is((await box.live.recipient('no@a.test')).kind, 'unknown')
+      // Its times are short here, and on a busy machine an answer may come too late for them.
+      await until('it answers', async () => (await box.live.recipient('no@a.test')).kind === 'unknown')
       for (let n = 0; n < 20; n += 1) t.true(box.knows(`user${n}@a.test`))
     },
   )
