@@ -33,3 +33,6 @@ export type ImageCommand =
   | 'restart'
   | 'power-off'
   | 'factory-reset'
+
+/** How long an update may take: half a gigabyte is checked, written and read back, minutes on slow flash. */
+export const UPDATE_MS = 3_600_000

@@ -32,6 +32,9 @@ export interface UpdateKey {
   readonly key: KeyObject
 }
 
+/** Of the installation that this program belongs to: /usr/lib/postern/update-keys. */
+export const OWN_KEYS = join(import.meta.dirname, '..', '..', 'update-keys')
+
 /** Two serve while one takes the place of the other. */
 const KEYS_MAX = 8
 const MANIFEST_BYTES_MAX = 1_048_576
@@ -86,6 +89,26 @@ export async function readChunk(
   const bytes = await readAt(file, bundle.offsets[name] + from, Math.min(CHUNK_BYTES, size - from))
   if (bytes === undefined || sha256(bytes) !== chunks[n]) return undefined
   return bytes
+}
+
+/** Told while something goes on: what, and how much of it is done. */
+export type Tell = (phase: string, doneBytes: number, allBytes: number) => void
+
+/** Reads all of it once, before anything is done with it: where it is damaged, in words. */
+export async function bundleDamage(
+  file: FileHandle,
+  bundle: Bundle,
+  tell: Tell,
+): Promise<string | undefined> {
+  const { members } = bundle.manifest
+  for (const name of ['root.erofs', 'root.verity', 'postern.efi'] as const) {
+    for (let n = 0; n < members[name].chunks.length; n += 1) {
+      if ((await readChunk(file, bundle, name, n)) === undefined)
+        return `its ${name} is damaged at octet ${n * CHUNK_BYTES}`
+      tell(`checking ${name}`, (n + 1) * CHUNK_BYTES, members[name].size)
+    }
+  }
+  return undefined
 }
 
 export function sha256(bytes: Uint8Array): string {

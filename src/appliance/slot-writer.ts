@@ -3,15 +3,12 @@ import { open, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readChunk, sha256 } from '#src/admin/update-bundle.ts'
-import type { Bundle } from '#src/admin/update-bundle.ts'
+import type { Bundle, Tell } from '#src/admin/update-bundle.ts'
 import { CHUNK_BYTES } from '#src/admin/update-manifest.ts'
 import type { MemberName } from '#src/admin/update-manifest.ts'
 import { entryFolder, readEntries, trialName, unfinishedName } from './esp.ts'
 import type { SlotDevices } from './machine.ts'
 import type { Storage } from './storage.ts'
-
-/** Told while something goes on: what, and how much of it is done. */
-export type Tell = (phase: string, doneBytes: number, allBytes: number) => void
 
 /** What did not come out as it should; nothing that runs was touched. */
 export class WriteFailed extends Error {}
@@ -30,19 +27,6 @@ const ESP_SPARE_BYTES = 1_048_576
 export interface Source {
   readonly file: FileHandle
   readonly bundle: Bundle
-}
-
-/** Reads all of it once, before anything is written: where it is damaged, in words. */
-export async function damageOf({ file, bundle }: Source, tell: Tell): Promise<string | undefined> {
-  const { members } = bundle.manifest
-  for (const name of ['root.erofs', 'root.verity', 'postern.efi'] as const) {
-    for (let n = 0; n < members[name].chunks.length; n += 1) {
-      if ((await readChunk(file, bundle, name, n)) === undefined)
-        return `its ${name} is damaged at octet ${n * CHUNK_BYTES}`
-      tell(`checking ${name}`, (n + 1) * CHUNK_BYTES, members[name].size)
-    }
-  }
-  return undefined
 }
 
 /** Kernels on the EFI partition that go when the other slot is written: all but that of the release that runs. */

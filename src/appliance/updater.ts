@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { readBundle } from '#src/admin/update-bundle.ts'
+import { bundleDamage, readBundle } from '#src/admin/update-bundle.ts'
 import type { UpdateKey } from '#src/admin/update-bundle.ts'
 import { compareVersions } from '#src/admin/update-manifest.ts'
 import type { Manifest } from '#src/admin/update-manifest.ts'
@@ -14,7 +14,7 @@ import { isKept, readEntries } from './esp.ts'
 import { otherSlot } from './machine.ts'
 import type { Machine, SlotDevices } from './machine.ts'
 import type { Outcomes } from './outcomes.ts'
-import { closeSlot, damageOf, espTrouble, WriteFailed, writeKernel, writeSlot } from './slot-writer.ts'
+import { closeSlot, espTrouble, WriteFailed, writeKernel, writeSlot } from './slot-writer.ts'
 import type { Source, WriterDeps } from './slot-writer.ts'
 import type { UpdateState } from './state.ts'
 
@@ -75,7 +75,7 @@ export class Updater {
     if (read.kind === 'refused') return this.#refuse(path, '', read.reason)
     const source = { file, bundle: read.bundle }
     const { version } = read.bundle.manifest
-    const trouble = (await this.#whyNot(source)) ?? (await damageOf(source, this.#tell))
+    const trouble = (await this.#whyNot(source)) ?? (await bundleDamage(file, read.bundle, this.#tell))
     if (trouble !== undefined) return this.#refuse(path, version, trouble)
     return (await this.#write(source)) ?? this.#done(version)
   }

@@ -14,6 +14,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['queue', async () => (await import('./queue.ts')).queue],
   ['trace', async () => (await import('./trace.ts')).trace],
   ['selftest', async () => (await import('./self-test.ts')).selftest],
+  ['update', async () => (await import('./update.ts')).update],
   ['tlsrpt', async () => (await import('./tlsrpt.ts')).tlsrpt],
   ['directory', async () => (await import('./directory.ts')).directory],
   ['generations', async () => (await import('./generations.ts')).generations],

@@ -13,8 +13,9 @@ export async function askMaster(
   socketPath: string,
   command: string,
   words: readonly string[] = [],
+  answerMs = ANSWER_MS,
 ): Promise<ControlReply | undefined> {
-  const line = await exchange(socketPath, JSON.stringify({ command, words }))
+  const line = await exchange(socketPath, JSON.stringify({ command, words }), answerMs)
   if (line === undefined) return undefined
   const reply: unknown = JSON.parse(line)
   if (typeof reply !== 'object' || reply === null) throw new CommandError(`master answered with ${line}`)
@@ -32,9 +33,13 @@ export async function askQueueManager(socketPath: string, op: string): Promise<C
   return { ...reply }
 }
 
-async function exchange(socketPath: string, request: string): Promise<string | undefined> {
+async function exchange(
+  socketPath: string,
+  request: string,
+  answerMs = ANSWER_MS,
+): Promise<string | undefined> {
   try {
-    return await askLine(socketPath, request, { answerMs: ANSWER_MS, charsMax: ANSWER_CHARS_MAX })
+    return await askLine(socketPath, request, { answerMs, charsMax: ANSWER_CHARS_MAX })
   } catch (error) {
     throw new CommandError(`the appliance cannot be asked: ${errorText(error)}`)
   }

@@ -34,6 +34,10 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
     [--contact TEXT] [--location TEXT] USER…
                          prints settings for Debian's snmpd, with new passwords for these users (docs/snmp.md)
 
+  update FILE|URL        another release of the appliance image; the machine starts it, and comes back if it fails
+    --status [--json]    both slots, and what was given up and why
+    --previous [--stay]  the release before, for one start; with --stay until the next update
+
   tlsrpt [--json] [--day 2026-11-22] [--domain D]
                          sessions with other domains' hosts and what was wrong with TLS, by day (UTC); --json: as
                          RFC 8460 reports, one a line

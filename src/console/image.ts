@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { CommandError } from '#src/admin/command-error.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
+import { UPDATE_MS } from '#src/admin/image-commands.ts'
 import { askFor } from './appliance.ts'
 import type { Answer } from './appliance.ts'
 
@@ -47,9 +48,6 @@ export interface Progress {
   readonly percent: number | undefined
   readonly text: string
 }
-
-/** Half a gigabyte is checked, written and read back: minutes on slow flash. */
-const UPDATE_MS = 3_600_000
 
 /** The lines of an answer. */
 export function linesOf(answer: Answer): readonly string[] {

@@ -134,7 +134,19 @@ function pagesOf(
       const { NetworkPage } = await import('./pages/network.ts')
       return new NetworkPage({ appliance, image, desk })
     }),
-    new LazyPage('Update', async () => new (await import('./pages/update.ts')).UpdatePage({ image, desk })),
+    new LazyPage('Update', async () => {
+      const [{ UpdatePage }, { performUpdate }] = await Promise.all([
+        import('./pages/update.ts'),
+        import('#src/admin/perform-update.ts'),
+      ])
+      const { dataFolder } = appliance.config
+      return new UpdatePage({
+        image,
+        desk,
+        perform: (source, tell) =>
+          performUpdate(source, { dataFolder, tell, ask: (command, words) => image.ask(command, words) }),
+      })
+    }),
     new LazyPage('Tests', async () => {
       const { TestsPage } = await import('./pages/tests.ts')
       return new TestsPage({ appliance, desk })

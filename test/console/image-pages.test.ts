@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import type { Appliance } from '#src/console/appliance.ts'
-import { Image } from '#src/console/image.ts'
+import { Image, textOf } from '#src/console/image.ts'
 import { NetworkPage } from '#src/console/pages/network.ts'
 import { PowerPage } from '#src/console/pages/power.ts'
 import { UpdatePage } from '#src/console/pages/update.ts'
@@ -27,7 +27,11 @@ async function pages(folder: string) {
   const password = { isSet: true, set: () => Promise.resolve() }
   const rig = new Rig((desk) => [
     new NetworkPage({ appliance, image, desk }),
-    new UpdatePage({ image, desk }),
+    new UpdatePage({
+      image,
+      desk,
+      perform: async (source) => textOf(await image.ask('update', [source]), ''),
+    }),
     new PowerPage({ appliance, image, desk, env: {}, password, isManaged: false }),
   ])
   await rig.app.start()
@@ -180,7 +184,7 @@ test('an update is followed while other pages are looked at, and what came of it
   const { rig, helper } = world
   const written = Promise.withResolvers<ControlAnswer>()
   helper.handlers.update = () => written.promise
-  await rig.after('2u', /File of the update:/)
+  await rig.after('2u', /File or address of the update:/)
   await rig.after('/media/postern.ptu\r', /Update from \/media\/postern\.ptu\? The machine starts anew\./)
   await rig.after('y', /An update is under way/)
   await until('the helper was asked', () => helper.asked.length === 1)

@@ -11,6 +11,11 @@ import { gauge, wrap } from '#src/console/text.ts'
 export interface UpdateDeps {
   readonly image: Pick<Image, 'isThere' | 'ask' | 'progress'>
   readonly desk: Desk
+  /** Makes an update, of a file or an address; resolves with what came of it (admin/perform-update.ts). */
+  readonly perform: (
+    source: string,
+    tell: (text: string, percent: number | undefined) => void,
+  ) => Promise<string>
 }
 
 const WIDTH = 79
@@ -25,7 +30,7 @@ export class UpdatePage implements Page {
   readonly help = [
     'The release that runs. On the appliance image both slots are shown, and why one was left where that has happened.',
     '',
-    'u  update from a file: its signature is checked before anything is written; the machine starts the new release, and comes back to this one by itself where it does not pass its tests. Mail goes on until the machine starts anew. The page may be left meanwhile.',
+    'u  update from a file, or an address of https or http: its signature is checked before anything is written; the machine starts the new release, and comes back to this one by itself where it does not pass its tests. Mail goes on until the machine starts anew. The page may be left meanwhile.',
     'b  start the previous release again',
     '',
     'Elsewhere Postern is updated as it was installed.',
@@ -78,7 +83,9 @@ export class UpdatePage implements Page {
     if (!this.#isRunning) return
     const { image } = this.#deps
     try {
-      this.#progress = await image.progress()
+      const told = await image.progress()
+      // As long as ours is being fetched, the helper knows nothing of it.
+      if (told.running || !this.#isOurs) this.#progress = told
     } catch (error) {
       // What has become of ours its own answer tells.
       this.#progress = { ...IDLE, text: errorText(error) }
@@ -110,7 +117,7 @@ export class UpdatePage implements Page {
 
   async #update(): Promise<void> {
     const { desk } = this.#deps
-    const text = await desk.ask('File of the update:')
+    const text = await desk.ask('File or address of the update:')
     const source = text?.trim() ?? ''
     if (source === '') return
     if (!(await desk.confirm(`Update from ${source}? The machine starts anew.`))) return
@@ -122,12 +129,11 @@ export class UpdatePage implements Page {
   }
 
   async #follow(source: string): Promise<void> {
-    const { image, desk } = this.#deps
+    const { perform, desk } = this.#deps
     try {
-      this.#outcome = textOf(
-        await image.ask('update', [source]),
-        'The update is written; the machine starts anew.',
-      )
+      this.#outcome = await perform(source, (text, percent) => {
+        this.#progress = { running: true, percent, text }
+      })
     } catch (error) {
       this.#outcome = `The update was not made: ${errorText(error)}`
     }

@@ -81,7 +81,9 @@ test('what listens to the network waits for the password of the console, and for
 })
 
 test('whatever the units start is there', (t) => {
-  const files = globSync('postern-{provision,apply,stick}.service', { cwd: UNITS }).map((name) => join(UNITS, name))
+  const files = globSync('postern-{provision,apply,stick}.service', { cwd: UNITS }).map((name) =>
+    join(UNITS, name),
+  )
   t.is(files.length, 3)
   for (const file of files) {
     const programs = [...readFileSync(file, 'utf8').matchAll(/\/usr\/lib\/postern\/(src\/\S+\.ts)/g)]
