@@ -50,13 +50,15 @@ ln -sfn ../lib/postern/bin/postern "$dest$prefix/bin/postern"
 # put FILE TO MODE: with the prefix in it that it is installed with.
 put() {
   install -d "$dest$(dirname "$2")"
-  sed "s#/usr/lib/postern#$prefix/lib/postern#g; s#/usr/share/postern#$prefix/share/postern#g; s#/usr/share/doc/postern#$prefix/share/doc/postern#g" \
+  sed "s#/usr/lib/postern#$prefix/lib/postern#g; s#/usr/share/postern#$prefix/share/postern#g; s#/usr/share/doc/postern#$prefix/share/doc/postern#g; s#/usr/lib/systemd/system/postern#$prefix/lib/systemd/system/postern#g" \
     "systemd/$1" >"$dest$2"
   chmod "$3" "$dest$2"
 }
-for unit in postern.socket postern.service postern-console@.service postern-firewall.service; do
+for unit in systemd/*.service systemd/*.socket systemd/*.slice; do
+  unit=${unit#systemd/}
   put "$unit" "$prefix/lib/systemd/system/$unit" 644
 done
+put postern-generator "$prefix/lib/systemd/system-generators/postern-generator" 755
 put postern.sysusers "$prefix/lib/sysusers.d/postern.conf" 644
 put postern.tmpfiles "$prefix/lib/tmpfiles.d/postern.conf" 644
 put postern.sysctl "$prefix/share/postern/appliance/sysctl.d/50-postern.conf" 644

@@ -34,7 +34,7 @@ const OWNERS: Readonly<Record<string, string>> = {
 }
 
 /** The only files that start another program. */
-const STARTERS = ['src/admin/start.ts', 'src/appliance/run.ts', 'src/console/ping.ts', 'src/main/child.ts']
+const STARTERS = ['src/admin/start.ts', 'src/appliance/run.ts', 'src/console/ping.ts', 'src/main/forked.ts']
 
 const LINES_MAX = 500
 

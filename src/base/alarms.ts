@@ -153,6 +153,21 @@ export function readAlarm(value: Readonly<Record<string, unknown>>): readonly Al
   return [{ code, severity: ALARMS[code].severity, key, reason, sinceMs }]
 }
 
+/** What a key and a reason may have of characters: a server's name, a clause of a sentence. */
+const KEY_CHARS_MAX = 500
+const REASON_CHARS_MAX = 2000
+
+/** A change that another process tells; undefined where it is none. */
+export function readAlarmChange(value: unknown): AlarmChange | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { kind, code, key, reason }: Readonly<Record<string, unknown>> = { ...value }
+  if (typeof code !== 'string' || !isAlarmCode(code)) return undefined
+  if (typeof key !== 'string' || key.length > KEY_CHARS_MAX) return undefined
+  if (kind === 'cleared') return { kind, code, key }
+  if (kind !== 'raised' || typeof reason !== 'string') return undefined
+  return { kind, code, key, reason: reason.slice(0, REASON_CHARS_MAX) }
+}
+
 function isAlarmCode(code: string): code is AlarmCode {
   return Object.hasOwn(ALARMS, code)
 }

@@ -6,6 +6,7 @@ export type EventName =
   | 'master.start'
   | 'master.stop'
   | 'master.child.start'
+  | 'master.caller'
   | 'master.child.exit'
   | 'master.child.killed'
   | 'master.core_dumps'

@@ -5,7 +5,12 @@ export interface Paths {
   readonly data: string
   /** Sockets and what is known of the processes that run; nothing in it outlives them. */
   readonly run: string
+  /** A folder for what smtpd may reach, and one for the health process: each may be a user of its own. */
+  readonly runSmtpd: string
+  readonly runHealth: string
   readonly controlSocket: string
+  /** The same, for who may look and change nothing. */
+  readonly lookSocket: string
   readonly queueSocket: string
   /** Takes the mail of the self-test while that runs (mail/self-test.ts). */
   readonly selfTestSocket: string
@@ -20,6 +25,8 @@ export interface Paths {
   readonly directory: string
   readonly embeddedDirectory: string
   readonly directorySocket: string
+  /** The same, for what smtpd may ask. */
+  readonly lookupSocket: string
   /** The history of the settings. */
   readonly generations: string
   readonly compileCache: string
@@ -32,8 +39,11 @@ export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'):
   return {
     data,
     run,
+    runSmtpd: join(run, 'smtpd'),
+    runHealth: join(run, 'health'),
     controlSocket: join(run, 'control.sock'),
-    queueSocket: join(run, 'qmgr.sock'),
+    lookSocket: join(run, 'health', 'control.sock'),
+    queueSocket: join(run, 'smtpd', 'qmgr.sock'),
     selfTestSocket: join(run, 'selftest.sock'),
     processes: join(run, 'processes.json'),
     queue: join(data, 'queue'),
@@ -42,6 +52,7 @@ export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'):
     directory: join(data, 'directory', source === 'ldap' ? 'directory-ldap.db' : 'directory.db'),
     embeddedDirectory: join(data, 'directory', 'directory.db'),
     directorySocket: join(run, 'directory.sock'),
+    lookupSocket: join(run, 'smtpd', 'directory.sock'),
     generations: join(data, 'settings', 'generations.db'),
     compileCache: join(data, 'cache', 'compile'),
     signatureCache: join(data, 'cache', 'signatures'),

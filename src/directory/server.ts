@@ -8,15 +8,24 @@ import { answerMs, FRAME_LIMITS, isRequest, REQUESTS_MAX } from './service.ts'
 /** smtpd processes, master and tools. */
 const CONNECTIONS_MAX = 512
 
-/** The socket of the `directory` process. Who may open it may ask everything: its mode is 0600. */
+/** What smtpd may ask. */
+export const LOOKUPS: ReadonlySet<DirectoryRequest['kind']> = new Set(['recipient', 'domain', 'authenticate'])
+
+/** A socket of the `directory` process. */
 export class DirectoryServer {
   readonly #handlers: DirectoryHandlers
+  readonly #allowed: ReadonlySet<DirectoryRequest['kind']> | undefined
   readonly #server: UnixServer
   readonly #stop = new AbortController()
 
-  constructor(handlers: DirectoryHandlers) {
+  /** `allowed`: what may be asked by whoever is in the group of the socket's folder; everything, by its owner, without. */
+  constructor(handlers: DirectoryHandlers, allowed?: ReadonlySet<DirectoryRequest['kind']>) {
     this.#handlers = handlers
-    this.#server = new UnixServer((socket) => this.#serve(socket), { connectionsMax: CONNECTIONS_MAX })
+    this.#allowed = allowed
+    this.#server = new UnixServer((socket) => this.#serve(socket), {
+      connectionsMax: CONNECTIONS_MAX,
+      mode: allowed === undefined ? 0o600 : 0o660,
+    })
   }
 
   listen(path: string): Promise<void> {
@@ -34,7 +43,12 @@ export class DirectoryServer {
     let underWay = 0
     readFrames(socket, FRAME_LIMITS, (head) => {
       const { n, ...request } = parseHead(head)
-      if (typeof n !== 'number' || !isRequest(request) || underWay >= REQUESTS_MAX) {
+      if (
+        typeof n !== 'number' ||
+        !isRequest(request) ||
+        this.#allowed?.has(request.kind) === false ||
+        underWay >= REQUESTS_MAX
+      ) {
         socket.destroy()
         return
       }

@@ -53,6 +53,8 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
     queueDir: paths.queue,
     spoolDir: paths.spool,
     runDir: paths.run,
+    smtpdRunDir: paths.runSmtpd,
+    healthRunDir: paths.runHealth,
     // Postfix's own rule of thumb: room for the message, and half as much again for what the store needs.
     minFreeBytes: settings.queueMinfreeBytes === 0 ? Math.ceil(1.5 * message) : settings.queueMinfreeBytes,
     activeRecipientsMax: settings.activeLimit,
@@ -105,7 +107,7 @@ export function smtpdBoot(context: BootContext, slot: number): SmtpdBoot {
     spoolFolder: paths.spool,
     directoryFile: paths.directory,
     isMirror: config.directory.ldap !== undefined,
-    directorySocket: paths.directorySocket,
+    directorySocket: paths.lookupSocket,
     log: logOf(context),
   }
 }

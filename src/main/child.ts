@@ -1,9 +1,6 @@
-import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import type { Facts } from '#src/base/fault.ts'
-import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { FromChild, ToChild } from './ipc.ts'
 
@@ -24,14 +21,34 @@ export interface ChildSpec {
   readonly descriptors?: readonly number[]
 }
 
+/** A process that runs, as master holds it. */
+export interface Held {
+  /** undefined: it could not even be started. */
+  readonly pid: number | undefined
+  /** What cannot be said because it is just ending need not be. */
+  send(message: ToChild<unknown>): void
+  /** Ends it at once; one that is not master's own is let go, and ends by that. */
+  kill(): void
+}
+
+/** Told of one process from its start to its end; nothing after `ended`. */
+export interface Life {
+  started(held: Held): void
+  heard(message: FromChild): void
+  ended(how: string): void
+}
+
+/** Gets a process to run: starts it, or waits until somebody else has started it. */
+export type Launch = (spec: ChildSpec, life: Life) => void
+
 export interface ChildDeps {
   readonly clock: Clock
   readonly log: Log
-  readonly env: NodeJS.ProcessEnv
-  /** What a child says beyond ready and failed. `holder` is the process id. */
+  readonly launch: Launch
+  /** What a child says beyond ready and failed. */
   readonly onMessage: (child: Child, message: FromChild) => void
-  /** Its process has ended, for whatever reason. */
-  readonly onExit: (child: Child, pid: number) => void
+  /** Its process has ended, for whatever reason; `life` is what `Child.life` was. */
+  readonly onExit: (child: Child, life: number) => void
   /** A process was started or has become ready. */
   readonly onChange: () => void
 }
@@ -40,7 +57,9 @@ export interface ChildDeps {
 export type ChildState =
   | {
       readonly at: 'starting' | 'ready' | 'stopping'
-      readonly process: ChildProcess
+      readonly process: Held
+      /** Its number among all processes that master has had: a process id may come again. */
+      readonly life: number
       readonly sinceMs: number
       readonly facts: Facts
     }
@@ -56,6 +75,8 @@ const START_MS = 45_000
 const PAUSE_MIN_MS = 500
 const PAUSE_MAX_MS = 30_000
 
+let lives = 0
+
 /** One process of ours that is to run for as long as master runs: started again whenever it ends. */
 export class Child {
   readonly spec: ChildSpec
@@ -67,6 +88,7 @@ export class Child {
   #pause: AbortController | undefined
   /** Ends the watch over a start. */
   #started: AbortController | undefined
+  #gone: (() => void) | undefined
   readonly #waiters = new Set<(outcome: StartOutcome) => void>()
   #reason = ''
 
@@ -91,6 +113,11 @@ export class Child {
     return 'process' in this.#state ? this.#state.process.pid : undefined
   }
 
+  /** Number of its present process; no other has it, ever. */
+  get life(): number | undefined {
+    return 'process' in this.#state ? this.#state.life : undefined
+  }
+
   /** Starts the process and resolves when it is ready, or when it is clear that it will not be. */
   start(): Promise<StartOutcome> {
     const outcome = new Promise<StartOutcome>((resolve) => {
@@ -101,43 +128,38 @@ export class Child {
   }
 
   #spawn(): void {
-    const { spec, env, clock, log } = { ...this.#deps, spec: this.spec }
-    // No shell, no words from outside; a process group of its own, so that Ctrl-C reaches master alone.
-    const child = spawn(process.execPath, [spec.script], {
-      // Node closes every other descriptor of ours there.
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(spec.descriptors ?? [])],
-      env,
-      detached: true,
-    })
     this.#reason = ''
-    this.#state = { at: 'starting', process: child, sinceMs: clock.monotonicMs(), facts: {} }
-    child.on('message', (message: unknown) => {
-      if (isFromChild(message)) this.#heard(child, message)
+    this.#state = { at: 'waiting', reason: 'it is not started yet' }
+    let held: Held | undefined
+    this.#deps.launch(this.spec, {
+      started: (process) => {
+        held = process
+        if (this.#stopping) process.kill()
+        else this.#began(process)
+      },
+      heard: (message) => this.#heard(held, message),
+      ended: (how) => {
+        if (held !== undefined) this.#ended(held, how)
+      },
     })
-    child.once('error', (error) => {
-      // It could not even be started (no memory, no processes left): 'exit' does not follow then.
-      this.#reason = errorText(error)
-      if (child.pid === undefined) this.#ended(child, 'not started')
-    })
-    child.once('exit', (code, signal) => {
-      this.#ended(child, signal ?? `code ${code}`)
-    })
-    const started = new AbortController()
-    child.once('exit', () => {
-      started.abort()
-    })
-    this.#started = started
-    void this.#killAfter(child, START_MS, started.signal)
+  }
+
+  #began(held: Held): void {
+    const { clock, log } = this.#deps
+    lives += 1
+    this.#state = { at: 'starting', process: held, life: lives, sinceMs: clock.monotonicMs(), facts: {} }
+    this.#started = new AbortController()
+    void this.#killAfter(held, START_MS, this.#started.signal)
     log.write('info', 'master.child.start', {
       child: this.name,
-      childPid: child.pid,
+      childPid: held.pid,
       restarts: this.#restarts,
     })
-    this.send({ kind: 'boot', boot: spec.boot() })
+    this.send({ kind: 'boot', boot: this.spec.boot() })
     this.#deps.onChange()
   }
 
-  #heard(child: ChildProcess, message: FromChild): void {
+  #heard(child: Held | undefined, message: FromChild): void {
     if (message.kind === 'ready') {
       if (this.#state.at !== 'starting' || this.#state.process !== child) return
       this.#state = { ...this.#state, at: 'ready', facts: message.facts ?? {} }
@@ -154,11 +176,13 @@ export class Child {
     }
   }
 
-  #ended(child: ChildProcess, how: string): void {
+  #ended(child: Held, how: string): void {
     const state = this.#state
     if (!('process' in state) || state.process !== child) return
+    this.#started?.abort()
+    this.#gone?.()
     const livedMs = this.#deps.clock.monotonicMs() - state.sinceMs
-    if (child.pid !== undefined) this.#deps.onExit(this, child.pid)
+    this.#deps.onExit(this, state.life)
     const expected = state.at === 'stopping'
     this.#deps.log.write(expected ? 'info' : 'error', 'master.child.exit', {
       child: this.name,
@@ -215,8 +239,7 @@ export class Child {
 
   /** Says something to the process; what cannot be said because it is just ending need not be. */
   send(message: ToChild<unknown>): void {
-    if (!('process' in this.#state) || !this.#state.process.connected) return
-    this.#state.process.send(message, () => {})
+    if ('process' in this.#state) this.#state.process.send(message)
   }
 
   /** Sends the settings of this moment to a running process. */
@@ -225,14 +248,14 @@ export class Child {
       this.send({ kind: 'settings', boot: this.spec.boot() })
   }
 
-  async #killAfter(child: ChildProcess, ms: number, signal: AbortSignal): Promise<void> {
+  async #killAfter(child: Held, ms: number, signal: AbortSignal): Promise<void> {
     if (!(await elapsed(this.#deps.clock, ms, signal))) return
     this.#deps.log.write('warn', 'master.child.killed', {
       child: this.name,
       childPid: child.pid,
       afterMs: ms,
     })
-    child.kill('SIGKILL')
+    child.kill()
   }
 
   /** Tells the process to finish, waits for `graceMs`, then kills it. Resolves when it is gone. */
@@ -245,9 +268,7 @@ export class Child {
       return
     }
     const gone = Promise.withResolvers<void>()
-    state.process.once('exit', () => {
-      gone.resolve()
-    })
+    this.#gone = gone.resolve
     this.send({ kind: 'stop' })
     this.#state = { ...state, at: 'stopping' }
     const patience = new AbortController()
@@ -256,28 +277,6 @@ export class Child {
     patience.abort()
     await killed
   }
-}
-
-const KINDS: readonly string[] = [
-  'ready',
-  'facts',
-  'failed',
-  'anvil',
-  'gone',
-  'pong',
-  'directory',
-  'answer',
-  'alarm',
-] satisfies readonly FromChild['kind'][]
-
-/** What our own programs send has the right fields; anything else (a debugger's words) is left alone. */
-function isFromChild(message: unknown): message is FromChild {
-  return (
-    typeof message === 'object' &&
-    message !== null &&
-    'kind' in message &&
-    KINDS.includes(String(message.kind))
-  )
 }
 
 export type StartOutcome = { readonly kind: 'ready' } | { readonly kind: 'failed'; readonly reason: string }

@@ -10,6 +10,8 @@ export interface DirectoryBoot {
   readonly hostname: string
   /** Absolute path of its socket. */
   readonly socket: string
+  /** The one for smtpd. */
+  readonly lookupSocket: string
   /** What lookups read: the embedded directory, or the mirror, which this process alone writes. */
   readonly directoryFile: string
   /** undefined: the embedded directory. */
@@ -31,6 +33,7 @@ export function directoryBoot({ generation, paths, echo }: BootContext): Directo
     generation: number,
     hostname: settings.myHostname,
     socket: paths.directorySocket,
+    lookupSocket: paths.lookupSocket,
     directoryFile: paths.directory,
     ldap: ldap === undefined ? undefined : { ...ldap, pollMs: settings.configPollMs },
     // Those without an effect too: whoever sets one is told.

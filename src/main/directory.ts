@@ -1,7 +1,7 @@
 import { errorText } from '#src/base/fault.ts'
 import type { OpenLog } from '#src/base/log.ts'
 import { openLog } from '#src/base/log.ts'
-import { DirectoryServer } from '#src/directory/server.ts'
+import { DirectoryServer, LOOKUPS } from '#src/directory/server.ts'
 import type { DirectoryBoot } from './directory-boot.ts'
 import { DirectoryWorks } from './directory-works.ts'
 import { logTargets } from './open-log.ts'
@@ -16,6 +16,7 @@ interface Running {
   readonly log: OpenLog
   readonly works: DirectoryWorks
   readonly server: DirectoryServer
+  readonly lookups: DirectoryServer
 }
 
 let running: Running | undefined
@@ -32,8 +33,10 @@ async function start(boot: DirectoryBoot): Promise<void> {
     const log = openLog(logTargets('directory', boot.log))
     const works = new DirectoryWorks(boot, log, tell)
     const server = new DirectoryServer(works.handlers)
-    running = { log, works, server }
+    const lookups = new DirectoryServer(works.handlers, LOOKUPS)
+    running = { log, works, server, lookups }
     await server.listen(boot.socket)
+    await lookups.listen(boot.lookupSocket)
     // The first mail should meet a directory that is known: a server that answers does so within this.
     await works.firstLook()
     const servers = boot.ldap?.urls ?? []
@@ -54,6 +57,7 @@ async function stop(): Promise<void> {
 
 async function stopNow(): Promise<void> {
   running?.server.close()
+  running?.lookups.close()
   await running?.works.close()
   running?.log.flush()
   running = undefined

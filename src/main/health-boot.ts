@@ -1,4 +1,5 @@
 import type { HealthConfig } from '#src/config/health.ts'
+import { lookSocketPath } from '#src/queue/paths.ts'
 import type { BootContext } from './boots.ts'
 import type { LogBoot } from './ipc.ts'
 
@@ -7,9 +8,9 @@ export interface HealthBoot {
   readonly health: HealthConfig
   /** Of [tls], for `tls = true`. */
   readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
+  /** Where master and the queue manager tell how things are. */
   readonly controlSocket: string
-  /** Folder of the queue manager's sockets. */
-  readonly runDir: string
+  readonly queueSocket: string
   readonly log: LogBoot
 }
 
@@ -18,8 +19,8 @@ export function healthBoot({ generation, paths, echo }: BootContext): HealthBoot
   return {
     health: config.health,
     certificate: config.tls,
-    controlSocket: paths.controlSocket,
-    runDir: paths.run,
+    controlSocket: paths.lookSocket,
+    queueSocket: lookSocketPath(paths.runHealth),
     log: { ...config.log, stdout: echo },
   }
 }

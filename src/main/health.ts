@@ -6,7 +6,6 @@ import { openLog } from '#src/base/log.ts'
 import { HealthReader } from '#src/health/reader.ts'
 import { QueueDesk } from '#src/health/queue-desk.ts'
 import { HealthServer } from '#src/health/server.ts'
-import { controlSocketPath } from '#src/queue/paths.ts'
 import type { HealthBoot } from './health-boot.ts'
 import { logTargets } from './open-log.ts'
 import { leaveMaster, serveMaster, tell, tellFailed } from './under-master.ts'
@@ -34,7 +33,7 @@ async function start(boot: HealthBoot): Promise<void> {
   try {
     const log = openLog(logTargets('health', boot.log))
     const reader = new HealthReader(boot.controlSocket, systemClock)
-    const queue = new QueueDesk(controlSocketPath(boot.runDir), systemClock)
+    const queue = new QueueDesk(boot.queueSocket, systemClock)
     const server = new HealthServer({ reader, queue, log, clock: systemClock, settings: boot })
     running = { log, server }
     void reader.watch(stopping.signal)

@@ -3,7 +3,8 @@ import type { Facts } from '#src/base/fault.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
 
 /**
- * What master and its children say to each other over the IPC channel. A child is started without arguments and
+ * What master and its children say to each other, over the IPC channel, or over a Unix socket where each is a service of
+ * its own (`gate.ts`). A child is started without arguments and
  * waits for `boot`; `Boot` is the child's own settings message (`smtpd-boot.ts`, `qmgr-boot.ts`,
  * `mailbox-boot.ts`, `directory-boot.ts`).
  *
@@ -53,6 +54,22 @@ export type FromChild =
   | { readonly kind: 'answer'; readonly n: number; readonly value: MetricsSnapshot }
   /** So many entries of the mirror have changed (0: something else that its status shows). */
   | { readonly kind: 'directory'; readonly changed: number }
+
+/** The first word of a process that master has not started itself (`gate.ts`): who it is. */
+export interface Hello {
+  readonly kind: 'hello'
+  readonly version: string
+  /** Counted from 1 within its kind. */
+  readonly n: number
+  readonly pid: number
+}
+
+/** What master answers to it. */
+export type Welcome =
+  | { readonly kind: 'welcome'; readonly env: Readonly<Record<string, string>> }
+  /** As things are set there is nothing for it to do. */
+  | { readonly kind: 'unneeded' }
+  | { readonly kind: 'refused'; readonly reason: string }
 
 /** Settings of the log, the same for every process; files are opened for appending by each. */
 export interface LogBoot {

@@ -17,8 +17,9 @@ import { healthBoot } from './health-boot.ts'
 import { DirectoryDesk } from './directory-desk.ts'
 import { AlarmWatch } from './alarm-watch.ts'
 import { MetricsDesk } from './metrics-desk.ts'
-import type { ChildDeps, ChildKind } from './child.ts'
-import type { ControlAnswer } from '#src/net/control-server.ts'
+import type { ChildDeps, ChildKind, Launch } from './child.ts'
+import type { Gate } from './gate.ts'
+import type { ControlAnswer, ControlHandler } from '#src/net/control-server.ts'
 import { openControl } from '#src/net/control-server.ts'
 import type { Generation, Generations } from './generation.ts'
 import { alarmText, notesLine, settingsAnswer } from './settings-answer.ts'
@@ -38,8 +39,10 @@ export interface MasterOptions {
   readonly log: Log
   /** smtpd processes. */
   readonly workers: number
-  /** Environment of the children. */
-  readonly env: NodeJS.ProcessEnv
+  /** How processes come to run. */
+  readonly launch: Launch
+  /** Where those come that somebody else starts; undefined where master starts them. */
+  readonly gate: Gate | undefined
   /** Whether the readable log goes to standard output. */
   readonly echo: boolean
   /** What smtpd listens on; `fd` is a socket that master has. */
@@ -81,7 +84,7 @@ export class Master {
   readonly #desk: DirectoryDesk
   readonly #metrics: MetricsDesk
   readonly #alarms: AlarmWatch
-  #control: UnixServer | undefined
+  readonly #controls: UnixServer[] = []
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
 
@@ -123,16 +126,16 @@ export class Master {
   }
 
   #specs(): readonly Child[] {
-    const { clock, log, env, workers } = this.#options
+    const { clock, log, launch, workers } = this.#options
     const deps: ChildDeps = {
       clock,
       log,
-      env,
+      launch,
       onMessage: (child, message) => {
         this.#heard(child, message)
       },
-      onExit: (child, pid) => {
-        this.#anvil.forget(pid)
+      onExit: (child, life) => {
+        this.#anvil.forget(life)
         this.#metrics.ended(child)
         this.#alarms.ended(child.name)
       },
@@ -206,13 +209,16 @@ export class Master {
   /** Starts everything; throws StartRefused with what a process says it lacks, and then nothing is left running. */
   async start(): Promise<void> {
     const { paths, clock, log, workers } = this.#options
-    this.#control = await openControl(paths.controlSocket, (command, words) => this.#command(command, words))
+    const answer = (command: string, words: readonly string[]) => this.#command(command, words)
+    this.#controls.push(await openControl(paths.controlSocket, answer))
+    this.#controls.push(await openControl(paths.lookSocket, lookingOnly(answer), 0o660))
+    await this.#options.gate?.open(this.#children.map(({ spec }) => spec))
     const patience = new AbortController()
     const tooLate = elapsed(clock, START_MS, patience.signal).then((isLate) =>
       isLate
         ? {
             kind: 'failed' as const,
-            reason: `not everything was ready after ${START_MS / 1000} s; the log says why`,
+            reason: `not everything was ready after ${START_MS / 1000} s (${this.summary}); the log says why`,
           }
         : undefined,
     )
@@ -252,6 +258,7 @@ export class Master {
 
   async #stopAll(): Promise<void> {
     clearInterval(this.#poll)
+    this.#options.gate?.stopListening()
     this.#metrics[Symbol.dispose]()
     this.#alarms[Symbol.dispose]()
     this.#desk[Symbol.dispose]()
@@ -262,33 +269,35 @@ export class Master {
     }
     this.#options.log.write('info', 'master.stop', { dataFolder: this.#options.paths.data })
     rmSync(this.#options.paths.processes, { force: true })
-    this.#control?.stopListening()
+    for (const control of this.#controls) control.stopListening()
   }
 
   #heard(child: Child, message: FromChild): void {
-    const { pid } = child
-    if (pid === undefined) return
+    const { life } = child
+    if (life === undefined) return
     if (message.kind === 'answer') {
       this.#metrics.answered(message.n, message.value)
     } else if (message.kind === 'alarm') {
       this.#alarms.heard(child.name, message.change)
     } else if (message.kind === 'anvil') {
       const admitted = this.#anvil.admit(
-        pid,
+        life,
         message.address,
         this.#generation.settings.clientConnectionCountLimit,
       )
       child.send({ kind: 'anvil', n: message.n, admitted })
     } else if (message.kind === 'gone') {
-      this.#anvil.leave(pid, message.address)
+      this.#anvil.leave(life, message.address)
     } else if (message.kind === 'pong') {
-      this.#pulse.answered(pid)
+      this.#pulse.answered(life)
     } else if (message.kind === 'directory' && message.changed > 0) {
       this.#lookAtDirectory()
     }
   }
 
   #remember(): void {
+    // Whoever has started the others sees to them.
+    if (this.#options.gate !== undefined) return
     const pids = this.#children.flatMap((child) => child.pid ?? [])
     try {
       rememberProcesses(this.#options.paths.processes, pids)
@@ -376,7 +385,8 @@ export class Master {
 
   /** Asks smtpd and qmgr for signs of life; the names of those that have not answered the last time. */
   beat(): readonly string[] {
-    return this.#pulse.beat(this.#children)
+    // Each service has a watchdog of its own.
+    return this.#options.gate === undefined ? this.#pulse.beat(this.#children) : []
   }
 
   /** What runs, in one line: `3 of 3 processes are ready, generation 7 of the settings`. */
@@ -434,6 +444,14 @@ export class Master {
       })),
     }
   }
+}
+
+/** Commands that change nothing. */
+const LOOKS: ReadonlySet<string> = new Set(['status', 'alarms', 'generations', 'health', 'metrics'])
+
+function lookingOnly(handler: ControlHandler): ControlHandler {
+  return async (command, words) =>
+    LOOKS.has(command) ? await handler(command, words) : { ok: false, error: 'that is not done here' }
 }
 
 /** What is said once at the end is not said beside each process too. */

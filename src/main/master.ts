@@ -22,10 +22,13 @@ import { pathsOf } from '#src/config/paths.ts'
 import { ServiceManager } from '#src/host/service-manager.ts'
 import type { OpenListener } from './listening.ts'
 import { childEnvironment, openListeners, ServiceReporter } from './service.ts'
+import { keepMemoryOutOfCores } from './core-dumps.ts'
+import { forking } from './forked.ts'
+import { Gate } from './gate.ts'
 import type { Paths } from '#src/config/paths.ts'
 import {
   checkPorts,
-  keepMemoryOutOfCores,
+  checkSharedFolders,
   lockDataFolder,
   prepareDirectory,
   prepareFolders,
@@ -40,30 +43,39 @@ import { smtpdCount } from '#src/workers/size.ts'
 /**
  * The master process: reads the settings, makes what a first start needs, starts and watches the others.
  *
- *     master.ts [--config FILE] [--detached]
+ *     master.ts [--config FILE] [--detached] [--services N]
  *
  * With --detached nothing but faults is printed, and whoever started it is told over IPC when everything runs.
+ * With --services it starts none of the others: each is a service of its own, which it awaits; N of them are smtpd.
  */
 
 interface Arguments {
   readonly config: string | undefined
   readonly detached: boolean
+  /** How many smtpd there are where master does not start them. */
+  readonly services: number | undefined
 }
 
 /** What whoever started a detached master hears. */
 export type MasterReport = { readonly kind: 'ready' | 'refused'; readonly text: string }
 
 process.title = 'postern: master'
-// Mail is nobody else's business: no file that any of our processes makes is for other users.
-process.umask(0o077)
 const stopAsked = new AbortController()
 await main(readArguments())
 
 function readArguments(): Arguments {
   const { values } = parseArgs({
-    options: { config: { type: 'string' }, detached: { type: 'boolean', default: false } },
+    options: {
+      config: { type: 'string' },
+      detached: { type: 'boolean', default: false },
+      services: { type: 'string' },
+    },
   })
-  return { config: values.config, detached: values.detached }
+  return {
+    config: values.config,
+    detached: values.detached,
+    services: values.services === undefined ? undefined : Math.max(1, Number.parseInt(values.services) || 1),
+  }
 }
 
 async function main(args: Arguments): Promise<void> {
@@ -97,18 +109,19 @@ function report(args: Arguments, message: MasterReport): void {
 }
 
 async function run(args: Arguments): Promise<void> {
+  // Mail is nobody else's business: no file that any of our processes makes is for other users; where each has a user of
+  // its own, what lies in a folder that has the group of two of them is for both.
+  process.umask(args.services === undefined ? 0o077 : 0o007)
   const config = readConfiguration(args.config)
   const paths = pathsOf(config.dataFolder, sourceOf(config))
-  prepareFolders(paths, config)
+  if (args.services === undefined) prepareFolders(paths, config)
+  else checkSharedFolders(paths, config)
   using lock = await lockDataFolder(paths)
   await awaitLeftovers(paths.processes, systemClock, stopAsked.signal)
   const listeners = openListeners(config)
-  await checkPorts([
-    ...listeners
-      .filter(({ fd }) => fd === undefined)
-      .map((listener) => ({ listener, setting: '[[listener]] port' })),
-    ...(config.lmtpServer === undefined ? [{ listener: config.mailbox, setting: '[mailbox] port' }] : []),
-  ])
+  // systemd has opened them.
+  const toCheck = args.services === undefined ? portsOf(config, listeners) : []
+  await checkPorts(toCheck)
   prepareDirectory(paths, config)
   const log = openLog({ ...logTargets('master', logBoot(config, args)) })
   if (!keepMemoryOutOfCores()) log.write('warn', 'master.core_dumps', {})
@@ -118,6 +131,16 @@ async function run(args: Arguments): Promise<void> {
     log.flush()
     void lock
   }
+}
+
+/** The ports that are to be free. */
+function portsOf(config: Config, listeners: readonly OpenListener[]) {
+  return [
+    ...listeners
+      .filter(({ fd }) => fd === undefined)
+      .map((listener) => ({ listener, setting: '[[listener]] port' })),
+    ...(config.lmtpServer === undefined ? [{ listener: config.mailbox, setting: '[mailbox] port' }] : []),
+  ]
 }
 
 function readConfiguration(file: string | undefined): Config {
@@ -148,14 +171,20 @@ async function serve(args: Arguments, { config, paths, log, listeners }: Opened)
   using store = openGenerations(paths.generations, log)
   const generations = new Generations(config, { store, directory, clock: systemClock, log })
   await ensureCertificate(config.tls, generations.current.settings.myHostname, systemClock.nowMs())
-  const workers = config.workers === 0 ? smtpdCount(await readMachine()) : config.workers
+  const workers = args.services ?? (config.workers === 0 ? smtpdCount(await readMachine()) : config.workers)
+  const zone = timeZone(generations.current)
+  const gate =
+    args.services === undefined
+      ? undefined
+      : new Gate({ runFolder: paths.run, clock: systemClock, log, env: zone })
   const master = new Master({
     paths,
     generations,
     clock: systemClock,
     log,
     workers,
-    env: { ...childEnvironment(paths.compileCache), ...timeZone(generations.current) },
+    launch: gate?.launch ?? forking({ ...childEnvironment(paths.compileCache), ...zone }),
+    gate,
     listeners,
     reporter,
     echo: logBoot(config, args).stdout,
@@ -205,7 +234,7 @@ function openGenerations(path: string, log: Log): GenerationStore {
 }
 
 /** import_environment: the time zone that dates in Received, bounces and notices are written in. */
-function timeZone({ settings }: Generation): NodeJS.ProcessEnv {
+function timeZone({ settings }: Generation): Readonly<Record<string, string>> {
   const zone = settings.importEnvironment.find((word) => word.startsWith('TZ='))
   return zone === undefined ? {} : { TZ: zone.slice('TZ='.length) }
 }

@@ -31,9 +31,9 @@ export class PeerNotices implements Disposable {
   constructor(options: PeerNoticesOptions) {
     this.#options = options
     const { log, newQueueId } = options
-    const { runDir, spoolDir } = options.boot()
+    const { smtpdRunDir, spoolDir } = options.boot()
     // A notice enters the queue as any other mail does: it is queued once its commit is on the disk.
-    const socketPath = submitSocketPath(runDir)
+    const socketPath = submitSocketPath(smtpdRunDir)
     this.#queue = new QueueClient({ socketPath, spoolDir, clock: systemClock, log })
     this.alarms = new AlarmMail({ ...options, queue: this.#queue })
     const tools = { queue: this.#queue, clock: systemClock, log, newQueueId, event: 'qmgr.notice' } as const

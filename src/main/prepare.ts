@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { systemClock } from '#src/base/clock.ts'
@@ -20,27 +20,9 @@ const SOCKET_PATH_BYTES_MAX = 107
 /** A master that is just ending frees the lock within this. */
 const LOCK_WAIT_MS = 1000
 
-/** What a core dump holds of a process's memory (core(5)): nothing. */
-const NO_MEMORY = '0'
-
-/**
- * Keeps mail, keys and passwords out of core dumps, of this process and of all that it starts: whoever may read a dump
- * may not read those. Registers and the list of threads stay, and the log has the fault. False where the kernel was
- * built without it; then `LimitCORE=0` of the unit, or `ulimit -c 0`, has to do.
- */
-export function keepMemoryOutOfCores(): boolean {
-  try {
-    writeFileSync('/proc/self/coredump_filter', NO_MEMORY)
-    return true
-  } catch {
-    // Told by the caller: it is a wish, not a reason not to carry mail.
-    return false
-  }
-}
-
 /** Makes the folders. Throws StartRefused with a sentence that names the folder. */
 export function prepareFolders(paths: Paths, config: Config): void {
-  if (Buffer.byteLength(`${paths.run}/qmgr-control.sock`) > SOCKET_PATH_BYTES_MAX) {
+  if (Buffer.byteLength(`${paths.runSmtpd}/qmgr-trace.sock`) > SOCKET_PATH_BYTES_MAX) {
     throw new StartRefused(
       `The path of the data folder is too long for the sockets in it: ${paths.data}\nChoose a shorter one with data = "…" in postern.toml.`,
     )
@@ -51,6 +33,8 @@ export function prepareFolders(paths: Paths, config: Config): void {
   const folders = [
     paths.data,
     paths.run,
+    paths.runSmtpd,
+    paths.runHealth,
     paths.queue,
     paths.spool,
     paths.mailboxes,
@@ -68,6 +52,34 @@ export function prepareFolders(paths: Paths, config: Config): void {
     } catch (error) {
       throw new StartRefused(
         `The folder ${folder} cannot be used: ${errorText(error)}.\nGive this user (id ${process.getuid?.() ?? '?'}) a folder that it may write to: data = "…" in postern.toml.`,
+      )
+    }
+  }
+}
+
+/**
+ * Where each process is a user of its own, whoever has made the users has made the folders too, with their groups
+ * (systemd-tmpfiles). Looks at master's; of the queue and the mailboxes it need not see anything. Throws StartRefused with a
+ * sentence that names the first that is not there or not ours to use.
+ */
+export function checkSharedFolders(paths: Paths, config: Config): void {
+  const logs = [config.log.jsonFile, config.log.textFile]
+    .filter((file) => file !== '')
+    .map((file) => dirname(file))
+  const folders = [
+    paths.run,
+    paths.runSmtpd,
+    paths.runHealth,
+    dirname(paths.directory),
+    dirname(paths.generations),
+    ...logs,
+  ]
+  for (const folder of folders) {
+    try {
+      accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+    } catch (error) {
+      throw new StartRefused(
+        `The folder ${folder} cannot be used: ${errorText(error)}.\nMake the folders: systemd-tmpfiles --create postern.conf.`,
       )
     }
   }

@@ -13,6 +13,9 @@ export interface QmgrBoot {
   readonly queueDir: string
   readonly spoolDir: string
   readonly runDir: string
+  /** Folders of the sockets that smtpd and the health process may reach. */
+  readonly smtpdRunDir: string
+  readonly healthRunDir: string
   /** Free octets below which no mail is taken (queue_minfree; 1.5 times message_size_limit where that is 0). */
   readonly minFreeBytes: number
   /** qmgr_message_active_limit: recipients in memory. */

@@ -12,10 +12,12 @@ import { createDeliverer } from '#src/delivery/deliverer.ts'
 import { PeerMemory, peerMemoryPath } from '#src/delivery/peer-memory.ts'
 import { BodyEncoder } from '#src/match/encoder.ts'
 import { Directory } from '#src/directory/directory.ts'
-import { ControlServer } from '#src/queue/control-server.ts'
+import { ControlServer, LOOKS } from '#src/queue/control-server.ts'
+import type { ControlOptions } from '#src/queue/control-server.ts'
 import {
   QUEUE_LOCK,
   controlSocketPath,
+  lookSocketPath,
   databasePath,
   refusalSocketPath,
   submitSocketPath,
@@ -65,6 +67,7 @@ interface Running {
   readonly scheduler: Scheduler
   readonly progress: Progress
   readonly control: ControlServer
+  readonly look: ControlServer
   readonly trace: TraceHandle
 }
 
@@ -120,7 +123,7 @@ async function start(settings: QmgrBoot): Promise<void> {
       {
         queueDir: settings.queueDir,
         spoolDir: settings.spoolDir,
-        socketPath: submitSocketPath(settings.runDir),
+        socketPath: submitSocketPath(settings.smtpdRunDir),
         minFreeBytes: settings.minFreeBytes,
         activeRecipientsMax: settings.activeRecipientsMax,
         trace: settings.trace,
@@ -137,6 +140,7 @@ async function start(settings: QmgrBoot): Promise<void> {
     running.progress.start()
     countQueue(running, settings.queueDir)
     await running.control.listen(controlSocketPath(settings.runDir))
+    await running.look.listen(lookSocketPath(settings.healthRunDir))
     log.write('info', 'qmgr.start', { queue: settings.queueDir, generation: settings.generation })
     tell({ kind: 'ready', facts: { queue: settings.queueDir } })
     // A process that is killed writes nothing at its end, and the one in its place should be quick.
@@ -150,15 +154,29 @@ async function start(settings: QmgrBoot): Promise<void> {
   }
 }
 
-function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
-  const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
-  // Recipients were resolved when they were taken: all that is looked up are transports, domains, and who gets reports.
-  const directory = new Directory({
+/** Recipients were resolved when they were taken: all that is looked up are transports, domains, and who gets reports. */
+function directoryOf(settings: QmgrBoot): Directory {
+  return new Directory({
     path: settings.directoryFile,
     recipientDelimiter: settings.routing.settings.recipientDelimiters,
     expansionLimit: REPORT_MAILBOXES_MAX,
     staleMs: 100,
   })
+}
+
+function progressOf(reader: QueueReader, scheduler: Scheduler, opened: Log): Progress {
+  return new Progress({
+    reader,
+    clock: systemClock,
+    log: opened,
+    isTried: (seq) => scheduler.isTried(seq),
+    onError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+  })
+}
+
+function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
+  const reader = new QueueReader(openStore(databasePath(settings.queueDir), { readonly: true }))
+  const directory = directoryOf(settings)
   const peers = new PeerMemory(peerMemoryPath(settings.queueDir), opened)
   const routing = new QmgrRouting(directory, settings.routing, opened, peers)
   const makeId = createQueueIds(process.pid)
@@ -195,19 +213,13 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
   const trace = new TraceHandle(
     {
       queueDir: settings.queueDir,
-      socketPath: refusalSocketPath(settings.runDir),
+      socketPath: refusalSocketPath(settings.smtpdRunDir),
       limits: settings.trace,
     },
     opened,
   )
-  const progress = new Progress({
-    reader,
-    clock: systemClock,
-    log: opened,
-    isTried: (seq) => scheduler.isTried(seq),
-    onError: (error) => die(error, storeErrorKind(error) === 'damaged'),
-  })
-  const control = new ControlServer({
+  const progress = progressOf(reader, scheduler, opened)
+  const asked: ControlOptions = {
     reader,
     search: (filter, limit) => trace.search(filter, limit),
     spoolDir: settings.spoolDir,
@@ -215,8 +227,21 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     active: () => scheduler.active,
     progress: () => progress.report(),
     log: opened,
-  })
-  return { lock, writer, reader, peers, routing, deliverer, notices, scheduler, progress, control, trace }
+  }
+  return {
+    lock,
+    writer,
+    reader,
+    peers,
+    routing,
+    deliverer,
+    notices,
+    scheduler,
+    progress,
+    control: new ControlServer(asked),
+    look: new ControlServer(asked, LOOKS),
+    trace,
+  }
 }
 
 /** Reports by the settings of the moment in which they are written. */
@@ -270,10 +295,23 @@ async function stop(): Promise<void> {
   stopping = true
   await starting
   if (running !== undefined) {
-    const { control, trace, writer, scheduler, progress, deliverer, notices, routing, peers, reader, lock } =
-      running
+    const {
+      control,
+      look,
+      trace,
+      writer,
+      scheduler,
+      progress,
+      deliverer,
+      notices,
+      routing,
+      peers,
+      reader,
+      lock,
+    } = running
     progress.stop()
     control.close()
+    look.close()
     await trace.close()
     notices[Symbol.dispose]()
     writer.stop()

@@ -4,8 +4,11 @@ import { errorCode, errorText } from '#src/base/fault.ts'
 import { openLog } from '#src/base/log.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { inheritedSockets } from '#src/host/activation.ts'
 import { Server } from '#src/smtp/server.ts'
 import { AnvilClient } from './anvil-client.ts'
+import type { OpenListener } from './listening.ts'
+import { matchSockets } from './listening.ts'
 import { logTargets } from './open-log.ts'
 import type { SmtpdBoot } from './smtpd-boot.ts'
 import { EnvironmentMaker } from './smtpd-environment.ts'
@@ -57,13 +60,12 @@ async function start(boot: SmtpdBoot): Promise<void> {
     const maker = new EnvironmentMaker(boot, anvil, log)
     const environment = maker.make(boot)
     const tls = maker.tls(boot)
-    const servers = boot.listeners.map(
-      ({ service }) => new Server({ environment, service, tls: tls(service) }),
-    )
+    const opened = ownListeners(boot.listeners)
+    const servers = opened.map(({ service }) => new Server({ environment, service, tls: tls(service) }))
     running = { log, maker, servers, boot, listeners: [] }
     await maker.queueHeard()
     const { listeners } = running
-    for (const [n, server] of servers.entries()) listeners.push(await listen(server, boot.listeners[n]))
+    for (const [n, server] of servers.entries()) listeners.push(await listen(server, opened[n]))
     const facts = factsOf(running)
     log.write('info', 'smtpd.start', { generation: boot.generation, ...facts })
     tell({ kind: 'ready', facts })
@@ -78,8 +80,18 @@ async function start(boot: SmtpdBoot): Promise<void> {
   }
 }
 
+/** With the sockets that this process was started with, where it is a service of its own (Sockets= of its unit). */
+function ownListeners(listeners: readonly OpenListener[]): readonly OpenListener[] {
+  const inherited = inheritedSockets(process.env, process.pid)
+  if (inherited.kind === 'wrong') throw new ListenFailed(inherited.reason)
+  if (inherited.sockets.length === 0) return listeners
+  const matched = matchSockets(listeners, inherited.sockets)
+  if (matched.kind === 'wrong') throw new ListenFailed(matched.reason)
+  return matched.listeners
+}
+
 /** Resolves with the address and the port that it has become. */
-async function listen(server: Server, listener: SmtpdBoot['listeners'][number] | undefined): Promise<string> {
+async function listen(server: Server, listener: OpenListener | undefined): Promise<string> {
   const { address, port, service, fd } = listener ?? { address: '', port: 0, service: 'smtp' }
   try {
     const open = await server.start(fd === undefined ? { host: address, port, reusePort: true } : { fd })

@@ -1,9 +1,12 @@
+import { parseArgs } from 'node:util'
 import { tellAlarmsTo } from '#src/base/alarms.ts'
 import { snapshot } from '#src/base/metrics.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import { countProcess } from '#src/base/process-metrics.ts'
 import type { ChildKind } from './child.ts'
 import type { FromChild, ToChild } from './ipc.ts'
+import type { Line } from './line-to-master.ts'
+import { calledLine, forkedLine } from './line-to-master.ts'
 
 /** What a process does with what master says. What all of them do alike is done in `serveMaster`. */
 interface UnderMaster<Boot> {
@@ -25,7 +28,12 @@ interface UnderMaster<Boot> {
   readonly anvil?: (n: number, admitted: boolean) => void
 }
 
-/** Makes this process one of master's children (`ipc.ts`). Call it once. */
+let line: Line | undefined
+
+/**
+ * Makes this process one of master's children (`ipc.ts`). Call it once. With `--master SOCKET` among the words it was
+ * started with, and `--number N` where there are several of its kind, it is a service of its own that master awaits.
+ */
 export function serveMaster<Boot>(kind: ChildKind, part: UnderMaster<Boot>): void {
   process.title = `postern: ${kind}`
   countProcess()
@@ -33,8 +41,12 @@ export function serveMaster<Boot>(kind: ChildKind, part: UnderMaster<Boot>): voi
   // Ctrl-C reaches the whole foreground group; master says when to stop.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => part.stop())
-  process.on('disconnect', () => part.stop())
-  process.on('message', (message: ToChild<Boot>) => heard(message, part))
+  const ends = { heard: (message: ToChild<Boot>) => heard(message, part), gone: () => part.stop() }
+  const { values } = parseArgs({
+    options: { master: { type: 'string' }, number: { type: 'string', default: '1' } },
+  })
+  const { master: socketPath, number } = values
+  line = socketPath === undefined ? forkedLine(ends) : calledLine({ socketPath, n: Number(number) }, ends)
 }
 
 function heard<Boot>(message: ToChild<Boot>, part: UnderMaster<Boot>): void {
@@ -75,7 +87,7 @@ async function answer<Boot>(n: number, part: UnderMaster<Boot>): Promise<void> {
 
 /** Says something to master; a master that is gone need not hear it. */
 export function tell(message: FromChild): void {
-  if (process.connected && process.send !== undefined) process.send(message)
+  line?.tell(message)
 }
 
 /** Says why this process cannot start (`reason` is a whole sentence), and makes it end with 1 once it ends. */
@@ -86,5 +98,5 @@ export function tellFailed(reason: string): void {
 
 /** The last word: without the channel, the process ends when it has nothing left to do. */
 export function leaveMaster(): void {
-  if (process.connected) process.disconnect?.()
+  line?.leave()
 }

@@ -9,6 +9,7 @@ import type { KeyObject } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { errorText, Fault } from '#src/base/fault.ts'
+import { isSharedFolder } from '#src/base/shared-folder.ts'
 
 export interface CertificateFiles {
   readonly certificateFile: string
@@ -23,7 +24,8 @@ const VALID_DAYS = 3650
 
 /**
  * Sees to it that there is a certificate with its key: what is there is kept, and checked for being a pair; what is
- * not there is made for `hostname` and signed by itself. The key is ECDSA P-256, readable by this user only. Rejects
+ * not there is made for `hostname` and signed by itself. The key is ECDSA P-256, readable by this user only, and by the
+ * group of a folder that is meant for two (base/shared-folder.ts). Rejects
  * with a Fault TLS_FILES.
  */
 export async function ensureCertificate(
@@ -37,7 +39,10 @@ export async function ensureCertificate(
     if (madeKey && existsSync(files.certificateFile)) {
       throw new Error(`${files.certificateFile} is there, but its key ${files.keyFile} is not`)
     }
-    if (madeKey) writeOnce(files.keyFile, newKeyPem(), 0o600)
+    if (madeKey) {
+      makeFolder(files.keyFile)
+      writeOnce(files.keyFile, newKeyPem(), isSharedFolder(dirname(files.keyFile)) ? 0o640 : 0o600)
+    }
     const key = createPrivateKey(readFileSync(files.keyFile))
     const madeCertificate = !existsSync(files.certificateFile)
     if (madeCertificate) {
@@ -64,9 +69,13 @@ function newKeyPem(): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' })
 }
 
+function makeFolder(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+}
+
 /** Never overwrites, and is on the disk when it returns. */
 function writeOnce(path: string, text: string, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolder(path)
   const fd = openSync(path, 'wx', mode)
   try {
     writeSync(fd, text)

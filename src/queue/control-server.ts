@@ -32,6 +32,9 @@ const SILENCE_MS = 30_000
 /** Answers are joined to writes of about this size. */
 const WRITE_CHARS = 16_384
 
+/** What only looks, and shows no body. */
+export const LOOKS: ReadonlySet<string> = new Set(['list', 'queues', 'domains', 'trace', 'progress'])
+
 /**
  * Serves the tools: one request per connection, a JSON object on a line, answered in JSON lines (control-requests.ts).
  * What cannot be done is answered with {"error":"…"}.
@@ -39,13 +42,16 @@ const WRITE_CHARS = 16_384
 export class ControlServer {
   readonly #options: ControlOptions
   readonly #server: UnixServer
+  readonly #allowed: ReadonlySet<string> | undefined
 
-  constructor(options: ControlOptions) {
+  /** `allowed`: requests that are served to whoever is in the group of the socket's folder; all, to its owner, without. */
+  constructor(options: ControlOptions, allowed?: ReadonlySet<string>) {
     this.#options = options
+    this.#allowed = allowed
     const limits = { silenceMs: SILENCE_MS, charsMax: REQUEST_CHARS_MAX }
     this.#server = new UnixServer(
       (socket) => answerLine(socket, limits, (line) => this.#answer(socket, line)),
-      { connectionsMax: CONNECTIONS_MAX, answersHalfOpen: true },
+      { connectionsMax: CONNECTIONS_MAX, answersHalfOpen: true, mode: allowed === undefined ? 0o600 : 0o660 },
     )
   }
 
@@ -72,6 +78,7 @@ export class ControlServer {
     try {
       const request: unknown = JSON.parse(line)
       if (!isRecord(request)) throw new TypeError('a request is an object')
+      if (this.#allowed?.has(String(request['op'])) === false) throw new TypeError('that is not told here')
       let text = ''
       for await (const answer of answers(request, tools)) {
         if (socket.destroyed) return

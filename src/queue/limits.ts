@@ -18,6 +18,8 @@ export const WRITER_CACHE_BYTES = 32 * 1024 * 1024
 
 /** Connections of smtpd to one socket of qmgr: one for each smtpd, and some that are just being replaced. */
 export const SMTPD_CONNECTIONS_MAX = 256
+/** Of those sockets: smtpd may be another user, whose group their folder has. */
+export const SMTPD_SOCKET_MODE = 0o660
 
 /** Recipients in one submission: smtpd allows 1000 by default (smtpd_recipient_limit); this is a sanity bound. */
 export const RECIPIENTS_MAX = 10_000

@@ -32,6 +32,11 @@ export function refusalSocketPath(runDir: string): string {
   return join(runDir, 'qmgr-trace.sock')
 }
 
+/** The health process asks qmgr here how things are. */
+export function lookSocketPath(runDir: string): string {
+  return join(runDir, 'qmgr.sock')
+}
+
 /** The tools speak to qmgr here. */
 export function controlSocketPath(runDir: string): string {
   return join(runDir, 'qmgr-control.sock')

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { UnixServer } from '#src/net/unix-server.ts'
-import { SMTPD_CONNECTIONS_MAX } from './limits.ts'
+import { SMTPD_CONNECTIONS_MAX, SMTPD_SOCKET_MODE } from './limits.ts'
 import { REFUSAL_CHARS_MAX, readRefusal } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
 
@@ -11,7 +11,10 @@ export class RefusalServer {
 
   constructor(take: (refusals: readonly Refusal[], lost: number) => void) {
     this.#take = take
-    this.#server = new UnixServer((socket) => this.#serve(socket), { connectionsMax: SMTPD_CONNECTIONS_MAX })
+    this.#server = new UnixServer((socket) => this.#serve(socket), {
+      connectionsMax: SMTPD_CONNECTIONS_MAX,
+      mode: SMTPD_SOCKET_MODE,
+    })
   }
 
   /** Listens; qmgr holds the queue's lock. */

@@ -1,8 +1,9 @@
-import { readdirSync, unlinkSync } from 'node:fs'
+import { chmodSync, readdirSync, unlinkSync } from 'node:fs'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { isSharedFolder } from '#src/base/shared-folder.ts'
 import {
   LEASES_MAX,
   SPOOL_AHEAD,
@@ -19,6 +20,9 @@ export type SpoolOwner = object
 /** Tells the owner which files it has now; fewer than asked for, none at all when the disk is full. */
 export type Grant = (files: readonly string[]) => void
 
+const OWN_MODE = 0o600
+const LEASED_MODE = 0o660
+
 interface Waiting {
   readonly owner: SpoolOwner
   readonly count: number
@@ -33,9 +37,13 @@ interface Waiting {
  * 'resting': a power cut could still undo the delete and bring the row back, so its bytes must stay. A lease that
  * ends with its connection leads nowhere: a process that is still alive may still write into the file, so its name
  * is unlinked and the file dies with the last descriptor.
+ *
+ * Where smtpd is another user, whose group the folder has (base/shared-folder.ts), a file is open to it while it is
+ * leased and at no other time: a message that was taken is nobody's to read or to change.
  */
 export class SpoolPool {
   readonly #dir: string
+  readonly #isShared: boolean
   readonly #log: Log
   readonly #onError: (code: string) => void
   readonly #free: string[] = []
@@ -55,6 +63,7 @@ export class SpoolPool {
   /** `onError` is told ENOSPC and its like when a new file cannot be made. */
   constructor(dir: string, used: ReadonlySet<string>, log: Log, onError: (code: string) => void) {
     this.#dir = dir
+    this.#isShared = isSharedFolder(dir)
     this.#log = log
     this.#onError = onError
     let newest = 0
@@ -92,6 +101,7 @@ export class SpoolPool {
       this.#waiting.shift()
       const files = this.#free.splice(0, first.count)
       for (const file of files) {
+        this.#setMode(file, LEASED_MODE)
         this.#freeBytes -= this.#bytes.get(file) ?? 0
         this.#leased.set(file, first.owner)
       }
@@ -102,7 +112,14 @@ export class SpoolPool {
 
   /** A submission names a file: true if `owner` had it leased. It is used from now on. */
   submit(owner: SpoolOwner, file: string): boolean {
-    return this.#endLease(owner, file)
+    if (!this.#endLease(owner, file)) return false
+    this.#setMode(file, OWN_MODE)
+    return true
+  }
+
+  /** A file that is gone or not ours has no place in the queue: the system error is for the caller. */
+  #setMode(file: string, mode: number): void {
+    if (this.#isShared) chmodSync(join(this.#dir, file), mode)
   }
 
   #endLease(owner: SpoolOwner, file: string): boolean {
@@ -231,7 +248,7 @@ export class SpoolPool {
   async #makeFile(): Promise<string> {
     const file = String(this.#nextNumber++).padStart(6, '0')
     const path = join(this.#dir, file)
-    const handle = await open(path, 'wx', 0o600)
+    const handle = await open(path, 'wx', OWN_MODE)
     try {
       await handle.write(ZEROS)
       await handle.sync()

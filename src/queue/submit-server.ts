@@ -5,7 +5,13 @@ import type { Log } from '#src/base/log.ts'
 import { FrameDecoder, FrameWriter, parseHead } from '#src/net/frames.ts'
 import { readIntoReusedBuffer } from '#src/net/reused-buffer.ts'
 import { UnixServer } from '#src/net/unix-server.ts'
-import { HEAD_BYTES_MAX, LEASE_COUNT_MAX, SMTPD_CONNECTIONS_MAX, TAIL_BYTES_MAX } from './limits.ts'
+import {
+  HEAD_BYTES_MAX,
+  LEASE_COUNT_MAX,
+  SMTPD_CONNECTIONS_MAX,
+  SMTPD_SOCKET_MODE,
+  TAIL_BYTES_MAX,
+} from './limits.ts'
 import { isCount, isText } from './rows.ts'
 import type { SpoolPool } from './spool-pool.ts'
 import { readSubmission } from './submission.ts'
@@ -31,7 +37,10 @@ export class SubmitServer {
 
   constructor(options: SubmitServerOptions) {
     this.#options = options
-    this.#server = new UnixServer((socket) => this.#accept(socket), { connectionsMax: SMTPD_CONNECTIONS_MAX })
+    this.#server = new UnixServer((socket) => this.#accept(socket), {
+      connectionsMax: SMTPD_CONNECTIONS_MAX,
+      mode: SMTPD_SOCKET_MODE,
+    })
   }
 
   /** Listens; the caller holds the queue's lock. */

@@ -5,6 +5,7 @@ import type { Clock } from '#src/base/clock.ts'
 import { systemClock } from '#src/base/clock.ts'
 import { memoryLog } from '#src/base/log.ts'
 import { Child } from '#src/main/child.ts'
+import { forking } from '#src/main/forked.ts'
 import { alive } from '#test/support/faults.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
@@ -27,9 +28,9 @@ function child(program: string, clock: Clock = systemClock) {
     {
       clock,
       log,
-      env: process.env,
+      launch: forking(process.env),
       onMessage: () => {},
-      onExit: (_child, pid) => exits.push(pid),
+      onExit: (_child, life) => exits.push(life),
       onChange: () => {},
     },
   )
@@ -60,10 +61,11 @@ test('a process that is killed is started again at once, and what it held is giv
   await using run = child(OBEDIENT)
   await run.child.start()
   const first = run.child.pid ?? 0
+  const { life } = run.child
   process.kill(first, 'SIGKILL')
   await until('another one is ready', () => run.child.state.at === 'ready' && run.child.pid !== first)
   t.is(run.child.restarts, 1)
-  t.deepEqual(run.exits, [first])
+  t.deepEqual(run.exits, [life])
   t.false(alive(first))
   const exit = run.log.lines.find((line) => line.event === 'master.child.exit')
   t.is(exit?.level, 'error')

@@ -21,6 +21,8 @@ say() { echo "== $*"; }
 inside dpkg -i /postern.deb
 say "user $(inside id -un postern)"
 say "data $(inside stat -c '%a %U' /var/lib/postern)"
+say "queue $(inside stat -c '%a %U %G' /var/lib/postern/queue)"
+say "mailboxes $(inside stat -c '%a %U %G' /var/lib/postern/mailboxes)"
 say "settings $(inside stat -c '%a %U %G' /etc/postern/postern.toml)"
 say "enabled $(inside systemctl --root=/ is-enabled postern.service postern.socket postern-firewall.service 2>&1 | tr '\n' ' ')"
 say "runs $(inside postern version)"

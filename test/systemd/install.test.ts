@@ -69,6 +69,12 @@ test.serial(
       /^ExecStart=\/opt\/mail\/lib\/postern\/node_modules\/\.bin\/node \/opt\/mail\/lib\/postern\/src\/main\/master\.ts/m,
     )
     t.notRegex(unit, /\/usr\/lib\/postern/)
+    const generator = join(path, 'opt/mail/lib/systemd/system-generators/postern-generator')
+    t.is(statSync(generator).mode & 0o777, 0o755)
+    t.regex(
+      readFileSync(generator, 'utf8'),
+      /ln -sf \/opt\/mail\/lib\/systemd\/system\/postern-smtpd@\.service/,
+    )
     const version = await run(join(path, 'opt/mail/bin/postern'), ['version'], { cwd: path })
     t.regex(version.stdout, /^postern \d/)
 
@@ -127,7 +133,9 @@ asRoot(
     t.is(ran.code, 0, ran.stdout + ran.stderr)
     for (const line of [
       /^== user postern$/m,
-      /^== data 700 postern$/m,
+      /^== data 711 root$/m,
+      /^== queue 710 postern postern-smtpd$/m,
+      /^== mailboxes 700 postern-mailbox postern-mailbox$/m,
       /^== settings 640 root postern$/m,
       /^== enabled disabled disabled disabled $/m,
       /^== runs postern \d/m,

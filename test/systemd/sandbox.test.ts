@@ -10,11 +10,15 @@ import { until } from '#test/support/wait.ts'
 
 const canTrace = installed('strace') && installed('systemd-analyze')
 const withStrace = canTrace ? test : test.skip
-const UNIT = readFileSync(join(REPOSITORY, 'systemd', 'postern.service'), 'utf8')
+const FOLDER = join(REPOSITORY, 'systemd')
+const text = (unit: string) => readFileSync(join(FOLDER, unit), 'utf8')
+/** What faces the internet may speak all that any of them speaks. */
+const UNIT = text('postern-smtpd@.service')
+const SERVICES = ['postern', 'postern-qmgr', 'postern-directory', 'postern-health', 'postern-mailbox']
 
 /** The values of every line of a setting, in their order. */
-function values(setting: string): readonly string[] {
-  return [...UNIT.matchAll(new RegExp(`^${setting}=(.*)$`, 'gm'))].map((match) => match[1] ?? '')
+function values(setting: string, unit = UNIT): readonly string[] {
+  return [...unit.matchAll(new RegExp(`^${setting}=(.*)$`, 'gm'))].map((match) => match[1] ?? '')
 }
 
 /** Calls in a set of systemd's, with those of the sets in it. */
@@ -38,6 +42,11 @@ async function allowedCalls(): Promise<ReadonlySet<string>> {
   }
   return allowed
 }
+
+test('one set of system calls is allowed to all of the services', (t) => {
+  for (const name of SERVICES)
+    t.deepEqual(values('SystemCallFilter', text(`${name}.service`)), values('SystemCallFilter'), name)
+})
 
 /** SQLite gives its files to the owner of the database where it runs as root; the service does not. */
 const AS_ROOT = new Set(['fchown'])
@@ -66,8 +75,8 @@ withStrace(
     t.is((await postern.tool('stop')).code, 0)
     await until('strace has ended', () => !postern.running)
 
-    const text = readFileSync(trace, 'utf8')
-    const used = new Set([...text.matchAll(/^\d+ +(\w+)\(/gm)].map((match) => match[1] ?? ''))
+    const traced = readFileSync(trace, 'utf8')
+    const used = new Set([...traced.matchAll(/^\d+ +(\w+)\(/gm)].map((match) => match[1] ?? ''))
     t.true(used.size > 50 && used.has('socket'))
     const allowed = await allowedCalls()
     t.true(allowed.size > 100 && !allowed.has('mount') && !allowed.has('chown'))
@@ -76,7 +85,7 @@ withStrace(
       [],
     )
     const families = new Set(
-      [...text.matchAll(/\bsocket(?:pair)?\((AF_\w+)/g)].map((match) => match[1] ?? ''),
+      [...traced.matchAll(/\bsocket(?:pair)?\((AF_\w+)/g)].map((match) => match[1] ?? ''),
     )
     const permitted = new Set(values('RestrictAddressFamilies').flatMap((line) => line.split(' ')))
     t.true(families.has('AF_INET'))

@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { smtpdCount } from '#src/workers/size.ts'
 import { REPOSITORY } from '#test/support/appliance.ts'
 import { installed, run } from '#test/support/run.ts'
 import { tempFolder } from '#test/support/temp.ts'
@@ -12,7 +13,12 @@ const withSysusers = installed('systemd-sysusers') ? test : test.skip
 
 /** Tenths, as `systemd-analyze security --threshold` takes them: 1.2 for what faces the network, 2.0 for the rest. */
 const THRESHOLDS: Readonly<Record<string, number>> = {
-  'postern.service': 12,
+  'postern.service': 5,
+  'postern-smtpd@.service': 12,
+  'postern-qmgr.service': 12,
+  'postern-directory.service': 12,
+  'postern-health.service': 12,
+  'postern-mailbox.service': 12,
   'postern-console@.service': 20,
   'postern-firewall.service': 20,
 }
@@ -89,7 +95,11 @@ function wordFor(finding: string): string {
 
 withAnalyze('systemd finds nothing wrong with the units', async (t) => {
   using folder = tempFolder('units')
-  const sources = [...UNITS, { unit: 'postern.socket', folder: FOLDER }]
+  const sources = [
+    ...UNITS,
+    { unit: 'postern.socket', folder: FOLDER },
+    { unit: 'postern.slice', folder: FOLDER },
+  ]
   const units = sources.map(({ unit, folder: from }) => {
     // What they start is not installed here.
     const text = readFileSync(join(from, unit), 'utf8').replaceAll(
@@ -137,23 +147,96 @@ withNft(
   },
 )
 
-withSysusers(
-  'the user that the units name is the one that is made, and the folders are its own',
-  async (t) => {
-    using folder = tempFolder('sysusers')
-    mkdirSync(join(folder.path, 'etc'))
-    const users = join(folder.path, 'postern.conf')
-    copyFileSync(join(FOLDER, 'postern.sysusers'), users)
-    const made = await run('systemd-sysusers', [`--root=${folder.path}`, users])
-    t.is(made.code, 0, made.stderr)
-    const passwd = readFileSync(join(folder.path, 'etc', 'passwd'), 'utf8')
-    t.regex(
-      passwd,
-      /^postern:[^:]*:\d+:\d+:Postern mail appliance:\/var\/lib\/postern:\/usr\/sbin\/nologin$/m,
+withSysusers('every user and group that a unit or a folder names is made', async (t) => {
+  using folder = tempFolder('sysusers')
+  mkdirSync(join(folder.path, 'etc'))
+  const users = join(folder.path, 'postern.conf')
+  copyFileSync(join(FOLDER, 'postern.sysusers'), users)
+  const made = await run('systemd-sysusers', [`--root=${folder.path}`, users])
+  t.is(made.code, 0, made.stderr)
+  const names = (file: string) =>
+    new Set(
+      readFileSync(join(folder.path, 'etc', file), 'utf8')
+        .split('\n')
+        .map((line) => line.split(':')[0] ?? ''),
     )
-    for (const unit of ['postern.service', 'postern-console@.service'])
-      t.regex(readFileSync(join(FOLDER, unit), 'utf8'), /^User=postern\nGroup=postern$/m)
-    const folders = readFileSync(join(FOLDER, 'postern.tmpfiles'), 'utf8')
-    t.regex(folders, /^d \/var\/lib\/postern 0700 postern postern/m)
-  },
-)
+  const passwd = readFileSync(join(folder.path, 'etc', 'passwd'), 'utf8')
+  t.regex(
+    passwd,
+    /^postern-smtpd:[^:]*:\d+:\d+:Postern SMTP server:\/var\/lib\/postern:\/usr\/sbin\/nologin$/m,
+  )
+  const wanted = { user: new Set<string>(), group: new Set<string>() }
+  for (const unit of globSync('*.service', { cwd: FOLDER })) {
+    for (const [, key = '', value = ''] of readFileSync(join(FOLDER, unit), 'utf8').matchAll(
+      /^(User|Group|SupplementaryGroups)=(.+)$/gm,
+    ))
+      for (const name of value.split(' ')) wanted[key === 'User' ? 'user' : 'group'].add(name)
+  }
+  t.is(wanted.user.size, 4)
+  for (const line of readFileSync(join(FOLDER, 'postern.tmpfiles'), 'utf8').split('\n')) {
+    const [type = '#', , , user = '', group = ''] = line.split(/\s+/)
+    if (!/^[dz]$/.test(type)) continue
+    wanted.user.add(user)
+    wanted.group.add(group)
+  }
+  wanted.user.delete('root')
+  wanted.group.delete('root')
+  t.deepEqual([...wanted.user.difference(names('passwd'))], [])
+  t.deepEqual([...wanted.group.difference(names('group'))], [])
+})
+
+test('smtpd sees of the data what it needs, and is shut out of the rest by its user as well', (t) => {
+  const unit = readFileSync(join(FOLDER, 'postern-smtpd@.service'), 'utf8')
+  t.regex(unit, /^User=postern-smtpd$/m)
+  t.regex(unit, /^TemporaryFileSystem=\/var\/lib\/postern:ro$/m)
+  const binds = [...unit.matchAll(/^Bind(?:ReadOnly)?Paths=(.*)$/gm)].flatMap(([, words = '']) =>
+    words.split(' '),
+  )
+  t.deepEqual(binds.map((path) => path.replace('/var/lib/postern/', '')).toSorted(), [
+    'cache/signatures',
+    'cache/smtpd',
+    'directory',
+    'log',
+    'queue/spool',
+    'run/smtpd',
+    'signatures',
+    'tls',
+  ])
+})
+
+const GENERATOR = join(FOLDER, 'postern-generator')
+
+/** How many SMTP servers the generator has for a machine, by what it writes. */
+async function generated(cores: number, kilobytes: number, toml: string): Promise<number> {
+  using folder = tempFolder('generator')
+  const meminfo = join(folder.path, 'meminfo')
+  const settings = join(folder.path, 'postern.toml')
+  writeFileSync(meminfo, `MemTotal:       ${kilobytes} kB\nMemFree:  1 kB\n`)
+  writeFileSync(settings, toml)
+  const env = [`POSTERN_CORES=${cores}`, `POSTERN_MEMINFO=${meminfo}`, `POSTERN_TOML=${settings}`]
+  const ran = await run('env', [...env, GENERATOR, folder.path, folder.path, folder.path])
+  if (ran.code !== 0) throw new Error(ran.stderr)
+  const wanted = globSync('postern.service.wants/postern-smtpd@*.service', { cwd: folder.path }).length
+  const told = readFileSync(join(folder.path, 'postern.service.d', '10-smtpd.conf'), 'utf8')
+  return told === `[Service]\nEnvironment=POSTERN_SMTPD=${wanted}\n` ? wanted : Number.NaN
+}
+
+test('systemd starts as many SMTP servers as master would by itself, or as postern.toml says', async (t) => {
+  const sizes = [
+    [1, 1],
+    [2, 4],
+    [4, 1],
+    [8, 64],
+    [64, 256],
+    [2, 0.1],
+  ] as const
+  for (const [cpus, gigabytes] of sizes) {
+    const kilobytes = Math.round(gigabytes * 1_048_576)
+    const memoryBytes = kilobytes * 1024
+    const expected = smtpdCount({ cpus, memoryBytes, availableBytes: memoryBytes })
+    t.is(await generated(cpus, kilobytes, ''), expected, `${cpus} processors, ${gigabytes} GB`)
+  }
+  t.is(await generated(2, 4_194_304, '# one\nworkers = 7 # of ours\n[log]\n'), 7)
+  t.is(await generated(2, 4_194_304, 'workers = 0\n'), 2)
+  t.is(await generated(2, 4_194_304, '[limits]\nworkers = 9\n'), 2)
+})
