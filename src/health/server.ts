@@ -8,7 +8,6 @@ import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { HealthConfig } from '#src/config/health.ts'
-import { readToken } from '#src/config/health.ts'
 import { PAGE_FILES } from './page.ts'
 import type { QueueDesk } from './queue-desk.ts'
 import type { HealthReader } from './reader.ts'
@@ -17,6 +16,8 @@ import { addRoutes } from './routes.ts'
 /** What the server works by; a new generation may bring another. */
 export interface HealthSettings {
   readonly health: HealthConfig
+  /** What whoever asks has to know; '' for nothing. */
+  readonly token: string
   readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
 }
 
@@ -88,7 +89,7 @@ export class HealthServer {
   }
 
   #make(): FastifyInstance {
-    const { health, certificate } = this.#settings
+    const { health, certificate, token } = this.#settings
     const app: FastifyInstance = fastify({
       ...(health.tls ? { https: pairOf(certificate) } : {}),
       logger: false,
@@ -105,9 +106,9 @@ export class HealthServer {
       },
     })
     limit(app.server)
-    if (health.tokenFile !== '') askForToken(app, readToken(health.tokenFile))
+    if (token !== '') askForToken(app, token)
     const { reader, queue } = this.#o
-    addRoutes(app, { reader, queue, isGuarded: health.tokenFile !== '' })
+    addRoutes(app, { reader, queue, isGuarded: token !== '' })
     return app
   }
 }

@@ -133,7 +133,7 @@ asRoot(
     t.is(ran.code, 0, ran.stdout + ran.stderr)
     for (const line of [
       /^== user postern$/m,
-      /^== data 711 root$/m,
+      /^== data 1771 root$/m,
       /^== queue 710 postern postern-smtpd$/m,
       /^== mailboxes 700 postern-mailbox postern-mailbox$/m,
       /^== settings 640 root postern$/m,

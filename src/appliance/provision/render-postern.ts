@@ -108,7 +108,7 @@ export function snmpdText({ snmp, system }: Settings, agentx: string): string | 
     })),
     v2c: snmp.community === '' ? [] : snmp.allow.map((source) => ({ community: snmp.community, source })),
     agentx,
-    agentxOwner: { user: 'Debian-snmp', group: 'postern' },
+    agentxOwner: { user: 'Debian-snmp', group: 'postern-health' },
     listen: snmpAddresses(snmp),
     targets: [...targetsOf(snmp, 'inform'), ...targetsOf(snmp, 'trap')],
     system: {
