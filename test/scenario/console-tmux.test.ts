@@ -21,6 +21,9 @@ const MAILS = [
   ['dave@partner.example', 'postmaster', 'Mail that waits'],
 ] as const
 
+/** Without one the console of an image asks for its set-up. */
+const PASSWORD = 'a long password'
+
 /** An appliance with mail in three of its queues, an alarm, and the helper of an image beside it. */
 class Scene implements AsyncDisposable {
   readonly postern: Appliance
@@ -58,6 +61,7 @@ class Scene implements AsyncDisposable {
     for (const mail of MAILS) ids.push(await sendMail(postern, mail))
     await until('all of it waits', async () => (await statesOf(postern)).every((one) => one === 'deferred'))
     const [first = '', second = ''] = ids
+    await postern.toolWithInput(['console', '--set-password'], `${PASSWORD}\n`)
     await postern.tool('queue', 'hold', first)
     await spoil(postern, second)
     await endSoon(postern)
@@ -152,7 +156,10 @@ test('every page of a box with troubles is whole at 80x24 in a terminal that oth
   await look('status', 'The status page of the console: rates, queue, machine, alarms')
   await tmux.after('a', /WARNING CERTIFICATE[\s\S]*since [\s\S]*Renew it/)
   await look('alarms', 'All alarms, with what to do about them')
-  await tmux.after('2', /\[all\] +incoming 0 +active 0 +deferred 2 +hold 1 +corrupt 1/)
+  await tmux.after('Escape', /deferred +2\n/)
+  await tmux.after('2', /Password of the console:/)
+  await tmux.type(PASSWORD)
+  await tmux.after('Enter', /\[all\] +incoming 0 +active 0 +deferred 2 +hold 1 +corrupt 1/)
   await tmux.after('Down', /why: .*checksum/)
   await look('queues', 'The queues: how many messages in each, and why the chosen one waits')
   await tmux.after('/', /Which/)
