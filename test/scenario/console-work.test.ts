@@ -1,7 +1,8 @@
 import test from 'ava'
 import { Appliance } from '#test/support/appliance.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
-import { tempFolder } from '#test/support/temp.ts'
+import { ZoneServer } from '#test/support/dns-zone.ts'
+import { freePorts, tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
 import { ConsoleInPty } from '#test/console/in-terminal.ts'
 
@@ -77,4 +78,44 @@ test('a setting is changed as zmprov does it, is in force at once, and a rollbac
   await seen.after('\u001b[B', /start/)
   await seen.after('r', /Go back to generation 1/)
   await seen.after('y', /Generation 3 is in force/)
+})
+
+test('the page of tests tells what the DNS says of us, whom we reach, and which way a mail takes', async (t) => {
+  using folder = tempFolder('console')
+  await using zone = await ZoneServer.start(
+    [
+      'mx1.example.test A 192.0.2.5',
+      '5.2.0.192.in-addr.arpa PTR other.example.test',
+      'example.test MX 10 mx1.example.test',
+    ].join('\n'),
+  )
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    dnsPort: zone.port,
+    settings: ['zimbraMtaMyHostname = "mx1.example.test"'],
+  })
+  const [nobody = 0] = await freePorts(1)
+  await using seen = new ConsoleInPty(folder.path)
+  await seen.shows(/runs for/)
+  await seen.after('8', /p {3}ping a host/)
+  await seen.after('d', /right +A +mx1\.example\.test: 192\.0\.2\.5/)
+  t.regex(seen.text, /WRONG +PTR +192\.0\.2\.5: leads to other\.example\.test and not\s+back/)
+  t.regex(seen.text, /right +MX +example\.test: 10 mx1\.example\.test/)
+  t.regex(seen.text, /MISSING +SPF/)
+  await seen.after('r', /Host and port:/)
+  await seen.after(`127.0.0.1:${postern.smtpPort}\r`, /connected; it says: 220 mx1\.example\.test/)
+  await seen.after('r', /Host and port:/)
+  await seen.after(`\u0015127.0.0.1:${nobody}\r`, /no connection: .*ECONNREFUSED/)
+  await seen.after('l', /The directory is embedded/)
+  await seen.after('m', /Test mail to: postmaster@example\.test/)
+  await seen.after('\u0015nobody\r', /"nobody" is no address/)
+  await seen.after('m', /Test mail to:/)
+  await seen.after('\u0015alice@example.test\r', /Send a test mail to alice@example\.test\? \(y\/n\)/)
+  await seen.after('n', /p ping/)
+  t.is(postern.mailboxFiles().length, 0)
+  await seen.after('m', /Test mail to:/)
+  await seen.after('\u0015alice@example.test\r', /Send a test mail/)
+  await seen.after('y', /queued as[\s\S]*sent +to=<alice@example\.test>/)
+  t.regex(postern.mailboxFiles()[0] ?? '', /Subject: Test mail from the console of Postern/)
+  t.deepEqual(seen.screen.strange, [])
 })
