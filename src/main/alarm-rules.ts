@@ -3,7 +3,6 @@ import type { MetricName } from '#src/base/metric-table.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import type { Found } from './alarm-desk.ts'
 import type { Alarm as SettingAlarm } from './alarms.ts'
-import type { TimeState } from '#src/workers/time-service.ts'
 import type { Child } from './child.ts'
 
 /** What master looks at. */
@@ -13,7 +12,6 @@ export interface Sight {
   readonly settings: readonly SettingAlarm[]
   /** signatures_days of [health], milliseconds; 0: never. */
   readonly signaturesMaxMs: number
-  readonly time: TimeState
 }
 
 /** A disk is nearly full with less than a tenth free, or than this where a tenth is more. */
@@ -30,8 +28,6 @@ const SILENT_LOOKS = 3
 const JUMP_MS = 10_000
 /** What has happened is shown for so long: there is nothing that would say that it is over. */
 const JUMP_SHOWN_MS = 3_600_000
-/** A time service that was just started, or whose network is away for a moment, is given so long. */
-const UNKEPT_MS = 900_000
 
 /** Rules over what was seen; some of them remember what was seen before. */
 export class AlarmRules {
@@ -41,7 +37,6 @@ export class AlarmRules {
   #isLow = false
   #offsetMs: number | undefined
   #jump: { readonly reason: string; readonly atMs: number } | undefined
-  #unkeptMs: number | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -54,7 +49,6 @@ export class AlarmRules {
       ...this.#processes(sight),
       ...this.#signatures(sight),
       ...this.#jumped(),
-      ...this.#unkept(sight),
       ...sight.settings.map(({ key, reason }) => ({ code: 'SETTING_REFUSED', key, reason }) as const),
     ]
   }
@@ -127,17 +121,6 @@ export class AlarmRules {
     }
     if (this.#jump === undefined || nowMs - this.#jump.atMs > JUMP_SHOWN_MS) return []
     return [{ code: 'CLOCK_WRONG', key: '', reason: this.#jump.reason }]
-  }
-
-  #unkept({ time }: Sight): readonly Found[] {
-    const nowMs = this.#clock.monotonicMs()
-    if (time.kind !== 'unkept') {
-      this.#unkeptMs = undefined
-      return []
-    }
-    this.#unkeptMs ??= nowMs
-    if (nowMs - this.#unkeptMs < UNKEPT_MS) return []
-    return [{ code: 'CLOCK_WRONG', key: 'time service', reason: time.reason }]
   }
 }
 

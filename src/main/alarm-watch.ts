@@ -2,8 +2,6 @@ import type { Alarm, AlarmChange } from '#src/base/alarms.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
 import { hardwareTroubles } from '#src/workers/hardware.ts'
-import { TIME_SERVICES, timeState } from '#src/workers/time-service.ts'
-import type { TimeServices, TimeState } from '#src/workers/time-service.ts'
 import { AlarmDesk } from './alarm-desk.ts'
 import { AlarmRules } from './alarm-rules.ts'
 import type { Sight } from './alarm-rules.ts'
@@ -14,19 +12,18 @@ export interface AlarmWatchOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Pick<MetricsDesk, 'collect'>
-  readonly sight: () => Omit<Sight, 'metrics' | 'time'>
+  readonly sight: () => Omit<Sight, 'metrics'>
   /** Where the kernel shows its hardware. */
   readonly sysFolder?: string
-  readonly timeServices?: TimeServices
   /** What tells of an update that was given up (update-alarm.ts). */
   readonly updateFile: string
   readonly isMailing: () => boolean
   readonly mail: (subject: string, lines: readonly string[]) => void
 }
 
-/** How often it is looked whether something is wrong; the hardware and the time service every sixth time. */
+/** How often it is looked whether something is wrong; the hardware every sixth time. */
 const LOOK_MS = 10_000
-const SLOW_LOOKS = 6
+const HARDWARE_LOOKS = 6
 
 /** Looks at the box every few seconds, and keeps what it and the processes find wrong. */
 export class AlarmWatch implements Disposable {
@@ -34,7 +31,6 @@ export class AlarmWatch implements Disposable {
   readonly #desk: AlarmDesk
   readonly #rules: AlarmRules
   #hardware: ReturnType<typeof hardwareTroubles> = []
-  #time: TimeState = { kind: 'unknown' }
   #looks = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -64,13 +60,13 @@ export class AlarmWatch implements Disposable {
   /** Looks now. */
   async look(): Promise<void> {
     const { metrics } = await this.#o.metrics.collect()
-    if (this.#looks % SLOW_LOOKS === 0) {
-      this.#hardware = hardwareTroubles(this.#o.sysFolder ?? '/sys')
-      this.#time = await timeState(this.#o.timeServices ?? TIME_SERVICES, this.#o.clock.nowMs())
-    }
+    if (this.#looks % HARDWARE_LOOKS === 0) this.#hardware = hardwareTroubles(this.#o.sysFolder ?? '/sys')
     this.#looks += 1
-    const sight = { ...this.#o.sight(), metrics, time: this.#time }
-    this.#desk.found([...this.#rules.look(sight), ...this.#hardware, ...failedUpdates(this.#o.updateFile)])
+    this.#desk.found([
+      ...this.#rules.look({ ...this.#o.sight(), metrics }),
+      ...this.#hardware,
+      ...failedUpdates(this.#o.updateFile),
+    ])
     this.#desk.tick(this.#o.isMailing())
   }
 

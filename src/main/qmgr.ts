@@ -39,6 +39,7 @@ import { logTargets } from './open-log.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
 import { PeerNotices } from './peer-notices.ts'
 import { QmgrRouting } from './qmgr-routing.ts'
+import { TimeWatch } from './time-watch.ts'
 import { serveMaster, tell } from './under-master.ts'
 
 /**
@@ -138,6 +139,7 @@ async function start(settings: QmgrBoot): Promise<void> {
     running.notices.start()
     running.scheduler.start()
     running.progress.start()
+    new TimeWatch(systemClock).start()
     countQueue(running, settings.queueDir)
     await running.control.listen(controlSocketPath(settings.runDir))
     await running.look.listen(lookSocketPath(settings.healthRunDir))

@@ -17,8 +17,7 @@ function world() {
   const look = (sight: Partial<Sight> = {}): string[] => {
     wallMs += 10_000
     steadyMs += 10_000
-    const time = { kind: 'unknown' } as const
-    const all = { metrics: {}, children: [], settings: [], signaturesMaxMs: 14 * DAY_MS, time, ...sight }
+    const all = { metrics: {}, children: [], settings: [], signaturesMaxMs: 14 * DAY_MS, ...sight }
     return rules.look(all).map(({ code, key, reason }) => `${code} ${key}: ${reason}`)
   }
   return {
@@ -100,18 +99,6 @@ test('a clock that is set is told with how far, and one that drifts is not', (t)
   pass(3_590_000)
   t.deepEqual(look(), ['CLOCK_WRONG : it was set back by 3600 s'])
   t.deepEqual(look(), [], 'an hour later it is history')
-})
-
-test('a clock that no time server keeps for a quarter of an hour is wrong until one does', (t) => {
-  const { look, pass } = world()
-  const unkept = { time: { kind: 'unkept', reason: 'nobody answers' } } as const
-  t.deepEqual(look(unkept), [])
-  pass(600_000)
-  t.deepEqual(look({ time: { kind: 'kept' } }), [])
-  t.deepEqual(look(unkept), [])
-  pass(890_000)
-  t.deepEqual(look(unkept), ['CLOCK_WRONG time service: nobody answers'])
-  t.deepEqual(look({ time: { kind: 'unknown' } }), [])
 })
 
 test('what is due and not tried, and a setting that is refused, are alarms in the words of who found them', (t) => {

@@ -1,21 +1,20 @@
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import { memoryLog } from '#src/base/log.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import { AlarmWatch } from '#src/main/alarm-watch.ts'
 import { VirtualClock } from '#test/simulate/virtual-clock.ts'
-import { freePorts, tempFolder } from '#test/support/temp.ts'
+import { tempFolder } from '#test/support/temp.ts'
 
 const DAY_MS = 86_400_000
 const LOOK_MS = 10_000
-/** Hardware and time service are looked at so often. */
+/** Hardware is looked at so often. */
 const SLOW_MS = 60_000
 
-/** Master's watch over a machine whose /sys, time service and metrics are this test's own. */
-async function world() {
+/** Master's watch over a machine whose /sys and metrics are this test's own. */
+function world() {
   const folder = tempFolder('watch')
-  const [chronyPort = 0] = await freePorts(1)
   const clock = new VirtualClock(Date.UTC(2026, 10, 22))
   const log = memoryLog()
   const mails: string[] = []
@@ -26,7 +25,6 @@ async function world() {
     metrics: { collect: () => Promise.resolve({ metrics, atMs: clock.nowMs(), silent: [] }) },
     sight: () => ({ children: [], settings: [], signaturesMaxMs: 14 * DAY_MS }),
     sysFolder: folder.path,
-    timeServices: { timesyncFolder: join(folder.path, 'timesync'), chronyPort },
     updateFile: join(folder.path, 'failed.json'),
     isMailing: () => true,
     mail: (subject) => mails.push(subject),
@@ -37,7 +35,6 @@ async function world() {
     file: (name: string, text: string): void => {
       mkdirSync(dirname(join(folder.path, name)), { recursive: true })
       writeFileSync(join(folder.path, name), text)
-      utimesSync(join(folder.path, name), clock.nowMs() / 1000, clock.nowMs() / 1000)
     },
     remove: (name: string): void => rmSync(join(folder.path, name), { recursive: true }),
     measured: (snapshot: MetricsSnapshot): void => {
@@ -59,7 +56,7 @@ async function world() {
 }
 
 test('what the hardware says is an alarm within a minute, mailed once, and over when it no longer says it', async (t) => {
-  using it = await world()
+  using it = world()
   await it.pass(SLOW_MS)
   t.deepEqual(it.raised(), [])
   it.file('class/hwmon/hwmon0/name', 'coretemp')
@@ -87,24 +84,12 @@ test('what the hardware says is an alarm within a minute, mailed once, and over 
   ])
 })
 
-test('a time service that finds no server is an alarm after a quarter of an hour, until it finds one', async (t) => {
-  using it = await world()
-  it.file('timesync/state', '')
-  await it.pass(14 * SLOW_MS)
-  t.deepEqual(it.raised(), [])
-  await it.pass(3 * SLOW_MS)
-  t.deepEqual(it.raised(), ['CLOCK_WRONG time service'])
-  it.file('timesync/synchronized', '')
-  await it.pass(2 * SLOW_MS)
-  t.deepEqual(it.raised(), [])
-})
-
 function written(ms: number): MetricsSnapshot {
   return { postern_signatures_timestamp_seconds: [{ labels: [], value: ms / 1000 }] }
 }
 
 test('signatures that nothing renews are an alarm, until a newer file is there', async (t) => {
-  using it = await world()
+  using it = world()
   it.measured(written(it.clock.nowMs() - 14 * DAY_MS + 60_000))
   await it.pass(LOOK_MS)
   t.deepEqual(it.raised(), [])
