@@ -3,18 +3,16 @@ import { errorCode } from '#src/base/fault.ts'
 /** Pieces are joined to writes of about this size. */
 const WRITE_CHARS = 65_536
 
-/** Whether standard output is watched, and whether its reader has gone. */
-const output = { watched: false, broken: false }
+/** Whether the reader of standard output has gone. */
+const output = { broken: false }
 
 /**
- * Writes to standard output, as fast as it is read; with `head` behind the pipe it stops when head does, without a
- * complaint. 'latin1': each character is one octet.
+ * Writes to standard output, as fast as it is read; with `head` behind the pipe it stops when head does. 'latin1': each character is one octet.
  */
 export async function print(
   pieces: AsyncIterable<string> | Iterable<string>,
   encoding: 'utf8' | 'latin1' = 'utf8',
 ): Promise<void> {
-  watch()
   let text = ''
   for await (const piece of pieces) {
     if (output.broken) return
@@ -26,10 +24,11 @@ export async function print(
   if (!output.broken) await write(text, encoding)
 }
 
-/** For as long as the process lives: a reader that goes is told of after the last write too. */
-function watch(): void {
-  if (output.watched) return
-  output.watched = true
+/**
+ * A reader that goes (`postern settings | head`) is no error of ours, whoever writes; for as long as the process lives,
+ * because it is told of after the last write too. Call it once.
+ */
+export function watchOutput(): void {
   process.stdout.on('error', (error: Error) => {
     if (errorCode(error) !== 'EPIPE') throw error
     output.broken = true
@@ -39,7 +38,7 @@ function watch(): void {
 async function write(text: string, encoding: 'utf8' | 'latin1'): Promise<void> {
   if (process.stdout.write(text, encoding)) return
   const { promise, resolve } = Promise.withResolvers<void>()
-  // 'error' is no error here: `watch` has seen it.
+  // 'error' is no error here: `watchOutput` has seen it.
   const events = ['drain', 'error', 'close'] as const
   for (const event of events) process.stdout.once(event, resolve)
   await promise

@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { errorText, Fault } from '#src/base/fault.ts'
 import { runCommand } from './commands.ts'
+import { watchOutput } from './output.ts'
 import { TOOLS } from './tools.ts'
 import { UsageError } from './usage.ts'
 
@@ -11,6 +12,7 @@ import { UsageError } from './usage.ts'
 const name = process.env['POSTERN_AS'] ?? basename(process.argv[1] ?? '')
 // Not for what is started from here.
 delete process.env['POSTERN_AS']
+watchOutput()
 try {
   const tool = TOOLS.get(name)
   const words = process.argv.slice(2)
