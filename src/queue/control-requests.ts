@@ -19,7 +19,7 @@ import type { TraceSearch } from './trace-search.ts'
 
 /**
  * What the tools can ask of the queue. qmgr answers all of it over its socket; what only looks, a tool answers itself
- * from the file, with the list of what is in memory that qmgr gives it (cli/queue-access.ts), so that a listing of a
+ * from the file, with the list of what is in memory that qmgr gives it (tool-access.ts), so that a listing of a
  * million messages costs qmgr nothing. A request is a JSON object, an answer one or several; between two of them mail
  * goes on.
  *
