@@ -33,6 +33,23 @@ run: install ## start the appliance in the foreground with everything under ./va
 install-test: install ## what the tests need besides: Postfix, Dovecot, OpenSMTPD and unbound as peers, strace, QEMU's storage daemon
 	@scripts/debian-packages.sh test
 
+VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
+ARCH = amd64
+.PHONY: image
+image: install ## the disk image of the appliance, build/image/postern-VERSION-ARCH.raw (VERSION=, ARCH=amd64|arm64; as root; docs/image.md)
+	@scripts/debian-packages.sh image
+	@image/build.sh '$(VERSION)' '$(ARCH)' build/image
+
+.PHONY: image-lock
+image-lock: ## image/versions.lock anew: the versions that Debian has today (ARCH=)
+	@scripts/debian-packages.sh image
+	@image/lock.sh $(ARCH)
+
+.PHONY: image-twice
+image-twice: install ## build the image twice from nothing but its packages, and compare each octet
+	@scripts/debian-packages.sh image
+	@image/twice.sh '$(VERSION)' '$(ARCH)' build/image/twice
+
 DOCS := docs/settings.md
 .PHONY: docs
 docs: install ## docs/settings.md from the table of settings

@@ -1,5 +1,5 @@
 #!/bin/sh
-# debian-packages.sh run|test|fuzz: installs the Debian packages that are needed and absent; nothing if there are none.
+# debian-packages.sh run|test|fuzz|image|test-image: installs the Debian packages that are needed and absent; nothing if there are none.
 # What conflicts with one of them is unpacked into build/debian/ instead.
 # A running service is left alone, none is started, and no question is asked.
 set -eu
@@ -141,14 +141,34 @@ disable_new_services() {
   esac
 }
 
+# What builds the image is Debian 13's and is unpacked by mmdebstrap; here is only what unpacks it.
+missing_for_image() {
+  missing_for_run
+  has mmdebstrap || missing="$missing mmdebstrap"
+  has unshare || missing="$missing util-linux"
+  [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
+}
+
+missing_for_test_image() {
+  missing_for_image
+  has qemu-system-x86_64 || missing="$missing qemu-system-x86"
+  want ovmf
+  has mcopy || missing="$missing mtools"
+  has sfdisk || missing="$missing fdisk"
+  # smtp-source: mail by the hundred while the power is cut.
+  want postfix
+}
+
 missing=''
 unpack=''
 case $set_name in
+  image) missing_for_image ;;
+  test-image) missing_for_test_image ;;
   run) missing_for_run ;;
   test) missing_for_test ;;
   fuzz) missing_for_fuzz ;;
   *)
-    echo 'usage: debian-packages.sh run|test|fuzz' >&2
+    echo 'usage: debian-packages.sh run|test|fuzz|image|test-image' >&2
     exit 64
     ;;
 esac

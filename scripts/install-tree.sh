@@ -1,7 +1,8 @@
 #!/bin/sh
 # install-tree.sh: puts the program, its units and its settings below $DESTDIR, as `make install DESTDIR=… PREFIX=…` and
 # `make deb` want it. $PREFIX is /usr/local unless given; STRIP=yes takes the names of functions out of Node.
-# Settings that are there already are left alone.
+# Settings that are there already are left alone. An image of another processor (image/program.sh) names it: $MACHINE,
+# $NODE_PACKAGE (the folder of Node's package for it), $ADDONS (of the compiled addons), $STRIP_COMMAND.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,15 +21,19 @@ rm -rf "$lib"
 install -d "$lib/bin" "$lib/build/Release" "$lib/node_modules/.bin" "$dest$prefix/bin"
 cp -P bin/* "$lib/bin/"
 cp -R src package.json "$lib/"
-install -m 644 build/Release/postern.node build/Release/postern_host.node build/Release/postern_pattern.node "$lib/build/Release/"
+addons=${ADDONS:-build/Release}
+install -m 644 "$addons/postern.node" "$addons/postern_host.node" "$addons/postern_pattern.node" "$lib/build/Release/"
 
 # What runs, and nothing that only compiles or tests. package-lock.json knows which is which.
 for package in $packages; do
+  case $package in node_modules/node-linux-*) continue ;; esac
   install -d "$lib/$(dirname "$package")"
   cp -R "$package" "$lib/$package"
 done
-case $(uname -m) in x86_64) arch=x64 ;; aarch64 | arm64) arch=arm64 ;; *) echo "no Node for $(uname -m)" >&2; exit 1 ;; esac
+machine=${MACHINE:-$(uname -m)}
+case $machine in x86_64) arch=x64 ;; aarch64 | arm64) arch=arm64 ;; *) echo "no Node for $machine" >&2; exit 1 ;; esac
 node=$lib/node_modules/node-linux-$arch
+cp -R "${NODE_PACKAGE:-node_modules/node-linux-$arch}" "$node"
 # Headers, manuals, the sources and other machines' builds of SQLite's binding, types and maps of sources: nothing of
 # it is ever opened.
 rm -rf "$node/include" "$node/share" "$node/CHANGELOG.md" "$lib/node_modules/better-sqlite3/deps" \
@@ -40,7 +45,7 @@ find "$lib/node_modules" -depth -type d \( -name test -o -name tests -o -name be
 # The tools find their settings by it, whatever folder they are called in.
 ln -s /etc/postern/postern.toml "$lib/installed.toml"
 ln -s "../node-linux-$arch/bin/node" "$lib/node_modules/.bin/node"
-[ "${STRIP:-no}" != yes ] || find "$node/bin/node" "$lib" -type f \( -path "$node/bin/node" -o -name '*.node' \) -exec strip --strip-unneeded {} +
+[ "${STRIP:-no}" != yes ] || find "$node/bin/node" "$lib" -type f \( -path "$node/bin/node" -o -name '*.node' \) -exec "${STRIP_COMMAND:-strip}" --strip-unneeded {} +
 find "$lib" -type f -exec chmod 644 {} +
 find "$lib" -type d -exec chmod 755 {} +
 find "$lib/bin" -type f -exec chmod 755 {} +
