@@ -27,4 +27,5 @@ esac
 export CFLAGS="-ffile-prefix-map=$work=." CXXFLAGS="-ffile-prefix-map=$work=."
 node "$source/node_modules/node-gyp/bin/node-gyp.js" configure --nodedir="$node" --arch="$gyp" --loglevel=warn
 node "$source/node_modules/node-gyp/bin/node-gyp.js" build --nodedir="$node" --loglevel=warn --jobs "$(nproc)"
-cp build/Release/postern.node build/Release/postern_host.node "$out/"
+rm -f "$out"/*.node
+cp build/Release/*.node "$out/"

@@ -35,6 +35,11 @@ scripts/once.sh "$cache/addon.stamp" image/versions.lock image/addon.sh package-
   image/in-tools.sh "$cache/tools" "$PWD" "$work" image/addon.sh /source "$arch" "$inside/node" /tmp/addon /work/addon
 
 step 'the root'
+# Public keys of updates are part of the root; docs/update.md.
+node_modules/.bin/node scripts/update-key.ts "$keys" >/dev/null
+rm -rf "$work/update-keys"
+mkdir -p "$work/update-keys"
+cp "$keys"/update*.pem "$work/update-keys/"
 tools image/program.sh /source "$arch" "$inside/node" /work/addon /work/program
 tools image/root.sh /source "$inside/guest" "$inside/kernel" /work/program "$version" "$arch" /work/root
 scripts/once.sh "$cache/initrd.stamp" image/versions.lock image/initrd.sh image/initrd/init image/initrd/modules.list -- \

@@ -46,7 +46,7 @@ done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r file; do
   case $file in *.xz) xz -dc "$file" >"${target%.xz}" ;; *.zst) zstd -qdc "$file" >"${target%.zst}" ;; *) cp "$file" "$target" ;; esac
 done
 cp "$modules/modules.builtin" "$modules/modules.order" "$work/usr/lib/modules/$version/"
-depmod --basedir "$work" "$version"
+depmod --basedir "$work" "$version" 2>/dev/null
 echo "$wanted" >"$work/modules"
 
 # One time, one owner, one order: the same files give the same octets.

@@ -19,6 +19,7 @@ cp -a "$base" "$out"
 cp -R "$program/." "$out/"
 cp -R --no-dereference --remove-destination "$image/overlay/." "$out/"
 chown -hR 0:0 "$out/usr/lib/postern" "$out/usr/lib/postern-image" "$out/etc/postern"
+install -D -m 644 -t "$out/usr/lib/postern/update-keys" /work/update-keys/*.pem
 sed '/^#/d' "$image/masked.list" | while read -r unit; do ln -sfn /dev/null "$out/etc/systemd/system/$unit"; done
 rm -rf "$out/etc/systemd/system/"*.wants "$out/etc/systemd/system/"*.requires
 systemctl --root="$out" preset-all --preset-mode=full >/dev/null 2>&1
