@@ -79,7 +79,7 @@ export class Rig implements Disposable {
   async after(keys: string, wanted: RegExp): Promise<void> {
     this.press(keys)
     try {
-      await until(`the page shows ${String(wanted)}`, () => wanted.test(this.text), 10_000)
+      await until(`the page shows ${String(wanted)}`, () => wanted.test(this.text))
     } catch (error) {
       throw new Error(`${String(error)}; it shows\n${this.text}`, { cause: error })
     }

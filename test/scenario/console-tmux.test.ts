@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -141,7 +141,10 @@ async function picture(tmux: ConsoleInTmux, name: string, title: string): Promis
   writeFileSync(join(folder, `console-${name}.svg`), pictureOf(await tmux.styledLines(), 80, title))
 }
 
-test('every page of a box with troubles is whole at 80x24 in a terminal that others wrote', async (t) => {
+/** Debian's tmux (`make install-test`). */
+const withTmux = existsSync('/usr/bin/tmux') ? test : test.skip
+
+withTmux('every page of a box with troubles is whole at 80x24 in a terminal that others wrote', async (t) => {
   using folder = tempFolder('console-tmux')
   await using scene = await Scene.start(folder.path)
   const { helper, ids } = scene
@@ -195,30 +198,50 @@ test('every page of a box with troubles is whole at 80x24 in a terminal that oth
   t.deepEqual(helper.asked, [])
 })
 
-test('in another terminal too a page is drawn anew in its size: larger, the largest, smaller, and too small for anything', async (t) => {
-  using folder = tempFolder('console-tmux')
-  await using postern = await Appliance.start({ folder: folder.path })
-  t.true(postern.running)
-  await using tmux = await ConsoleInTmux.start(folder.path)
-  await tmux.shows(/runs for/)
-  for (const size of [
-    { rows: 60, columns: 132 },
-    { rows: 30, columns: 100 },
-    { rows: 24, columns: 80 },
-  ]) {
-    await tmux.resize(size)
-    await tmux.shows(new RegExp(`^(?:.*\n){${size.rows - 1}}1 Status`))
-    await isWhole(t, tmux, size.rows, size.columns)
-  }
-  for (const page of ['2', '3', '4', '5', '6', '7', '8', '9', '1']) {
+withTmux(
+  'in another terminal too a page is drawn anew in its size: larger, the largest, smaller, and too small for anything',
+  async (t) => {
+    using folder = tempFolder('console-tmux')
+    await using postern = await Appliance.start({ folder: folder.path })
+    t.true(postern.running)
+    await using tmux = await ConsoleInTmux.start(folder.path)
+    await tmux.shows(/runs for/)
+    for (const size of [
+      { rows: 60, columns: 132 },
+      { rows: 30, columns: 100 },
+      { rows: 24, columns: 80 },
+    ]) {
+      await tmux.resize(size)
+      await tmux.shows(new RegExp(`^(?:.*\n){${size.rows - 1}}1 Status`))
+      await isWhole(t, tmux, size.rows, size.columns)
+    }
+    for (const page of ['2', '3', '4', '5', '6', '7', '8', '9', '1']) {
+      await tmux.resize({ rows: 24, columns: 80 })
+      await tmux.type(page)
+      await tmux.resize({ rows: 12, columns: 50 })
+      // Cut, and all in its place.
+      await tmux.shows(/^ Postern {2}(?:.*\n){11}1 Status 2 Queues/)
+    }
+    await tmux.resize({ rows: 6, columns: 30 })
+    await tmux.shows(/too small: 40x10 at least/)
     await tmux.resize({ rows: 24, columns: 80 })
-    await tmux.type(page)
-    await tmux.resize({ rows: 12, columns: 50 })
-    // Cut, and all in its place.
-    await tmux.shows(/^ Postern {2}(?:.*\n){11}1 Status 2 Queues/)
+    await tmux.shows(/runs for/)
+  },
+)
+
+withTmux('a box of the image that nobody has set up asks for its set-up, whole at 80x24', async (t) => {
+  using folder = tempFolder('console-tmux')
+  const socket = join(folder.path, 'helper.sock')
+  const helper = await FakeHelper.start(socket)
+  writeFileSync(join(folder.path, 'postern.toml'), `[console]\nhelper = ${JSON.stringify(socket)}\n`)
+  try {
+    await using tmux = await ConsoleInTmux.start(folder.path)
+    await tmux.shows(/This box is not set up/)
+    await isWhole(t, tmux)
+    await picture(tmux, 'set-up', 'The set-up of a box that nobody has told anything yet')
+    await tmux.after('Escape', /Postern does not run/)
+    await isWhole(t, tmux)
+  } finally {
+    helper.stop()
   }
-  await tmux.resize({ rows: 6, columns: 30 })
-  await tmux.shows(/too small: 40x10 at least/)
-  await tmux.resize({ rows: 24, columns: 80 })
-  await tmux.shows(/runs for/)
 })
