@@ -78,6 +78,10 @@ test-crash: install-test ## the long form of the crash tests (half an hour); POS
 test-fresh: ## prove `make run` and `make test` in a fresh Debian 12 (debootstrap; needs root)
 	@test/fresh/prove.sh
 
+.PHONY: test-units
+test-units: install ## the package under a booted systemd (systemd-nspawn; needs root): restart, reload and kill -9 under load
+	@test/units/prove.sh
+
 .PHONY: fuzz
 fuzz: install ## libFuzzer with ASan on native/core; FUZZ_SECONDS=n for longer
 	@scripts/debian-packages.sh fuzz

@@ -22,12 +22,18 @@ async function install(destination: string, prefix: string): Promise<void> {
   await must('env', [...words, join(REPOSITORY, 'scripts', 'install-tree.sh')])
 }
 
-/** Makes the package, hardly compressed, and gives its path. */
+/** Makes the package, not compressed, and gives its path. */
 async function makePackage(folder: string): Promise<string> {
   const words = ['DEB_LEVEL=0', 'SOURCE_DATE_EPOCH=1700000000']
   const said = await must('env', [...words, join(REPOSITORY, 'scripts', 'deb.sh'), folder])
   return said.split('\n').at(-1) ?? ''
 }
+
+const shared = tempFolder('deb')
+test.after.always(() => shared[Symbol.dispose]())
+let made: Promise<string> | undefined
+/** The same one for whoever changes nothing of it. */
+const thePackage = () => (made ??= makePackage(shared.path))
 
 const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex')
 
@@ -105,8 +111,8 @@ withDpkg(
   async (t) => {
     t.timeout(WITHIN_MS)
     using folder = tempFolder('deb')
-    const first = await makePackage(join(folder.path, 'first'))
-    const second = await makePackage(join(folder.path, 'second'))
+    const first = await thePackage()
+    const second = await makePackage(folder.path)
     t.is(digest(first), digest(second))
     const fields = await must('dpkg-deb', ['--field', first])
     t.regex(fields, /^Package: postern$/m)
@@ -126,9 +132,8 @@ asRoot(
   'dpkg installs it without starting anything, an upgrade keeps settings, and purge keeps mail unless asked',
   async (t) => {
     t.timeout(WITHIN_MS)
-    using folder = tempFolder('dpkg')
     using copy = tempFolder('dpkg-root')
-    const file = await makePackage(folder.path)
+    const file = await thePackage()
     const ran = await run('unshare', ['--mount', '--net', DPKG_LIFE, file, copy.path])
     t.is(ran.code, 0, ran.stdout + ran.stderr)
     for (const line of [

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { askLine } from '#src/net/ask-line.ts'
 import { REPOSITORY } from '#test/support/appliance.ts'
 import { plainMail } from '#test/support/mails.ts'
 import { installed, must, run } from '#test/support/run.ts'
@@ -71,8 +72,11 @@ class Service {
     return child
   }
 
-  kill(): void {
+  /** Resolves when another one has been started in its place. */
+  async kill(): Promise<void> {
+    const gone = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
+    await gone
   }
 
   async end(): Promise<void> {
@@ -172,11 +176,13 @@ class Services {
   async status(): Promise<
     readonly { readonly name: string; readonly state: string; readonly pid: number }[]
   > {
-    const words = ['status', '--json', '--config', join(this.root, 'etc/postern/postern.toml')]
-    const ran = await run(process.execPath, [join(REPOSITORY, 'bin/postern'), ...words])
-    if (!ran.stdout.startsWith('{')) return []
+    const line = await askLine(join(this.data, 'run/control.sock'), '{"command":"status"}', {
+      answerMs: 60_000,
+      charsMax: 1_000_000,
+    })
+    if (line === undefined) return []
     // oxlint-disable-next-line no-unsafe-type-assertion -- what of it is wrong fails the assertion on it
-    const { processes } = JSON.parse(ran.stdout) as {
+    const { processes } = JSON.parse(line) as {
       processes?: readonly { name: string; state: string; pid: number }[]
     }
     return processes ?? []
@@ -228,6 +234,13 @@ class Services {
   }
 }
 
+let started: Promise<Services> | undefined
+/** One for all tests, which run one after the other; the last one leaves it without a mailbox store. */
+const services = (): Promise<Services> => (started ??= Services.start())
+test.after.always(async () => {
+  await (await started)?.[Symbol.asyncDispose]()
+})
+
 const refused = (reason: string) => JSON.stringify({ kind: 'refused', reason })
 
 /** Too long for the database: it goes through a file of spool/. */
@@ -253,7 +266,7 @@ asRoot(
   'every process a user of its own: mail goes through, and each that is killed comes back',
   async (t) => {
     t.timeout(300_000)
-    await using postern = await Services.start()
+    const postern = await services()
     t.is(await postern.send('small', 'Hello.'), 250)
     t.is(await postern.send('large', LARGE), 250)
     await until('both have arrived', () => postern.arrived().length === 2)
@@ -267,20 +280,55 @@ asRoot(
     }
     let sent = 2
     for (const [name, service] of postern.running) {
-      service.kill()
+      await service.kill()
       await postern.ready()
-      t.is(await postern.send(`after ${name}`, 'Hello.'), 250, name)
+      // smtpd may still be looking for the one that is new: 451 until it has found it.
+      await until(
+        `mail is taken after ${name}`,
+        async () => (await postern.send(`after ${name}`, 'Hello.')) === 250,
+      )
       sent += 1
     }
     await until('all have arrived', () => postern.arrived().length === sent)
   },
 )
 
+asRoot('whoever comes to master as smtpd is believed nothing that smtpd does not say', async (t) => {
+  t.timeout(300_000)
+  const postern = await services()
+  const script = `
+    import { connect } from 'node:net'
+    import { encodeFrame } from ${JSON.stringify(join(postern.root, 'program/src/net/frames.ts'))}
+    const path = ${JSON.stringify(join(postern.data, 'run/smtpd/master.sock'))}
+    const hello = (n, version) => JSON.stringify({ kind: 'hello', version, n, pid: 4711 })
+    const { VERSION } = await import(${JSON.stringify(join(postern.root, 'program/src/base/version.ts'))})
+    const heads = [hello(1, VERSION), hello(99, VERSION), hello(1, '0.0.0'), hello('x', VERSION), '{"kind":"anvil"}', 'nonsense']
+    const answers = await Promise.all(heads.map((head) => new Promise((resolve) => {
+      const socket = connect(path)
+      let said = ''
+      socket.on('data', (data) => { said += data.subarray(8) })
+      socket.on('close', () => resolve(said))
+      socket.on('error', () => {})
+      socket.write(encodeFrame(head))
+    })))
+    console.log(JSON.stringify(answers))`
+  const answers: unknown = JSON.parse(await postern.ask('smtpd', script))
+  t.true(Array.isArray(answers))
+  if (!Array.isArray(answers)) return
+  t.is(answers[0], refused('there is one already'))
+  t.is(answers[1], '{"kind":"unneeded"}')
+  t.regex(String(answers[2]), /it is of release 0\.0\.0, and master of /)
+  t.is(answers[3], refused('it does not say which it is'))
+  t.is(answers[4], refused('it does not say what it is'))
+  t.is(answers[5], '')
+  t.is(await postern.send('afterwards', 'Hello.'), 250)
+})
+
 asRoot(
   "who has taken smtpd over reads neither the queue, nor settings, secrets, mailboxes, nor others' sockets",
   async (t) => {
     t.timeout(300_000)
-    await using postern = await Services.start()
+    const postern = await services()
     const { data, root } = postern
     // Large mail that waits in the queue: nobody takes it.
     await postern.running.get('mailbox/1')?.end()
@@ -314,6 +362,12 @@ asRoot(
       lookups.map(() => 'EACCES'),
     )
 
+    const key = join(data, 'tls/key.pem')
+    t.is(statSync(key).mode & 0o777, 0o640)
+    t.deepEqual(JSON.parse(await postern.ask('smtpd', opening([key], 'r'))), [''])
+    t.deepEqual(JSON.parse(await postern.ask('smtpd', opening([key], 'r+'))), ['EACCES'])
+    t.deepEqual(JSON.parse(await postern.ask('mailbox', opening([key], 'r'))), ['EACCES'])
+
     const foreign = [
       'run/control.sock',
       'run/qmgr-control.sock',
@@ -345,46 +399,15 @@ asRoot(
     const asked = `
     import { askLine } from ${JSON.stringify(join(root, 'program/src/net/ask-line.ts'))}
     const limits = { answerMs: 10000, charsMax: 10000000 }
-    const say = async (socket, request) => (await askLine(${JSON.stringify(data)} + '/run/health/' + socket, JSON.stringify(request), limits) ?? '').slice(0, 60)
+    const say = async (socket, request) => (await askLine(${JSON.stringify(data)} + '/run/health/' + socket, JSON.stringify(request), limits) ?? '').slice(0, 44)
     console.log(JSON.stringify([
       await say('control.sock', { command: 'stop' }), await say('qmgr.sock', { op: 'act', action: 'delete', ids: null }),
-      await say('qmgr.sock', { op: 'body', id: 'x' }), await say('control.sock', { command: 'alarms' })]))`
+      await say('qmgr.sock', { op: 'body', id: 'x' }), (await say('control.sock', { command: 'alarms' })).slice(0, 21)]))`
     t.deepEqual(JSON.parse(await postern.ask('health', asked)), [
       '{"ok":false,"error":"that is not done here"}',
       '{"error":"that is not told here"}',
       '{"error":"that is not told here"}',
-      '{"ok":true,"alarms":[]}',
+      '{"ok":true,"alarms":[',
     ])
   },
 )
-
-asRoot('whoever comes to master as smtpd is believed nothing that smtpd does not say', async (t) => {
-  t.timeout(300_000)
-  await using postern = await Services.start()
-  const script = `
-    import { connect } from 'node:net'
-    import { encodeFrame } from ${JSON.stringify(join(postern.root, 'program/src/net/frames.ts'))}
-    const path = ${JSON.stringify(join(postern.data, 'run/smtpd/master.sock'))}
-    const hello = (n, version) => JSON.stringify({ kind: 'hello', version, n, pid: 4711 })
-    const { VERSION } = await import(${JSON.stringify(join(postern.root, 'program/src/base/version.ts'))})
-    const heads = [hello(1, VERSION), hello(99, VERSION), hello(1, '0.0.0'), hello('x', VERSION), '{"kind":"anvil"}', 'nonsense']
-    const answers = await Promise.all(heads.map((head) => new Promise((resolve) => {
-      const socket = connect(path)
-      let said = ''
-      socket.on('data', (data) => { said += data.subarray(8) })
-      socket.on('close', () => resolve(said))
-      socket.on('error', () => {})
-      socket.write(encodeFrame(head))
-    })))
-    console.log(JSON.stringify(answers))`
-  const answers: unknown = JSON.parse(await postern.ask('smtpd', script))
-  t.true(Array.isArray(answers))
-  if (!Array.isArray(answers)) return
-  t.is(answers[0], refused('there is one already'))
-  t.is(answers[1], '{"kind":"unneeded"}')
-  t.regex(String(answers[2]), /it is of release 0\.0\.0, and master of /)
-  t.is(answers[3], refused('it does not say which it is'))
-  t.is(answers[4], refused('it does not say what it is'))
-  t.is(answers[5], '')
-  t.is(await postern.send('afterwards', 'Hello.'), 250)
-})
