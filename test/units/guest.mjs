@@ -8,15 +8,22 @@ import { setTimeout as pause } from 'node:timers/promises'
  * processes killed, and counts. Exit code 0 if no connection was refused and every mail that was answered 250 has arrived.
  */
 const SENDERS = 4
+const say = (text) => process.stdout.write(`${text}\n`)
 const systemctl = (...words) => execFileSync('systemctl', words, { encoding: 'utf8' })
 const counts = { taken: new Set(), refused: 0, broken: 0, later: 0 }
-let over = false
+const over = new AbortController()
 let next = 0
 
 /** One session; resolves with the reply to the message, or with why there was none. */
 function session(subject) {
   return new Promise((resolve) => {
-    const words = ['EHLO client.example', 'MAIL FROM:<me@client.example>', 'RCPT TO:<alice@example.test>', 'DATA', `Subject: ${subject}\r\n\r\nHello.\r\n.`]
+    const words = [
+      'EHLO client.example',
+      'MAIL FROM:<me@client.example>',
+      'RCPT TO:<alice@example.test>',
+      'DATA',
+      `Subject: ${subject}\r\n\r\nHello.\r\n.`,
+    ]
     const socket = connect(25, '127.0.0.1')
     let rest = ''
     let last = ''
@@ -40,7 +47,7 @@ function session(subject) {
 }
 
 async function send() {
-  while (!over) {
+  while (!over.signal.aborted) {
     const subject = `mail-${(next += 1)}`
     const answer = await session(subject)
     if (answer.startsWith('250 ')) counts.taken.add(subject)
@@ -58,7 +65,7 @@ async function more(what, count) {
     if (Date.now() - began > 120_000) throw new Error(`no mail is taken after ${what}`)
     await pause(50)
   }
-  console.log(`${what}: mail goes on after ${((Date.now() - began) / 1000).toFixed(1)} s`)
+  say(`${what}: mail goes on after ${((Date.now() - began) / 1000).toFixed(1)} s`)
 }
 
 function arrived() {
@@ -66,7 +73,10 @@ function arrived() {
   return new Set(
     files
       .filter((entry) => entry.isFile() && entry.parentPath.endsWith('/new'))
-      .map((entry) => /^Subject: (mail-\d+)/m.exec(readFileSync(`${entry.parentPath}/${entry.name}`, 'latin1'))?.[1]),
+      .map(
+        (entry) =>
+          /^Subject: (mail-\d+)/m.exec(readFileSync(`${entry.parentPath}/${entry.name}`, 'latin1'))?.[1],
+      ),
   )
 }
 
@@ -92,11 +102,18 @@ systemctl('reload', 'postern')
 await more('reload', 50)
 systemctl('restart', 'postern')
 await more('restart', 50)
-for (const unit of ['postern-smtpd@1', 'postern-qmgr', 'postern-directory', 'postern-mailbox', 'postern-health', 'postern']) {
+for (const unit of [
+  'postern-smtpd@1',
+  'postern-qmgr',
+  'postern-directory',
+  'postern-mailbox',
+  'postern-health',
+  'postern',
+]) {
   systemctl('kill', '--kill-who=main', '--signal=KILL', unit)
   await more(`kill -9 of ${unit}`, 50)
 }
-over = true
+over.abort()
 await Promise.all(senders)
 const deadline = Date.now() + 120_000
 let missing = [...counts.taken]
@@ -106,8 +123,8 @@ while (missing.length > 0 && Date.now() < deadline) {
   missing = missing.filter((subject) => !there.has(subject))
 }
 const states = systemctl('list-units', '--plain', '--no-legend', '--failed')
-console.log(
+say(
   `${counts.taken.size} answered 250, ${missing.length} of them missing, ${counts.later} told to come again, ${counts.broken} broken off, ${counts.refused} refused`,
 )
-if (states !== '') console.log(`failed units:\n${states}`)
+if (states !== '') say(`failed units:\n${states}`)
 process.exit(missing.length === 0 && counts.refused === 0 && states === '' ? 0 : 1)
