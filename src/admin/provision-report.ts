@@ -23,6 +23,8 @@ export interface ProvisionReport {
   readonly outcomes: readonly ProvisionOutcome[]
   /** What is wrong besides, a sentence each. */
   readonly troubles: readonly string[]
+  /** Where updates are fetched from unless something else is said; '' for nowhere. */
+  readonly updateUrl: string
 }
 
 const NAME = 'provision.json'
@@ -51,6 +53,7 @@ function reportOf(value: unknown): ProvisionReport | undefined {
     isOpen: value['isOpen'] === true,
     outcomes: value['outcomes'].filter(isRecord).map(outcomeOf),
     troubles: value['troubles'].map(String),
+    updateUrl: typeof value['updateUrl'] === 'string' ? value['updateUrl'] : '',
   }
 }
 
@@ -62,6 +65,16 @@ function outcomeOf(value: Readonly<Record<string, unknown>>): ProvisionOutcome {
     text: String(value['text']),
     problems: Array.isArray(value['problems']) ? value['problems'].map(String) : [],
     atMs: Number(value['atMs']),
+  }
+}
+
+/** Where updates are fetched from unless something else is said; '' for nowhere, and where that cannot be read. */
+export function usualUpdateUrl(helperSocket: string): string {
+  try {
+    return readProvisionReport(helperSocket)?.updateUrl ?? ''
+  } catch {
+    // Whoever shows the state of the box tells it.
+    return ''
   }
 }
 

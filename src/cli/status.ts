@@ -43,7 +43,7 @@ function setUpOf(config: Config): ProvisionReport | undefined {
   try {
     return readProvisionReport(config.console.helperSocket)
   } catch (error) {
-    return { isOpen: false, outcomes: [], troubles: [errorText(error)] }
+    return { isOpen: false, outcomes: [], troubles: [errorText(error)], updateUrl: '' }
   }
 }
 

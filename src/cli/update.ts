@@ -1,4 +1,5 @@
 import { isatty } from 'node:tty'
+import { usualUpdateUrl } from '#src/admin/provision-report.ts'
 import { performUpdate } from '#src/admin/perform-update.ts'
 import { UPDATE_MS } from '#src/admin/image-commands.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
@@ -14,7 +15,8 @@ const NO_IMAGE =
   'this is no appliance image: a new release comes as this one has come, by its package or checkout (docs/install.md)'
 
 /**
- * `postern update FILE|URL`: another release of the appliance image (docs/update.md). `--status`: both slots, and what was given
+ * `postern update [FILE|URL]`: another release of the appliance image (docs/update.md), without a word from where the box was
+ * told that updates are (docs/first-boot.md). `--status`: both slots, and what was given
  * up; `--previous`: the release before, for one start, or with `--stay` until the next update.
  */
 export async function update(args: readonly string[]): Promise<number> {
@@ -32,8 +34,9 @@ export async function update(args: readonly string[]): Promise<number> {
     await print([`${String(answer['text'])}\n`])
     return 0
   }
-  const [source, ...more] = words
-  if (source === undefined || more.length > 0)
+  const usual = usualUpdateUrl(config.console.helperSocket)
+  const [source = usual, ...more] = words
+  if (source === '' || more.length > 0)
     throw new UsageError('name one file or address: postern update postern-2.0.0-amd64.ptu')
   // Asked before anything is fetched: half a gigabyte for nothing would be a pity.
   await askHelper(config, 'progress')

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { usualUpdateUrl } from '#src/admin/provision-report.ts'
 import { CommandError } from '#src/admin/command-error.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import { UPDATE_MS } from '#src/admin/image-commands.ts'
@@ -17,6 +18,11 @@ export class Image {
 
   get isThere(): boolean {
     return existsSync(this.#socket)
+  }
+
+  /** Where updates are fetched from unless something else is said; '' for nowhere. */
+  get updateUrl(): string {
+    return usualUpdateUrl(this.#socket)
   }
 
   /** Throws a CommandError with the helper's words, or where there is none, or it went away meanwhile. */

@@ -106,6 +106,10 @@ test('a wrong file is told with line and mend by the status page and by postern 
     (await run(program, ['status', '--config', image.config])).stdout,
     /Set-up: Taken from the USB stick: network\.eth0/,
   )
+  await image.machine.keeper.change('[update]\nurl = "https://updates.example.com/postern.ptu"\n')
+  await seen.after('7', /Password of the console/)
+  await seen.after('correct horse\r', /Postern  Update/)
+  await seen.after('u', /https:\/\/updates\.example\.com\/postern\.ptu/)
   const json: unknown = JSON.parse(
     (await run(program, ['status', '--json', '--config', image.config])).stdout,
   )

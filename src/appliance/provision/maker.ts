@@ -58,7 +58,7 @@ export class Maker {
     if (when === 'start' || concerns.has('hostname')) this.#nameKernel(settings, troubles)
     const opening = this.#setFlag(isOpen) && isOpen
     if (when === 'running') troubles.push(...(await this.#o.attend(concerns, opening)))
-    tellState(this.#o.root, { isOpen, troubles })
+    tellState(this.#o.root, { isOpen, troubles, updateUrl: settings.update.url })
     return troubles
   }
 

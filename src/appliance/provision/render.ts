@@ -87,7 +87,6 @@ export function render(settings: Settings, isOpen: boolean): readonly Rendered[]
       : [secret('made/ldap-password', `${ldap.password}\n`)]),
     ...(health.token === '' ? [] : [secret('made/health-token', `${health.token}\n`)]),
     ...(snmpd === undefined ? [] : [{ ...made('made/snmpd.conf', snmpd), reader: 'root' as const }]),
-    ...(update.url === '' ? [] : [made('made/update-url', `${update.url}\n`)]),
     ...pemBlocks(update.keys, 'PUBLIC KEY').map((key, at) =>
       made(`update-keys/provisioned-${at + 1}.pem`, `${key}\n`),
     ),

@@ -6,7 +6,7 @@ import { writeAtomically } from './atomic-file.ts'
 
 const HELPER_SOCKET = '/run/postern-image/helper.sock'
 
-const NONE: ProvisionReport = { isOpen: false, outcomes: [], troubles: [] }
+const NONE: ProvisionReport = { isOpen: false, outcomes: [], troubles: [], updateUrl: '' }
 
 /** What became of the newest file of each source. */
 export function outcomesIn(root: string): readonly ProvisionOutcome[] {

@@ -9,7 +9,7 @@ import { Pager } from '#src/console/pager.ts'
 import { gauge, wrap } from '#src/console/text.ts'
 
 export interface UpdateDeps {
-  readonly image: Pick<Image, 'isThere' | 'ask' | 'progress'>
+  readonly image: Pick<Image, 'isThere' | 'ask' | 'progress' | 'updateUrl'>
   readonly desk: Desk
   /** Makes an update, of a file or an address; resolves with what came of it (admin/perform-update.ts). */
   readonly perform: (
@@ -116,8 +116,8 @@ export class UpdatePage implements Page {
   }
 
   async #update(): Promise<void> {
-    const { desk } = this.#deps
-    const text = await desk.ask('File or address of the update:')
+    const { desk, image } = this.#deps
+    const text = await desk.ask('File or address of the update:', { initial: image.updateUrl })
     const source = text?.trim() ?? ''
     if (source === '') return
     if (!(await desk.confirm(`Update from ${source}? The machine starts anew.`))) return
