@@ -68,6 +68,8 @@ put postern.sysusers "$prefix/lib/sysusers.d/postern.conf" 644
 put postern.tmpfiles "$prefix/lib/tmpfiles.d/postern.conf" 644
 put postern.sysctl "$prefix/share/postern/appliance/sysctl.d/50-postern.conf" 644
 put journald.conf "$prefix/share/postern/appliance/journald.conf.d/50-postern.conf" 644
+install -d "$dest$prefix/share/snmp/mibs"
+install -m 644 mibs/POSTERN-MIB.txt "$dest$prefix/share/snmp/mibs/"
 install -d "$dest$prefix/share/doc/postern"
 cp docs/*.md README.md CHANGELOG.md "$dest$prefix/share/doc/postern/"
 chmod 644 "$dest$prefix"/share/doc/postern/*

@@ -25,6 +25,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   'dns-packet': 'dns',
   fastify: 'health',
   'prom-client': 'health',
+  'net-snmp': 'health',
   ldapts: 'directory',
   // What @peculiar/x509 rests on.
   'reflect-metadata': 'net',

@@ -10,7 +10,9 @@
  *     {"command":"ldap-set","words":["ldap://l1,ldap://l2","cn=name","password","yes"]}   `-` for none; StartTLS
  *     {"command":"mail-set","words":["mailbox.example.com:7025"]}             or "-"
  *     {"command":"setup-done"}        the console has a password now     {"command":"provision"}   a stick is there
- *     {"command":"slots"}                                                     both versions, and why one was left
+ *     {"command":"slots"}                                                     both versions, and why one was left; SNMP reads
+ *                     "slot":"a", "version":"1.2.3", "triesLeft":2 (absent where the release is kept), and of the release
+ *                     that was left last "fallback":{"version":…,"reason":…,"atMs":…}
  *     {"command":"update","words":["/var/lib/postern/updates/postern.ptu"]}   answers when it is written
  *     {"command":"progress"}          of an update: {"running":true,"percent":40,"text":"root is written"}
  *     {"command":"boot-previous"}     this one time; with the word "stay" until the next update

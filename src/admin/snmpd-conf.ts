@@ -69,6 +69,8 @@ const NAME_CHARS_MAX = 32
 const USERS_MAX = 50
 const LINES_MAX = 50
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
+/** Sent again every five seconds, five times: a monitor that is restarted still hears of it. */
+const INFORM = '-Ci -t 5 -r 5 '
 /** What can stand in quotes on one line. */
 const PRINTABLE = /^[\x20-\x7e]+$/
 const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/
@@ -137,7 +139,7 @@ function secrets({ auth, priv }: SnmpUser, form: 'createUser' | 'options'): stri
 function targetLine({ host, port, kind, user: name }: SnmpTarget, users: readonly SnmpUser[]) {
   const user = users.find((one) => one.name === name)
   if (user === undefined) return []
-  const inform = kind === 'inform' ? '-Ci ' : ''
+  const inform = kind === 'inform' ? INFORM : ''
   const where = transport({ address: host, port })
   return [`trapsess ${inform}-v 3 -l authPriv -u ${name} ${secrets(user, 'options')} ${where}`]
 }

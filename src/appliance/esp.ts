@@ -48,6 +48,12 @@ export function readEntry(file: string): BootEntry | undefined {
   return { file, version, state: Number(left) > 0 ? 'trial' : 'spent' }
 }
 
+/** How often it may still be tried; undefined for one that was found good. */
+export function triesLeft({ file }: BootEntry): number | undefined {
+  const left = /\+(\d{1,4})/.exec(file)?.[1]
+  return left === undefined ? undefined : Number(left)
+}
+
 /** Whether the release that runs was found good; while it is being tried its counter may be at zero already. */
 export function isKept(entries: readonly BootEntry[], version: string): boolean {
   return entries.some((entry) => entry.version === version && entry.state === 'kept')

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { entryFolder, isKept, readEntries, unfinishedName } from './esp.ts'
+import { entryFolder, isKept, readEntries, triesLeft, unfinishedName } from './esp.ts'
 import type { BootEntry } from './esp.ts'
 import { otherSlot } from './machine.ts'
 import type { Machine } from './machine.ts'
@@ -125,6 +125,22 @@ export class Outcomes {
   async #save(state: UpdateState): Promise<void> {
     await writeUpdateState(this.#deps.storage, this.#deps.stateFile, state)
     this.#state = state
+  }
+
+  /** The same for programs: what runs, whether it is on trial, and what was given up last (admin/image-commands.ts). */
+  get facts(): Readonly<Record<string, unknown>> {
+    const { machine, esp } = this.#deps
+    const running = readEntries(esp).find(({ version }) => version === machine.version)
+    const left = running === undefined ? undefined : triesLeft(running)
+    const last = this.#state.failed.at(-1)
+    return {
+      slot: machine.slot,
+      version: machine.version,
+      ...(left === undefined ? {} : { triesLeft: left }),
+      ...(last === undefined
+        ? {}
+        : { fallback: { version: last.version, reason: last.reason, atMs: last.atMs } }),
+    }
   }
 
   /** Both slots and what was given up, for a page. */

@@ -29,7 +29,7 @@ export function updateCommands({ updater, outcomes, run, restart }: UpdateComman
     },
     slots: async () => {
       await updater.look()
-      return { ok: true, lines: outcomes.lines, trouble: outcomes.state.trouble ?? null }
+      return { ok: true, lines: outcomes.lines, ...outcomes.facts, trouble: outcomes.state.trouble ?? null }
     },
     'boot-previous': async ([how]) => {
       const { progress } = updater

@@ -37,6 +37,9 @@ function seconds(help: string, labels: readonly string[] = []) {
 /** Names, units and kinds as Prometheus wants them: base units, `_total` on what only grows. */
 export const METRICS = {
   postern_smtpd_connections_total: counter('Connections that clients have opened.', ['service']),
+  postern_smtpd_refused_connections_total: counter('Connections that were refused instead of greeted.', [
+    'service',
+  ]),
   postern_smtpd_sessions: { ...gauge('Connections that are open.', ['service']), across: 'each' },
   postern_smtpd_lost_total: counter('Connections that a client left in the middle of a message.'),
   postern_smtpd_errors_total: counter('Faults of ours in a session, and errors of sockets.'),
@@ -95,6 +98,12 @@ export const METRICS = {
     'nexthop',
     'status',
   ]),
+  postern_delivery_messages_total: counter(
+    'Messages that next hops took; one that goes in several transactions counts for each.',
+    ['nexthop'],
+  ),
+  postern_delivery_message_bytes_total: counter('Octets of the messages that next hops took.', ['nexthop']),
+  postern_delivery_sessions: gauge('Connections to next hops that are open.', ['protocol']),
   postern_delivery_attempt_seconds: seconds('One attempt: connection where one was made, and transaction.', [
     'protocol',
   ]),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { snmpdConf } from '#src/admin/snmpd-conf.ts'
 import type { SnmpTarget, SnmpUser } from '#src/admin/snmpd-conf.ts'
+import { AGENTX_SOCKET } from '#src/config/snmp.ts'
 import { readOptions } from './options.ts'
 import { print } from './output.ts'
 import { CommandError, UsageError } from './usage.ts'
@@ -32,9 +33,9 @@ export async function snmpConfig(args: readonly string[]): Promise<number> {
   const made = snmpdConf({
     users,
     v2c: v2c === undefined || source === undefined ? [] : [{ community: v2c, source }],
-    agentx: options.values.get('agentx') ?? '/var/agentx/master',
+    agentx: options.values.get('agentx') ?? AGENTX_SOCKET,
     // Debian's unit starts snmpd as root, which opens the socket and becomes this user.
-    agentxOwner: { user: 'Debian-snmp', group: 'postern' },
+    agentxOwner: { user: 'Debian-snmp', group: 'postern-health' },
     listen: wordsOf(options.values.get('listen') ?? '127.0.0.1').map((word) => placeOf(word, SNMP_PORT)),
     targets: [
       ...targetsOf('inform', options.values.get('inform'), first),

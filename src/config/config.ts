@@ -8,6 +8,8 @@ import type { AuthConfig } from './auth.ts'
 import { readAuth } from './auth.ts'
 import type { HealthConfig } from './health.ts'
 import { readHealth } from './health.ts'
+import type { SnmpConfig } from './snmp.ts'
+import { readSnmp } from './snmp.ts'
 import type { ConsoleConfig } from './console.ts'
 import { readConsole } from './console.ts'
 import { readAddress, readListeners } from './listeners.ts'
@@ -58,6 +60,8 @@ export interface Config {
   readonly mtaSts: boolean
   /** Where it is told how the box is. */
   readonly health: HealthConfig
+  /** Whether and where snmpd is told how the box is. */
+  readonly snmp: SnmpConfig
   /** The page for a terminal. */
   readonly console: ConsoleConfig
   readonly log: {
@@ -100,6 +104,7 @@ const TOP_KEYS = [
   'tls',
   'dns',
   'health',
+  'snmp',
   'console',
   'log',
   'limits',
@@ -180,6 +185,7 @@ function readDocument(top: Table, file: string, folder: string): Config {
     dnsServers: readDns(dns),
     mtaSts: dns.flag('mta_sts', true),
     health: readHealth(top.table('health'), folder),
+    snmp: readSnmp(top.table('snmp'), folder),
     console: readConsole(top.table('console'), folder),
     log: readLog(top.table('log'), folder, dataFolder),
     overrides: { ...pollOf(directory), ...limits, ...readZimbraSettings(top.table('settings'), limits) },

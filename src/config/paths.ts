@@ -31,6 +31,8 @@ export interface Paths {
   readonly generations: string
   readonly compileCache: string
   readonly signatureCache: string
+  /** The health process keeps here which alarms it has told of; losing it means that some are told again. */
+  readonly healthCache: string
 }
 
 /** `source`: what the directory is, `sourceOf` of the configuration; only `directory` depends on it. */
@@ -56,5 +58,6 @@ export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'):
     generations: join(data, 'settings', 'generations.db'),
     compileCache: join(data, 'cache', 'compile'),
     signatureCache: join(data, 'cache', 'signatures'),
+    healthCache: join(data, 'cache', 'health'),
   }
 }

@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIPv6 } from 'node:net'
 import { TLSSocket, connect as connectTls } from 'node:tls'
+import { gauge } from '#src/base/metrics.ts'
 import { errorCode, errorText } from '#src/base/fault.ts'
 import { sendBody } from './body.ts'
 import { WAIT } from './dialogue.ts'
@@ -36,6 +37,8 @@ export interface ConnectionContext {
   /** What is said over it is written down there; undefined where nobody wants it. */
   readonly transcript: PeerTranscript | undefined
 }
+
+const sessions = gauge('postern_delivery_sessions')
 
 /** How a talk ended: as Step 'end' says. */
 export type Keep = 'clean' | 'reset' | 'drop' | 'stale'
@@ -210,6 +213,7 @@ export class Connection {
   #listen(socket: Socket): void {
     socket.on('connect', () => {
       this.#connected = true
+      sessions.of(this.peer.protocol).value += 1
       this.#localAddress = socket.localAddress ?? ''
       const dialogue = this.#dialogue
       if (dialogue === undefined) return
@@ -228,11 +232,16 @@ export class Connection {
     else this.#bury()
   }
 
+  #die(): void {
+    this.#dead = true
+    clearTimeout(this.#timer)
+    if (this.#connected) sessions.of(this.peer.protocol).value -= 1
+  }
+
   /** Ends everything; no event of the socket means anything from here on. */
   #bury(): void {
     if (this.#dead) return
-    this.#dead = true
-    clearTimeout(this.#timer)
+    this.#die()
     this.#timer = undefined
     this.#socket.destroy()
     this.onGone()
@@ -330,8 +339,7 @@ export class Connection {
    * `quitMs` is over. No process waits for that before it ends.
    */
   #farewell(words: string): void {
-    this.#dead = true
-    clearTimeout(this.#timer)
+    this.#die()
     const socket = this.#socket
     socket.end(words)
     socket.unref()

@@ -7,7 +7,7 @@ import { Connector } from './connector.ts'
 import { localResult } from './failure.ts'
 import { genericRequest, withHeaderAddresses } from './generic.ts'
 import { Pool } from './pool.ts'
-import { logRecipient } from './report.ts'
+import { countTaken, logRecipient } from './report.ts'
 import { tableProblem } from './routing/tables.ts'
 import { NO_POLICY } from './tls-outcome.ts'
 import { USUAL_SESSION } from './tls-session.ts'
@@ -247,6 +247,7 @@ class PooledDeliverer implements Deliverer {
   ): RecipientOutcome[] {
     const { message, destination } = request
     const nexthop = keyOf(destination)
+    if (recipients.some((_, index) => batch.results.get(index)?.kind === 'sent')) countTaken(nexthop, message)
     return recipients.map((recipient, index) => {
       const result = batch.results.get(index) ?? UNANSWERED
       const relay = batch.relays?.get(index) ?? batch.relay

@@ -26,6 +26,8 @@ export function postfixSeconds(ms: number): string {
 }
 
 const recipients = counter('postern_delivery_recipients_total')
+const messages = counter('postern_delivery_messages_total')
+const messageBytes = counter('postern_delivery_message_bytes_total')
 const delaySeconds = histogram('postern_delivery_delay_seconds')
 const STAGES = {
   queue: delaySeconds.of('before'),
@@ -45,6 +47,13 @@ export interface DeliveryReport {
   readonly result: Result
   readonly relay: string
   readonly delays: Delays
+}
+
+/** Counts one transaction in which a next hop took a message, for at least one recipient. */
+export function countTaken(nexthop: string, { sizeBytes }: QueuedMessage): void {
+  const label = nexthops.label(nexthop)
+  messages.of(label).add()
+  messageBytes.of(label).add(sizeBytes)
 }
 
 /** One line for one recipient of one attempt. */

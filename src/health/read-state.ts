@@ -5,6 +5,7 @@ import type { MetricsSnapshot } from '#src/base/metrics.ts'
 import type { MetricName } from '#src/base/metric-table.ts'
 import { isRecord } from '#src/net/frames.ts'
 import { sumOf } from './history.ts'
+import { readImage } from './image-facts.ts'
 import { NO_RATES } from './state.ts'
 import type { HealthState, MachineHealth, ProcessHealth, QueueHealth, Rates } from './state.ts'
 
@@ -50,6 +51,7 @@ export function readState(
       writtenMs: sumOf(metrics, 'postern_signatures_timestamp_seconds') * 1000,
     },
     directory: isRecord(answer['directory']) ? factsOf(answer['directory']) : null,
+    image: isRecord(answer['image']) ? readImage(answer['image']) : null,
     alarms: records(answer['alarms']).flatMap(readAlarm),
     problems: Array.isArray(answer['problems']) ? answer['problems'].map(text) : [],
     metrics,

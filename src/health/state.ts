@@ -1,6 +1,7 @@
 import type { Alarm } from '#src/base/alarms.ts'
 import type { Facts } from '#src/base/fault.ts'
 import type { MetricsSnapshot } from '#src/base/metrics.ts'
+import type { ImageFacts } from './image-facts.ts'
 
 /** How the box is, at one moment: what HTTP, SNMP and the console show. */
 export interface HealthState {
@@ -25,6 +26,8 @@ export interface HealthState {
   readonly signatures: { readonly count: number; readonly engine: string; readonly writtenMs: number }
   /** What the `directory` process tells of its source; null where the directory is embedded. */
   readonly directory: Facts | null
+  /** Of the appliance image; null on any other system. */
+  readonly image: ImageFacts | null
   readonly alarms: readonly Alarm[]
   /** What `postern status` ends with. */
   readonly problems: readonly string[]

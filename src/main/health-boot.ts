@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { HealthConfig } from '#src/config/health.ts'
 import { readToken } from '#src/config/health.ts'
+import type { SnmpConfig } from '#src/config/snmp.ts'
 import { lookSocketPath } from '#src/queue/paths.ts'
 import type { BootContext } from './boots.ts'
 import type { LogBoot } from './ipc.ts'
@@ -10,11 +11,14 @@ export interface HealthBoot {
   readonly health: HealthConfig
   /** What is in its token file, which is master's to read; '' for none. */
   readonly token: string
+  readonly snmp: SnmpConfig
   /** Of [tls], for `tls = true`. */
   readonly certificate: { readonly certificateFile: string; readonly keyFile: string }
   /** Where master and the queue manager tell how things are. */
   readonly controlSocket: string
   readonly queueSocket: string
+  /** A folder that is the health process's alone. */
+  readonly ownFolder: string
   readonly log: LogBoot
 }
 
@@ -23,9 +27,11 @@ export function healthBoot({ generation, paths, echo }: BootContext): HealthBoot
   return {
     health: config.health,
     token: tokenOf(config.health.tokenFile),
+    snmp: config.snmp,
     certificate: config.tls,
     controlSocket: paths.lookSocket,
     queueSocket: lookSocketPath(paths.runHealth),
+    ownFolder: paths.healthCache,
     log: { ...config.log, stdout: echo },
   }
 }

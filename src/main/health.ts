@@ -6,13 +6,14 @@ import { openLog } from '#src/base/log.ts'
 import { HealthReader } from '#src/health/reader.ts'
 import { QueueDesk } from '#src/health/queue-desk.ts'
 import { HealthServer } from '#src/health/server.ts'
+import { SnmpAgent } from '#src/health/snmp/agent.ts'
 import type { HealthBoot } from './health-boot.ts'
 import { logTargets } from './open-log.ts'
 import { leaveMaster, serveMaster, tell, tellFailed } from './under-master.ts'
 
 /**
- * The `health` process: tells whoever asks how the box is. It opens no file of the appliance but the log, its token and
- * its certificate; all that it tells it asks of the others over their control sockets. Mail goes on without it.
+ * The `health` process: tells whoever asks how the box is, over HTTP and SNMP. It opens no file of the appliance but the log,
+ * its token, its certificate, and a list of the alarms that it has told of; all that it tells it asks of the others over their control sockets. Mail goes on without it.
  */
 
 interface Running {
@@ -38,6 +39,7 @@ async function start(boot: HealthBoot): Promise<void> {
     running = { log, server }
     void reader.watch(stopping.signal)
     void server.run(stopping.signal)
+    startSnmp(boot, reader, log)
     tell({ kind: 'ready' })
     // A process that is killed writes nothing at its end, and the one in its place should be quick.
     flushCompileCache()
@@ -45,6 +47,13 @@ async function start(boot: HealthBoot): Promise<void> {
     tellFailed(`The health process cannot start: ${errorText(error)}.`)
     await stop()
   }
+}
+
+/** Where it is spoken takes hold at the next start. */
+function startSnmp({ snmp, ownFolder }: HealthBoot, reader: HealthReader, log: OpenLog): void {
+  if (snmp.agentx === undefined) return
+  const agent = new SnmpAgent({ socket: snmp.agentx, reader, log, clock: systemClock, ownFolder })
+  void agent.run(stopping.signal)
 }
 
 async function stop(): Promise<void> {

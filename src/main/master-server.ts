@@ -16,6 +16,7 @@ import { Drain } from './drain.ts'
 import { healthBoot } from './health-boot.ts'
 import { DirectoryDesk } from './directory-desk.ts'
 import { AlarmWatch } from './alarm-watch.ts'
+import { ImageWatch } from './image-watch.ts'
 import { MetricsDesk } from './metrics-desk.ts'
 import type { ChildDeps, ChildKind, Launch } from './child.ts'
 import type { Gate } from './gate.ts'
@@ -84,6 +85,7 @@ export class Master {
   readonly #desk: DirectoryDesk
   readonly #metrics: MetricsDesk
   readonly #alarms: AlarmWatch
+  readonly #image: ImageWatch
   readonly #controls: UnixServer[] = []
   #poll: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -102,6 +104,7 @@ export class Master {
       alarms: this.#alarms.list,
     }))
     this.#alarms = this.#alarmWatch()
+    this.#image = new ImageWatch(this.#generation.config.console.helperSocket, options.clock)
   }
 
   #alarmWatch(): AlarmWatch {
@@ -157,7 +160,9 @@ export class Master {
         },
         deps,
       )
-    const isEmbedded = this.#generation.config.lmtpServer === undefined
+    const { health, snmp, lmtpServer } = this.#generation.config
+    const isEmbedded = lmtpServer === undefined
+    const isAsked = health.listen !== undefined || snmp.agentx !== undefined
     return [
       ...(isEmbedded ? [make('mailbox', 1, mailboxBoot)] : []),
       make('directory', 1, directoryBoot),
@@ -165,7 +170,7 @@ export class Master {
       ...Array.from({ length: workers }, (_, i) =>
         make('smtpd', i + 1, (context) => smtpdBoot(context, i + 1)),
       ),
-      ...(this.#generation.config.health.listen === undefined ? [] : [make('health', 1, healthBoot)]),
+      ...(isAsked ? [make('health', 1, healthBoot)] : []),
     ]
   }
 
@@ -237,6 +242,7 @@ export class Master {
     }
     this.#metrics.start()
     this.#alarms.start()
+    this.#image.start()
     // Who looks at mail comes behind it, and is not waited for.
     for (const child of this.#children) if (!isForMail(child)) void child.start()
     this.#poll = setInterval(() => {
@@ -261,6 +267,7 @@ export class Master {
     this.#options.gate?.stopListening()
     this.#metrics[Symbol.dispose]()
     this.#alarms[Symbol.dispose]()
+    this.#image[Symbol.dispose]()
     this.#desk[Symbol.dispose]()
     for (const kind of STOP_ORDER) {
       await Promise.all(
@@ -408,7 +415,7 @@ export class Master {
   /** Status, alarms and metrics in one answer: what the health process asks every few seconds. */
   async #health(): Promise<ControlAnswer> {
     const [directory, { metrics }] = await Promise.all([this.#desk.status(), this.#metrics.collect()])
-    return { ...this.#status(), directory: directory ?? null, metrics }
+    return { ...this.#status(), directory: directory ?? null, image: this.#image.told ?? null, metrics }
   }
 
   #status(): ControlAnswer {

@@ -357,7 +357,10 @@ export class Connection extends SMTPConnection implements StreamReceiver, Wire {
   #refuse(value: Reply): void {
     if (this.closed) return
     this.say(formatReply(value), 0, false)
-    if (value.code >= 400) countRefusal('connect', value)
+    if (value.code >= 400) {
+      countRefusal('connect', value)
+      COUNTS.refusedConnections.of(this.#client.service).add()
+    }
     if (value !== REPLY.earlyTalker) {
       this.#log('info', 'smtpd.reject', { command: 'CONNECT', reply: replyText(value) })
     }

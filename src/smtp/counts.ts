@@ -5,6 +5,7 @@ import type { Received } from './reception.ts'
 /** What sessions count: resolved once, so that a session pays for additions only. */
 export const COUNTS = {
   connections: counter('postern_smtpd_connections_total'),
+  refusedConnections: counter('postern_smtpd_refused_connections_total'),
   sessions: gauge('postern_smtpd_sessions'),
   lost: counter('postern_smtpd_lost_total').of(),
   errors: counter('postern_smtpd_errors_total').of(),

@@ -120,7 +120,7 @@ test('nobody may write, and nobody asks without authentication and privacy unles
   const text = made.kind === 'conf' ? made.text : ''
   t.notRegex(text, /^(?:rw|com2sec|access|authuser|rocommunity)/m)
   t.deepEqual(text.match(/^rouser.*$/gm), ['rouser -s usm monitor priv -V postern'])
-  t.regex(text, /^trapsess -Ci -v 3 -l authPriv -u monitor /m)
+  t.regex(text, /^trapsess -Ci -t 5 -r 5 -v 3 -l authPriv -u monitor /m)
 })
 
 peers(

@@ -49,6 +49,7 @@ test('a release that is kept ends the update, and only then the floor rises', as
     'Slot A: release 1.0.0, was found good; can be started',
     'Nothing older than 1.5.0 is taken any more.',
   ])
+  t.deepEqual(started.outcomes.facts, { slot: 'b', version: '2.0.0' })
   const old = one.start({ machine: { version: '1.1.0' } })
   await one.mark('1.0.0', 'postern_1.1.0.efi')
   t.regex(
@@ -68,6 +69,7 @@ test('a release that was given up is remembered with its reason, told, and never
   const trouble = JSON.parse(readFileSync(join(one.folder, 'run', 'update-failed.json'), 'utf8'))
   t.like(trouble, { version: '2.0.0', reason: 'the queue cannot be opened' })
   t.regex(back.outcomes.lines.join('\n'), /Release 2\.0\.0 was given up on .*: the queue cannot be opened/)
+  t.like(back.outcomes.facts, { version: '1.0.0', slot: 'a', fallback: { version: '2.0.0' } })
   t.regex(
     errorOf(await back.updater.update(one.bundle)),
     /tried before and given up: the queue cannot be opened/,

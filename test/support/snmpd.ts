@@ -6,6 +6,7 @@ import { createSocket } from 'node:dgram'
 import { join } from 'node:path'
 import { SNMPD_MODULES_OFF, snmpdConf } from '#src/admin/snmpd-conf.ts'
 import type { SnmpdOptions, SnmpUser } from '#src/admin/snmpd-conf.ts'
+import { REPOSITORY } from '#test/support/appliance.ts'
 import type { Ran } from '#test/support/run.ts'
 import { installed, run } from '#test/support/run.ts'
 import { until } from '#test/support/wait.ts'
@@ -22,8 +23,16 @@ export const MONITOR: SnmpUser = {
   priv: { protocol: 'AES', password: 'a long priv password' },
 }
 
-/** Modules of the standard objects: Debian has none of them (they are not free), the npm package has the base. */
-const MIB_FOLDERS = ['mibs', 'test/support/mibs', 'node_modules/net-snmp/lib/mibs']
+/**
+ * Modules: ours, the names of the standard ones, the base that the npm package has (Debian has neither, since they are not
+ * free), and Net-SNMP's own.
+ */
+const MIB_FOLDERS = ['mibs', 'test/support/mibs', 'node_modules/net-snmp/lib/mibs'].map((name) =>
+  join(REPOSITORY, name),
+)
+/** What the tools know by name. */
+export const MODULES = 'POSTERN-MIB:MTA-MIB:NETWORK-SERVICES-MIB:SNMPv2-MIB'
+export const MIB_PATH = [...MIB_FOLDERS, '/usr/share/snmp/mibs'].join(':')
 
 /** UDP ports on loopback that are free now. */
 export async function freeUdpPorts(count: number): Promise<number[]> {
@@ -42,14 +51,15 @@ export async function freeUdpPorts(count: number): Promise<number[]> {
 }
 
 /** Only what the test says: no settings and no state of the machine's own. */
-export function snmpEnvironment(folder: string): NodeJS.ProcessEnv {
+export function snmpEnvironment(folder: string, modules = ''): NodeJS.ProcessEnv {
   return {
     PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
     HOME: folder,
     SNMPCONFPATH: join(folder, 'nothing'),
     SNMP_PERSISTENT_DIR: join(folder, 'state'),
-    MIBDIRS: MIB_FOLDERS.map((name) => join(process.cwd(), name)).join(':'),
-    MIBS: '',
+    MIBDIRS: MIB_PATH,
+    // snmpd knows its own objects by number; who asks names the modules.
+    MIBS: modules,
   }
 }
 
@@ -58,51 +68,37 @@ export interface SnmpdSetting extends Partial<Omit<SnmpdOptions, 'listen' | 'age
   readonly agentx: string
 }
 
+/** A time-out is long, and only a machine that is slow meets it. */
+const PATIENCE = ['-t', '20', '-r', '0']
+
 /** Debian's snmpd with settings that Postern wrote, on a loopback port. */
 export class Snmpd implements AsyncDisposable {
   readonly #folder: string
-  readonly #port: number
+  readonly port: number
   #child: ChildProcess | undefined
-  said = ''
 
   private constructor(folder: string, port: number) {
     this.#folder = folder
-    this.#port = port
+    this.port = port
   }
 
-  /** `folder` is the test's own; state that snmpd keeps (engine, boots) goes on over a restart. */
-  static async start(folder: string, setting: SnmpdSetting): Promise<Snmpd> {
+  /** `more`: lines of somebody else's. `folder` is the test's own; state that snmpd keeps (engine, boots) goes on over a restart. */
+  static async start(folder: string, setting: SnmpdSetting, more: readonly string[] = []): Promise<Snmpd> {
     const snmpd = new Snmpd(folder, setting.port)
     mkdirSync(join(folder, 'state'), { recursive: true })
-    await snmpd.restart(setting)
+    await snmpd.restart(setting, more)
     return snmpd
   }
 
-  async restart(setting: SnmpdSetting): Promise<void> {
+  async restart(setting: SnmpdSetting, more: readonly string[] = []): Promise<void> {
     await this.stop()
     const { port, ...rest } = setting
     const made = snmpdConf({ users: [MONITOR], ...rest, listen: [{ address: '127.0.0.1', port }] })
     if (made.kind === 'wrong') throw new Error(made.problems.join('\n'))
     const file = join(this.#folder, 'snmpd.conf')
-    writeFileSync(file, made.text, { mode: 0o600 })
+    writeFileSync(file, `${made.text}${more.join('\n')}\n`, { mode: 0o600 })
     const args = ['-C', '-c', file, '-f', '-Lo', '-I', SNMPD_MODULES_OFF]
-    const child = spawn('snmpd', args, {
-      env: snmpEnvironment(this.#folder),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    this.said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.said += text
-      })
-    this.#child = child
-    // It opens its sockets before it says so.
-    await until('snmpd listens', () => child.exitCode !== null || this.said.includes('NET-SNMP version'))
-    if (child.exitCode !== null) throw new Error(`snmpd ended with ${child.exitCode}: ${this.said}`)
-  }
-
-  get pid(): number {
-    return this.#child?.pid ?? 0
+    this.#child = await startListening('snmpd', args, snmpEnvironment(this.#folder))
   }
 
   get isRunning(): boolean {
@@ -123,17 +119,55 @@ export class Snmpd implements AsyncDisposable {
     return await this.askAs(tool, credentials(user), args)
   }
 
-  /** With these words for who asks. A time-out is long, and the only thing that a slow machine meets. */
+  /** With these words for who asks. */
   async askAs(tool: string, who: readonly string[], args: readonly string[]): Promise<Ran> {
     const options = args.filter((word) => word.startsWith('-'))
     const objects = args.filter((word) => !word.startsWith('-'))
-    const words = ['-t', '20', '-r', '0', ...who, ...options, `127.0.0.1:${this.#port}`, ...objects]
-    return await run(tool, words, { env: snmpEnvironment(this.#folder) })
+    return await this.askWith(tool, [...who, ...options], objects)
+  }
+
+  /** With options whose values are words of their own; as MONITOR where they do not say who asks. */
+  // oxlint-disable-next-line max-params -- a port of somebody in between is the exception
+  async askWith(
+    tool: string,
+    options: readonly string[],
+    objects: readonly string[],
+    port = this.port,
+  ): Promise<Ran> {
+    const who = options.includes('-v') ? [] : credentials(MONITOR)
+    const words = [...PATIENCE, ...who, ...options, `127.0.0.1:${port}`, ...objects]
+    return await run(tool, words, { env: snmpEnvironment(this.#folder, MODULES) })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }
+}
+
+/**
+ * Starts one of Net-SNMP's daemons and waits until it listens. A port that was free is at times taken for a moment by
+ * somebody's question to the DNS: then it is started again.
+ */
+export async function startListening(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  hear: (text: string) => void = () => {},
+): Promise<ChildProcess> {
+  return await until(`${program} listens`, async () => {
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+        hear(text)
+      })
+    // It opens its sockets before it says so.
+    await until(`${program} says so`, () => child.exitCode !== null || said.includes('NET-SNMP version'))
+    if (child.exitCode === null) return child
+    if (/Error opening specified endpoint|couldn't open|Address already in use/.test(said)) return undefined
+    throw new Error(`${program} ended with ${child.exitCode}: ${said}`)
+  })
 }
 
 /** Who asks, in the words of snmpcmd(1). */

@@ -1,0 +1,72 @@
+import { ALARMS } from '#src/base/alarms.ts'
+import type { Alarm, AlarmCode } from '#src/base/alarms.ts'
+import type { Clock } from '#src/base/clock.ts'
+import { systemClock } from '#src/base/clock.ts'
+import type { Log } from '#src/base/log.ts'
+import type { AgentxSocket } from '#src/config/snmp.ts'
+import { readState } from '#src/health/read-state.ts'
+import { SnmpAgent } from '#src/health/snmp/agent.ts'
+import type { HealthState } from '#src/health/state.ts'
+
+/** Time that goes so much faster: what waits for seconds waits for milliseconds. */
+const FASTER = 50
+
+const fastClock: Clock = {
+  nowMs: () => systemClock.nowMs(),
+  monotonicMs: () => systemClock.monotonicMs() * FASTER,
+  sleep: async (ms, signal) => await systemClock.sleep(ms / FASTER, signal),
+}
+
+export function alarm(code: AlarmCode, key = '', reason = 'it is so'): Alarm {
+  return { code, severity: ALARMS[code].severity, key, reason, sinceMs: Date.now() }
+}
+
+/** A box that answers, with these alarms. */
+export function stateWith(alarms: readonly Alarm[], more: Partial<HealthState> = {}): HealthState {
+  const machine = { cores: 2, load: [0, 0, 0] as const, memoryBytes: 1, availableBytes: 1 }
+  const rates = readState({}, { atMs: 0, machine, rates: NO_RATES }).rates
+  const answer = { pid: 1, uptimeMs: 1000, version: '1.2.3', alarms }
+  return { ...readState(answer, { atMs: Date.now(), machine, rates }), ...more }
+}
+
+const NO_RATES = {
+  connections: 0,
+  accepted: 0,
+  acceptedBytes: 0,
+  refusedMessages: 0,
+  refusals: 0,
+  delivered: 0,
+  deferred: 0,
+  bounced: 0,
+}
+
+export interface Said {
+  readonly event: string
+  readonly facts: unknown
+}
+
+export interface RunningAgent extends AsyncDisposable {
+  readonly said: readonly Said[]
+}
+
+/** A subagent of its own, over whatever state there is when it looks. */
+export function runAgent(socket: AgentxSocket, ownFolder: string, state: () => HealthState): RunningAgent {
+  const stop = new AbortController()
+  const said: Said[] = []
+  const log: Log = {
+    write: (_level, event, facts) => {
+      said.push({ event, facts })
+    },
+    flush: () => {},
+  }
+  const reader = { state: async () => await Promise.resolve(state()) }
+  const options = { socket, reader, log, clock: fastClock, ownFolder }
+  const ended = new SnmpAgent(options).run(stop.signal)
+  return {
+    said,
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await ended
+    },
+  }
+}
