@@ -54,7 +54,7 @@ find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 mkdir -p "$out"
 # One thread: xz cuts its work otherwise where there are more, and the bytes differ.
-case ${DEB_LEVEL:-6} in 0) form=-Znone ;; *) form="-Zxz -z${DEB_LEVEL:-6}" ;; esac
+case ${DEB_LEVEL:-6} in 0) form="-Zgzip -z1" ;; *) form="-Zxz -z${DEB_LEVEL:-6}" ;; esac
 # shellcheck disable=SC2086 # two words
 dpkg-deb --root-owner-group --threads-max=1 $form --build "$tree" "$out/postern_${version}_$arch.deb" >/dev/null
 echo "$out/postern_${version}_$arch.deb"

@@ -22,7 +22,7 @@ async function install(destination: string, prefix: string): Promise<void> {
   await must('env', [...words, join(REPOSITORY, 'scripts', 'install-tree.sh')])
 }
 
-/** Makes the package, not compressed, and gives its path. */
+/** Makes the package, hardly compressed, and gives its path. */
 async function makePackage(folder: string): Promise<string> {
   const words = ['DEB_LEVEL=0', 'SOURCE_DATE_EPOCH=1700000000']
   const said = await must('env', [...words, join(REPOSITORY, 'scripts', 'deb.sh'), folder])
