@@ -14,7 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['base'],
   ['mail', 'net', 'store', 'match', 'workers', 'host'],
   ['queue', 'config', 'directory', 'dns'],
-  ['smtp', 'policy', 'scan', 'spam', 'delivery', 'admin', 'health'],
+  ['smtp', 'policy', 'scan', 'delivery', 'admin', 'health'],
   ['main', 'cli', 'console', 'appliance'],
 ]
 

@@ -8,16 +8,8 @@ import {
   queueJson,
   queueLine,
 } from '#src/cli/queue-format.ts'
-import type { ListedMessage, ListedRecipient } from '#src/queue/listing.ts'
-
-function to(
-  address: string,
-  state: ListedRecipient['state'],
-  reason: string,
-  failed = false,
-): ListedRecipient {
-  return { address, original: address, state, reason, failed }
-}
+import type { ListedMessage } from '#src/queue/listing.ts'
+import { listedRecipient } from '#test/queue/support.ts'
 
 function listed(with_: Partial<ListedMessage> = {}): ListedMessage {
   return {
@@ -61,7 +53,7 @@ test('mailq writes what postqueue of Postfix writes', async (t) => {
           id: '4jXQp03qfHzJfWb',
           sizeBytes: 653,
           sender: '',
-          recipients: [to('c@example.test', 'hold', '')],
+          recipients: [listedRecipient('c@example.test', 'hold', '')],
         }),
       ]
     },
@@ -88,11 +80,11 @@ test('mailq writes what postqueue of Postfix writes', async (t) => {
   t.true(MAILQ_HEADER.startsWith('----Queue ID----- '))
   const pad = ' '.repeat(47)
   const mixed = [
-    to('a@x.test', 'deferred', ''),
-    to('b@x.test', 'deferred', 'one'),
-    to('c@x.test', 'deferred', 'two'),
-    to('d@x.test', 'deferred', 'one'),
-    to('e@x.test', 'active', 'one'),
+    listedRecipient('a@x.test', 'deferred', ''),
+    listedRecipient('b@x.test', 'deferred', 'one'),
+    listedRecipient('c@x.test', 'deferred', 'two'),
+    listedRecipient('d@x.test', 'deferred', 'one'),
+    listedRecipient('e@x.test', 'active', 'one'),
   ]
   t.is(
     mailqEntry(listed({ recipients: mixed }))
@@ -116,33 +108,41 @@ test('mailq writes what postqueue of Postfix writes', async (t) => {
 })
 
 test('the JSON listing has the fields of postqueue -j', (t) => {
-  t.deepEqual(JSON.parse(queueJson(listed({ recipients: [to('b@example.test', 'hold', 'why')] }))), {
-    queue_name: 'deferred',
-    queue_id: '4jXQp03lzkzJfWY',
-    arrival_time: Math.floor(new Date(2026, 10, 22, 10, 50, 16).getTime() / 1000),
-    message_size: 3268,
-    forced_expire: false,
-    sender: 'a@src.test',
-    client_address: '192.0.2.1',
-    client_name: 'unknown',
-    subject: 'Hello',
-    verdict: ['clean'],
-    recipients: [
-      {
-        orig_address: 'b@example.test',
-        address: 'b@example.test',
-        delay_reason: 'why',
-        state: 'hold',
-      },
-    ],
-  })
+  t.deepEqual(
+    JSON.parse(queueJson(listed({ recipients: [listedRecipient('b@example.test', 'hold', 'why')] }))),
+    {
+      queue_name: 'deferred',
+      queue_id: '4jXQp03lzkzJfWY',
+      arrival_time: Math.floor(new Date(2026, 10, 22, 10, 50, 16).getTime() / 1000),
+      message_size: 3268,
+      forced_expire: false,
+      sender: 'a@src.test',
+      client_address: '192.0.2.1',
+      client_name: 'unknown',
+      subject: 'Hello',
+      verdict: ['clean'],
+      recipients: [
+        {
+          orig_address: 'b@example.test',
+          address: 'b@example.test',
+          delay_reason: 'why',
+          state: 'hold',
+        },
+      ],
+    },
+  )
 })
 
 test('postqueue -j tells who waits from who has failed, and who was meant by the client', (t) => {
-  const recipients = [to('b@x.test', 'deferred', '450 "busy"'), to('c@x.test', 'deferred', '550 gone', true)]
+  const recipients = [
+    listedRecipient('b@x.test', 'deferred', '450 "busy"'),
+    listedRecipient('c@x.test', 'deferred', '550 gone', true),
+  ]
   t.is(
     postqueueJson(
-      listed({ recipients: [...recipients, { ...to('d@x.test', 'hold', ''), original: 'list@x.test' }] }),
+      listed({
+        recipients: [...recipients, { ...listedRecipient('d@x.test', 'hold', ''), original: 'list@x.test' }],
+      }),
     ),
     '{"queue_name": "deferred", "queue_id": "4jXQp03lzkzJfWY", ' +
       `"arrival_time": ${new Date(2026, 10, 22, 10, 50, 16).getTime() / 1000}, "message_size": 3268, ` +
@@ -155,7 +155,7 @@ test('postqueue -j tells who waits from who has failed, and who was meant by the
 
 test('no text of the network can forge a line of a listing', (t) => {
   const evil = 'x\n4jXQp03lzkzJfWY 1 \u001b[2J\u2028'
-  const message = listed({ sender: evil, recipients: [to(evil, 'deferred', evil)] })
+  const message = listed({ sender: evil, recipients: [listedRecipient(evil, 'deferred', evil)] })
   t.is(mailqEntry(message).split('\n').length, 5)
   t.is(queueLine(message).split('\n').length, 2)
   t.is(queueJson(message).split('\n').length, 2)

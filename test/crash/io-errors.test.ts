@@ -174,10 +174,7 @@ async function nthCallFails(
 
 /** What was answered 4xx may have reached the disk and be delivered; what was answered 250 must be. */
 async function judge(t: ExecutionContext, { postern, sink, ledger }: Place): Promise<void> {
-  await until('the queue has run empty', async () => {
-    await postern.tool('queue', 'flush', 'ALL')
-    return (await postern.queue()).length === 0
-  })
+  await postern.runEmpty()
   const verdict = compare(ledger, sink.deliveries, { elsewhere: new Set(), faults: [] })
   const late = sink.deliveries.filter(({ ledgerId }) => ledger.answer(ledgerId) !== 'accepted').length
   t.log(

@@ -49,10 +49,7 @@ test.serial(
       over.abort()
       await load
     }
-    await until('the queue has run empty', async () => {
-      await postern.tool('queue', 'flush', 'ALL')
-      return (await postern.queue()).length === 0
-    })
+    await postern.runEmpty()
     const reports = reportsByMail(sink.deliveries)
     t.log(`${kills} kills; ${accepted.length} mails, ${reports.size} told of`)
     t.deepEqual(

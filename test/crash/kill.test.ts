@@ -104,10 +104,7 @@ async function killUnderLoad({ postern, ledger, random, rounds, victims }: Killi
     over.abort()
     await load
   }
-  await until('the queue has run empty', async () => {
-    await postern.tool('queue', 'flush', 'ALL')
-    return (await postern.queue()).length === 0
-  })
+  await postern.runEmpty()
   return faults
 }
 

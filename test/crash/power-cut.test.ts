@@ -9,7 +9,6 @@ import { LoggedDisk, loggedDiskLacks } from '#test/support/logged-disk.ts'
 import { queueFolder, readQueue } from '#test/support/queue-folder.ts'
 import { seededRandom, seedOfRun } from '#test/support/random.ts'
 import { tempFolder } from '#test/support/temp.ts'
-import { until } from '#test/support/wait.ts'
 import { PLAN } from './plan.ts'
 
 const lacks = loggedDiskLacks()
@@ -131,10 +130,7 @@ async function startedOn(mounted: string, folder: string, queued: ReadonlySet<st
     lmtpPort: sink.port,
     limits: ['message_size_limit = 1000000'],
   })
-  await until('the queue has run empty', async () => {
-    await postern.tool('queue', 'flush', 'ALL')
-    return (await postern.queue()).length === 0
-  })
+  await postern.runEmpty()
   const taken = new Set(sink.deliveries.map(({ ledgerId }) => ledgerId))
   return [...queued]
     .filter((id) => !taken.has(id))

@@ -130,10 +130,7 @@ async function calm(scene: Scene, postern: Appliance, operator: Operator): Promi
   const toMs = performance.now()
   scene.over = true
   await until('all is released', () => operator.releaseAll())
-  await until('the queue has run empty', async () => {
-    await postern.tool('queue', 'flush', 'ALL')
-    return (await postern.queue()).length === 0
-  })
+  await postern.runEmpty()
   return { fromMs, toMs }
 }
 

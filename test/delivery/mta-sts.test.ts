@@ -12,6 +12,7 @@ import { fakeDns, fakeHosts } from '#test/support/fake-names.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { never } from './requests.ts'
 import { testPki } from './tls-peer.ts'
+import { TLS_RULES } from './tls-world.ts'
 import type { TlsFailure } from '#src/delivery/tls-outcome.ts'
 import type { StsFetch } from '#src/delivery/mta-sts.ts'
 import { NO_TLS } from '#src/delivery/tls.ts'
@@ -194,18 +195,8 @@ test('a policy comes over HTTPS with a good certificate, as plain text, and no r
 })
 
 const RULES: TlsRules = {
-  level: 'may',
+  ...TLS_RULES,
   policies: { kind: 'table', entries: new Map([['named.example', 'may']]) },
-  verifyMatch: [],
-  secureMatch: [],
-  fingerprints: [],
-  ca: undefined,
-  caProblem: '',
-  insecureMx: 'dane',
-  opportunistic: { protocols: '', grade: 'medium', exclude: [] },
-  mandatory: { protocols: '', grade: 'medium', exclude: [] },
-  wrapperMode: false,
-  servername: '',
 }
 
 function target(host: string, domain: string, role: 'domain' | 'relayhost' = 'domain'): TlsTarget {

@@ -16,7 +16,8 @@ import type { QueuedMessage } from '#src/queue/ports.ts'
 import type { Script } from './fake-peer.ts'
 import type { TestPki } from './tls-peer.ts'
 
-const RULES: TlsRules = {
+/** What nobody has set. */
+export const TLS_RULES: TlsRules = {
   level: 'may',
   policies: { kind: 'table', entries: new Map() },
   verifyMatch: ['hostname'],
@@ -129,7 +130,7 @@ function secureOf(given: TlsCase, pki: TestPki, port: number): Secure {
   const dns = fakeDns(given.tlsa === undefined ? {} : { [at]: given.tlsa }, ['far.example'])
   const policies = { kind: 'table' as const, entries: parseTable(given.table ?? '') }
   return async (target, _protocol, signal) => {
-    const rules = { ...RULES, ca: pki.ca, policies, ...given.rules }
+    const rules = { ...TLS_RULES, ca: pki.ca, policies, ...given.rules }
     const first = await tlsDecision(target, rules, dns, signal)
     const decision = given.sts === undefined ? first : withSts(first, target, given.sts)
     if (decision.kind === 'deferred') return decision

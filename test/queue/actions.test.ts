@@ -7,7 +7,7 @@ import { openQueue } from '#src/queue/tool-access.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { listedPages } from '#src/queue/control-requests.ts'
 import { ControlServer } from '#src/queue/control-server.ts'
-import type { ListedMessage, ListedRecipient } from '#src/queue/listing.ts'
+import type { ListedMessage } from '#src/queue/listing.ts'
 import { controlSocketPath } from '#src/queue/paths.ts'
 import type { QueuePaths } from '#src/queue/paths.ts'
 import { QueueDb } from '#src/queue/queue-db.ts'
@@ -16,8 +16,10 @@ import { Writer } from '#src/queue/writer.ts'
 import { acquireLock } from '#src/store/lock.ts'
 import { openStore } from '#src/store/sqlite.ts'
 import {
+  DEFERRED,
   FakeDeliverer,
   closed,
+  listedRecipient,
   newMessage,
   recipient,
   rowCounts,
@@ -55,8 +57,6 @@ function none(): void {
   // Nothing of what a writer tells matters to these tests.
 }
 
-const DEFERRED = { kind: 'deferred', reply: '450 4.2.0 later', dsn: '4.2.0' } as const
-
 test('the tools reach the queue through the daemon and without it, with the same result', async (t) => {
   using paths = scratch()
   const [first, second, third] = [newMessage(), newMessage(), newMessage()]
@@ -81,8 +81,8 @@ test('the tools reach the queue through the daemon and without it, with the same
   t.deepEqual(
     (await all(access)).map(({ id, queue: name, recipients }) => [id, name, recipients]),
     [
-      [first.id, 'hold', [to('alice@example.test', 'hold', '450 4.2.0 later')]],
-      [third.id, 'deferred', [to('alice@example.test', 'deferred', '450 4.2.0 later')]],
+      [first.id, 'hold', [listedRecipient('alice@example.test', 'hold', '450 4.2.0 later')]],
+      [third.id, 'deferred', [listedRecipient('alice@example.test', 'deferred', '450 4.2.0 later')]],
     ],
   )
   t.deepEqual(await access.act('release', null), { count: 1, missing: [] })
@@ -370,12 +370,3 @@ test('a daemon that holds the queue and does not answer is named', async (t) => 
   await t.throwsAsync(openQueue(paths), { message: /STORE_LOCKED.*qmgr/ })
   t.is(lock.name, 'queue')
 })
-
-function to(
-  address: string,
-  state: ListedRecipient['state'],
-  reason: string,
-  failed = false,
-): ListedRecipient {
-  return { address, original: address, state, reason, failed }
-}

@@ -8,6 +8,7 @@ import type { RetryTimes } from '#src/queue/schedule.ts'
 import { openStore } from '#src/store/sqlite.ts'
 import { VirtualClock, settle } from '#test/simulate/virtual-clock.ts'
 import {
+  DEFERRED,
   FakeDeliverer,
   newMessage,
   recipient,
@@ -23,8 +24,6 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 /** Ten hours instead of five days, so that the clock has less to run through. */
 const TEN_HOURS: RetryTimes = { ...POSTFIX_TIMES, maximalQueueLifetimeMs: 10 * HOUR_MS }
-const DEFERRED = { kind: 'deferred', reply: '450 4.2.0 later', dsn: '4.2.0' } as const
-
 interface Told {
   readonly sender: string
   readonly replies: readonly string[]

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import type { ListedRecipient } from '#src/queue/listing.ts'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -88,6 +89,9 @@ export function newMessage(with_: Partial<NewMessage> & { readonly text?: string
     ...rest,
   }
 }
+
+/** What a peer says that is to be tried again. */
+export const DEFERRED = { kind: 'deferred', reply: '450 4.2.0 later', dsn: '4.2.0' } as const
 
 export const DESTINATION: Destination = { protocol: 'lmtp', host: '127.0.0.1', port: 24 }
 
@@ -302,4 +306,14 @@ export function closed(socket: Socket): Promise<void> {
     socket.on('error', () => socket.destroy())
     socket.on('close', () => resolve())
   })
+}
+
+/** A recipient as a listing shows him. */
+export function listedRecipient(
+  address: string,
+  state: ListedRecipient['state'],
+  reason: string,
+  failed = false,
+): ListedRecipient {
+  return { address, original: address, state, reason, failed }
 }

@@ -3,6 +3,7 @@ import type { RetryTimes } from '#src/queue/schedule.ts'
 import { POSTFIX_TIMES } from '#src/queue/schedule.ts'
 import { VirtualClock, settle } from '#test/simulate/virtual-clock.ts'
 import {
+  DEFERRED,
   FakeDeliverer,
   newMessage,
   recipient,
@@ -13,8 +14,6 @@ import {
   until,
 } from './support.ts'
 import type { Queue, QueueChoice } from './support.ts'
-
-const DEFERRED = { kind: 'deferred', reply: '450 4.2.0 later', dsn: '4.2.0' } as const
 
 interface Bounce {
   readonly sender: string

@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import test from 'ava'
 import { FakePeer, wellBehaved } from '#test/delivery/fake-peer.ts'
+import { accountWith } from '#test/support/accounts.ts'
 import { Appliance } from '#test/support/appliance.ts'
 import { ZoneServer } from '#test/support/dns-zone.ts'
 import { LmtpSink } from '#test/support/lmtp-sink.ts'
@@ -22,17 +23,6 @@ mx.both.example AAAA ::1
 mx.both.example A 127.0.0.1
 bare.example AAAA ::1
 `
-
-function account(name: string, transport: string): string {
-  return [
-    `dn: uid=${name},ou=people,dc=example,dc=test`,
-    'objectClass: zimbraAccount',
-    'zimbraMailStatus: enabled',
-    `zimbraMailDeliveryAddress: ${name}@example.test`,
-    `zimbraMailTransport: ${transport}`,
-    '',
-  ].join('\n')
-}
 
 function recipients(peer: FakePeer): string[] {
   const lines = peer.conversations.flatMap(({ heard }) => heard)
@@ -57,8 +47,8 @@ withIpv6(
       limits: [`smtp_tcp_port = ${peer6.port}`, 'smtp_address_preference = "ipv6"'],
     })
     const accounts = [
-      account('carol', `smtp:[::1]:${peer6.port}`),
-      account('dave', `smtp:[mx.both.example]:${peer4.port}`),
+      accountWith('carol', `smtp:[::1]:${peer6.port}`),
+      accountWith('dave', `smtp:[mx.both.example]:${peer4.port}`),
     ]
     t.is((await postern.importLdif(accounts.join('\n'))).code, 0)
     {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { accountWith } from '#test/support/accounts.ts'
 import { Appliance } from '#test/support/appliance.ts'
 import { LmtpSink } from '#test/support/lmtp-sink.ts'
 import { plainMail } from '#test/support/mails.ts'
@@ -12,18 +13,6 @@ import { until } from '#test/support/wait.ts'
 const lacks = openSmtpdLacks()
 if (lacks !== undefined) process.stderr.write(`OpenSMTPD as a peer is skipped: ${lacks}.\n`)
 const withOpenSmtpd = lacks === undefined ? test : test.skip
-
-/** Carol's mail is for another port of the same server, where TLS is a must. */
-function carol(port: number): string {
-  return [
-    'dn: uid=carol,ou=people,dc=example,dc=test',
-    'objectClass: zimbraAccount',
-    'zimbraMailStatus: enabled',
-    'zimbraMailDeliveryAddress: carol@example.test',
-    `zimbraMailTransport: smtp:[127.0.0.1]:${port}`,
-    '',
-  ].join('\n')
-}
 
 // OpenSMTPD 6.8, Debian 12's, offers STARTTLS and fails in each handshake, because it was made for OpenSSL 1.1: a peer
 // of the kind that opportunistic TLS has to live with. Later ones work.
@@ -54,7 +43,9 @@ withOpenSmtpd(
       limits: [`smtp_tls_policy_maps = "texthash:${policies}"`],
       settings: [`zimbraMtaRelayHost = "[127.0.0.1]:${opensmtpd.port}"`],
     })
-    t.is((await postern.importLdif(carol(otherPort))).code, 0)
+    // Carol's mail is for another port of the same server, where TLS is a must.
+    const carol = accountWith('carol', `smtp:[127.0.0.1]:${otherPort}`)
+    t.is((await postern.importLdif(carol)).code, 0)
     const large = 'x'.repeat(70).concat('\r\n').repeat(10_000).trimEnd()
     {
       using client = await SmtpClient.greeted(postern.smtpPort)

@@ -1,22 +1,11 @@
 import test from 'ava'
 import { FakePeer, wellBehaved } from '#test/delivery/fake-peer.ts'
+import { accountWith } from '#test/support/accounts.ts'
 import { Appliance } from '#test/support/appliance.ts'
 import { plainMail } from '#test/support/mails.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
-
-function account(name: string, transport: string): string {
-  return [
-    `dn: uid=${name},ou=people,dc=example,dc=test`,
-    'objectClass: zimbraAccount',
-    'zimbraMailStatus: enabled',
-    `zimbraMailDeliveryAddress: ${name}@example.test`,
-    `zimbraMailTransport: ${transport}`,
-    '',
-    '',
-  ].join('\n')
-}
 
 test('a destination that takes connections and says nothing holds five of them, and no mail for anybody else', async (t) => {
   using folder = tempFolder('route-fair')
@@ -25,7 +14,8 @@ test('a destination that takes connections and says nothing holds five of them, 
   await using live = await FakePeer.listen(wellBehaved(bodies, '250 peer\r\n', 'smtp'))
   await using postern = await Appliance.start({ folder: folder.path })
   const ldif =
-    account('silent', `smtp:[127.0.0.1]:${silent.port}`) + account('live', `smtp:[127.0.0.1]:${live.port}`)
+    accountWith('silent', `smtp:[127.0.0.1]:${silent.port}`) +
+    accountWith('live', `smtp:[127.0.0.1]:${live.port}`)
   t.is((await postern.importLdif(ldif)).code, 0)
   using client = await SmtpClient.greeted(postern.smtpPort)
   for (let n = 0; n < 60; n += 1) {

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { FakePeer, wellBehaved } from '#test/delivery/fake-peer.ts'
+import { accountWith } from '#test/support/accounts.ts'
 import { Appliance } from '#test/support/appliance.ts'
 import { ZoneServer } from '#test/support/dns-zone.ts'
 import { LmtpSink } from '#test/support/lmtp-sink.ts'
@@ -107,14 +108,7 @@ test('two recipients on two mailbox servers have a session each, by the transpor
   await using two = await LmtpSink.listen({ keep: true })
   await using zone = await ZoneServer.start(ZONE)
   await using postern = await Appliance.start({ folder: folder.path, lmtpPort: one.port, dnsPort: zone.port })
-  const ldif = [
-    'dn: uid=carol,ou=people,dc=example,dc=test',
-    'objectClass: zimbraAccount',
-    'zimbraMailStatus: enabled',
-    'zimbraMailDeliveryAddress: carol@example.test',
-    `zimbraMailTransport: lmtp:store.example:${two.port}`,
-    '',
-  ].join('\n')
+  const ldif = accountWith('carol', `lmtp:store.example:${two.port}`)
   t.is((await postern.importLdif(ldif)).code, 0)
   using client = await SmtpClient.greeted(postern.smtpPort)
   const to = ['alice@example.test', 'carol@example.test']

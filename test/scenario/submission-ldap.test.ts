@@ -21,6 +21,11 @@ const scenario = slapdLacks() === undefined ? test : test.skip
 
 const ANN = accountEntry('ann@one.test', { zimbraMailAlias: 'a.nn@one.test', userPassword: 'first' })
 
+function slapdWithAnn(folder: string): Promise<Slapd> {
+  const ldif = tree() + domainParents(['one.test']) + domainEntry('one.test') + ANN
+  return Slapd.start({ folder: join(folder, 'slapd'), ldif })
+}
+
 /** As ldapmodify adds an entry. */
 function added(record: string): string {
   return record.replace('\n', '\nchangetype: add\n')
@@ -51,10 +56,7 @@ scenario(
   'accounts in LDAP come in with the password there, somebody new too, and 454 says that LDAP is gone',
   async (t) => {
     using folder = tempFolder('submission-ldap')
-    await using slapd = await Slapd.start({
-      folder: join(folder.path, 'slapd'),
-      ldif: tree() + domainParents(['one.test']) + domainEntry('one.test') + ANN,
-    })
+    await using slapd = await slapdWithAnn(folder.path)
     await using postern = await Appliance.start({
       folder: folder.path,
       submission: true,
@@ -117,10 +119,7 @@ scenario('a server that becomes an auth target in LDAP is asked over SOAP from t
   await using soap = await zimbraSoap(folder.path, ({ account, password }) =>
     account === 'ann@one.test' && password === 'app-password' ? 'token' : { fault: 'account.AUTH_FAILED' },
   )
-  await using slapd = await Slapd.start({
-    folder: join(folder.path, 'slapd'),
-    ldif: tree() + domainParents(['one.test']) + domainEntry('one.test') + ANN,
-  })
+  await using slapd = await slapdWithAnn(folder.path)
   await using postern = await Appliance.start({
     folder: folder.path,
     submission: true,

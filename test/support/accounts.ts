@@ -20,3 +20,16 @@ export async function giveAlicePassword(postern: Appliance): Promise<void> {
   )
   if (ran.code !== 0) throw new Error(`directory import: ${ran.stderr}`)
 }
+
+/** Somebody of example.test whose mail goes where `transport` says, as LDIF. */
+export function accountWith(name: string, transport: string): string {
+  return [
+    `dn: uid=${name},ou=people,dc=example,dc=test`,
+    'objectClass: zimbraAccount',
+    'zimbraMailStatus: enabled',
+    `zimbraMailDeliveryAddress: ${name}@example.test`,
+    `zimbraMailTransport: ${transport}`,
+    '',
+    '',
+  ].join('\n')
+}

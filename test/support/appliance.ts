@@ -236,6 +236,14 @@ export class Appliance {
       .map(jsonObject)
   }
 
+  /** Has everything tried at once, until nothing is left. */
+  async runEmpty(): Promise<void> {
+    await until('the queue has run empty', async () => {
+      await this.tool('queue', 'flush', 'ALL')
+      return (await this.queue()).length === 0
+    })
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.running) await this.stop()
     await this.kill()

@@ -107,6 +107,8 @@ export class LdapStore implements AdminStore {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       if (this.#connection.isOpen) await this.#connection.client.unbind()
+    } catch {
+      // A server that has just gone need not be told that we go.
     } finally {
       this.#connection.close()
     }

@@ -1,6 +1,6 @@
 import test from 'ava'
-import { LdapStore } from '#src/directory/admin/ldap.ts'
-import { ADMIN_DN, ADMIN_PASSWORD, Slapd, slapdLacks } from '#test/support/slapd.ts'
+import { openStoreAt } from '#test/support/ldap-store.ts'
+import { Slapd, slapdLacks } from '#test/support/slapd.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { tree } from '#test/support/zimbra-ldif.ts'
 import { holds } from './dialogue.ts'
@@ -13,21 +13,7 @@ for (const { title, text } of DIALOGUES) {
   run(`${title}, over LDAP`, async (t) => {
     using folder = tempFolder('zmprov-ldap')
     await using slapd = await Slapd.start({ folder: folder.path, ldif: tree() })
-    await using store = await LdapStore.open(target(slapd.url), new AbortController().signal)
+    await using store = await openStoreAt(slapd)
     await holds(t, store, text)
   })
-}
-
-function target(...urls: readonly string[]) {
-  return {
-    servers: urls.map((url) => ({
-      url,
-      startTls: false,
-      caFile: '',
-      connectTimeoutMs: 60_000,
-      searchTimeoutMs: 60_000,
-    })),
-    who: { dn: ADMIN_DN, password: ADMIN_PASSWORD },
-    base: '',
-  }
 }

@@ -20,7 +20,7 @@ overLdap('a batch whose server is restarted fails for a while and goes on', asyn
   writeFileSync(join(folder.path, 'password'), `${ADMIN_PASSWORD}\n`, { mode: 0o600 })
   writeFileSync(
     join(folder.path, 'postern.toml'),
-    `[directory]\nurls = ["${slapd.url}"]\nstarttls = false\nbind_dn = "${ADMIN_DN}"\npassword_file = "password"\n`,
+    `[directory]\nurls = ["${slapd.url}"]\nstarttls = false\nbind_dn = "${ADMIN_DN}"\npassword_file = "password"\nconnect_timeout = "60s"\n`,
   )
   const child = spawn(join(REPOSITORY, 'bin', 'zmprov'), [], { cwd: folder.path })
   let out = ''
@@ -40,6 +40,6 @@ overLdap('a batch whose server is restarted fails for a while and goes on', asyn
   await slapd.startAgain()
   child.stdin.end('gad\n')
   await ended
-  t.is(out, 'one.test\none.test\n')
+  t.is(out, 'one.test\none.test\n', errors)
   t.is(child.exitCode, 2)
 })

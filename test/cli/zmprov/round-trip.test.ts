@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import test from 'ava'
 import { openEntries } from '#src/directory/entries.ts'
 import { EmbeddedStore } from '#src/directory/admin/embedded.ts'
-import { LdapStore } from '#src/directory/admin/ldap.ts'
 import type { AdminStore } from '#src/directory/admin/store.ts'
 import { parseLdif } from '#src/directory/ldif.ts'
 import { dnKey } from '#src/directory/names.ts'
-import { ADMIN_DN, ADMIN_PASSWORD, Slapd, slapdLacks } from '#test/support/slapd.ts'
+import { openStoreAt } from '#test/support/ldap-store.ts'
+import { Slapd, slapdLacks } from '#test/support/slapd.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { say } from './dialogue.ts'
 import { DIALOGUES } from './dialogues.ts'
@@ -49,17 +49,7 @@ overLdap('what zmprov has made in the embedded directory is a directory for slap
   const path = join(folder.path, 'one.db')
   const text = await madeBy(path)
   await using slapd = await Slapd.start({ folder: join(folder.path, 'slapd'), ldif: text })
-  const server = {
-    url: slapd.url,
-    startTls: false,
-    caFile: '',
-    connectTimeoutMs: 60_000,
-    searchTimeoutMs: 60_000,
-  }
-  await using ldap = await LdapStore.open(
-    { servers: [server], who: { dn: ADMIN_DN, password: ADMIN_PASSWORD }, base: '' },
-    new AbortController().signal,
-  )
+  await using ldap = await openStoreAt(slapd)
   await using embedded = EmbeddedStore.open(path)
   t.deepEqual(await contentOf(ldap), await contentOf(embedded))
 })

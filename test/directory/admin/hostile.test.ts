@@ -7,7 +7,6 @@ import { createAccount, deleteAccount, modifyAccount, renameAccount } from '#src
 import { addAlias, removeAlias } from '#src/directory/admin/aliases.ts'
 import { createDomain } from '#src/directory/admin/domains.ts'
 import { EmbeddedStore } from '#src/directory/admin/embedded.ts'
-import { LdapStore } from '#src/directory/admin/ldap.ts'
 import { addMembers, createList, membersOf } from '#src/directory/admin/lists.ts'
 import type { Provisioning } from '#src/directory/admin/lookup.ts'
 import { account, everyAccount, findAccount, findDomain, list } from '#src/directory/admin/lookup.ts'
@@ -16,7 +15,8 @@ import { ProvisionRefused } from '#src/directory/admin/refusal.ts'
 import type { AdminStore } from '#src/directory/admin/store.ts'
 import { valueOf, valuesOf } from '#src/directory/admin/store.ts'
 import { addressText, parseAddress } from '#src/mail/address.ts'
-import { ADMIN_DN, ADMIN_PASSWORD, Slapd, slapdLacks } from '#test/support/slapd.ts'
+import { openStoreAt } from '#test/support/ldap-store.ts'
+import { Slapd, slapdLacks } from '#test/support/slapd.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { tree } from '#test/support/zimbra-ldif.ts'
 
@@ -113,16 +113,6 @@ const overLdap = slapdLacks() === undefined ? test : test.skip
 overLdap('no name and no value becomes syntax over LDAP', async (t) => {
   using folder = tempFolder('hostile')
   await using slapd = await Slapd.start({ folder: folder.path, ldif: tree() })
-  const server = {
-    url: slapd.url,
-    startTls: false,
-    caFile: '',
-    connectTimeoutMs: 60_000,
-    searchTimeoutMs: 60_000,
-  }
-  await using store = await LdapStore.open(
-    { servers: [server], who: { dn: ADMIN_DN, password: ADMIN_PASSWORD }, base: '' },
-    new AbortController().signal,
-  )
+  await using store = await openStoreAt(slapd)
   await holds(t, store, 60)
 })
