@@ -114,7 +114,7 @@ function pagesOf(
   const pages = [
     new FirstPage({
       status,
-      setUp: new SetUpPage({ image, desk, password }),
+      setUp: new SetUpPage({ image, desk, password, remarks: () => setUpRemarks(own.helperSocket) }),
       isUnset: () => image.isThere && !password.isSet,
     }),
     new LazyPage('Queues', async () => {

@@ -36,7 +36,11 @@ test('the console of a box without a file asks for its set-up, tells what cannot
   using image = await imageIn(folder.path)
   const flag = join(folder.path, 'run/postern-image/provisioned')
   await using seen = new ConsoleInPty(folder.path, ['--config', image.config])
-  await seen.shows(/This box is not set up\. Nothing listens to the network/)
+  await seen.shows(
+    /This box is not set up\. Nothing listens to the network before this console\n has a password/,
+  )
+  await image.machine.keeper.take(image.machine.stick('[dns]\nservers = ["ns.example.com"]\n'))
+  await seen.shows(/! Nothing was taken from the USB stick\. postern\.provision:2: dns\.servers/)
   await seen.after('?', /An empty answer leaves a thing as it is/)
   await seen.after(' ', /Or plug in a USB stick/)
   await seen.after('\r', /Password of this console:/)

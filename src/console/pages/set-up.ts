@@ -15,6 +15,8 @@ export interface SetUpDeps {
   readonly image: Image
   readonly desk: Desk
   readonly password: Pick<ConsolePassword, 'isSet' | 'set'>
+  /** What became of provisioning files. */
+  readonly remarks: () => readonly string[]
 }
 
 /** What was answered to one question, or several that belong together. */
@@ -92,17 +94,17 @@ export class SetUpPage implements Page {
   }
 
   draw(canvas: Canvas): void {
-    canvas.put(0, 1, 'This box is not set up. Nothing listens to the network before this console has a')
-    canvas.put(1, 1, 'password. Enter asks for it, and for what stands below.')
+    canvas.put(0, 1, 'This box is not set up. Nothing listens to the network before this console')
+    canvas.put(1, 1, 'has a password. Enter asks for it, and for what stands below.')
     for (const [at, { name, unset }] of STEPS.entries())
       canvas.put(3 + at, 3, `${name.padEnd(14)}${this.#answers.get(name) ?? `(${unset})`}`)
     canvas.put(10, 1, `Now: ${networkText()}`)
     canvas.put(12, 1, 'Or plug in a USB stick (FAT, label POSTERN) with a file postern.provision.')
-    if (this.#trouble === '') return
-    for (const [at, line] of wrap(this.#trouble, canvas.columns - 4)
-      .slice(0, 4)
-      .entries())
-      canvas.put(14 + at, 1, `${at === 0 ? '!' : ' '} ${line}`)
+    const told = this.#trouble === '' ? this.#deps.remarks() : [this.#trouble]
+    const lines = told.flatMap((text) =>
+      wrap(text, canvas.columns - 4).map((line, at) => `${at === 0 ? '!' : ' '} ${line}`),
+    )
+    for (const [at, line] of lines.entries()) canvas.put(14 + at, 1, line)
   }
 
   async press(key: Key): Promise<void> {
