@@ -14,6 +14,8 @@ export interface Places {
   /** Holds ldap-ca.pem, ldap-password and health-token. */
   readonly folder: string
   readonly dataFolder: string
+  /** The socket on which snmpd waits for our rows. */
+  readonly agentx: string
 }
 
 const PORTS = [25, 465, 587]
@@ -22,7 +24,11 @@ const PORTS = [25, 465, 587]
  * postern.toml. While the console has no password (`isOpen` false) it lets Postern take mail from this machine alone,
  * at ports that systemd does not open.
  */
-export function posternToml(settings: Settings, isOpen: boolean, { folder, dataFolder }: Places): string {
+export function posternToml(
+  settings: Settings,
+  isOpen: boolean,
+  { folder, dataFolder, agentx }: Places,
+): string {
   const { ldap, mail } = settings
   const listeners = isOpen
     ? PORTS.map((port) => ['::', port] as const)
@@ -42,6 +48,7 @@ export function posternToml(settings: Settings, isOpen: boolean, { folder, dataF
       ...(ldap === undefined ? [] : ldapLines(ldap, folder)),
     ]),
     ...section('health', isOpen ? healthLines(settings, folder) : []),
+    ...section('snmp', isOpen && isSnmpOn(settings.snmp) ? [`agentx = ${quoted(agentx)}`] : []),
     ...section('console', [`idle_logout = ${quoted(`${settings.console.idleMs / 1000}s`)}`]),
     // The journal has the readable form; the one for programs is a file.
     ...section('log', ['text = false', 'stdout = true']),

@@ -32,10 +32,10 @@ export const MADE_FOLDERS: readonly string[] = [...FOLDERS, NETWORK]
 
 const ZONES = '/usr/share/zoneinfo'
 
-const PLACES = { folder: `${RUN}/made`, dataFolder: '/var/lib/postern' }
-
 /** In the runtime folder of Debian's snmpd. */
 const AGENTX = '/run/agentx/master'
+
+const PLACES = { folder: `${RUN}/made`, dataFolder: '/var/lib/postern', agentx: AGENTX }
 
 /** Whom a file concerns when it has changed. */
 export type Concern =

@@ -133,8 +133,12 @@ test('provisioning again changes exactly what is in the file, and only whom that
     ],
     [
       '[snmp]\nuser = false\n',
-      ['/run/postern-image/firewall.d/50-provision.nft', `${made}/snmpd.conf`],
-      'firewall snmpd',
+      [
+        '/run/postern-image/firewall.d/50-provision.nft',
+        `${made}/snmpd.conf`,
+        '/run/postern-image/postern.toml',
+      ],
+      'firewall postern snmpd',
     ],
     ['[console]\npassword = "another horse"\n', [], ''],
   ] as const) {
