@@ -17,6 +17,8 @@ export interface CheckDeps {
   /** How the box is. */
   readonly state: (config: Config) => Promise<HealthState>
   readonly mail: (config: Config, signal: AbortSignal) => Promise<string | undefined>
+  /** What is wrong with the helper of the image; undefined where there is none to be asked. */
+  readonly helper: (() => Promise<string | undefined>) | undefined
   readonly clock: Clock
   /** Told what goes on. */
   readonly tell: (line: string) => void
@@ -45,6 +47,8 @@ async function check(deps: CheckDeps): Promise<string | undefined> {
   const config = configNamed(deps.configFile)
   currentSettings(config)
   deps.tell('the settings load')
+  const helpless = await deps.helper?.()
+  if (helpless !== undefined) return helpless
   const promised = await readPromise(deps.bootsFolder)
   // A box that took no mail before, since nobody has set it up yet, need not take any now.
   const mustRun = promised === undefined || promised.ran

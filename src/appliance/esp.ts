@@ -31,6 +31,10 @@ export function trialName(version: string): string {
   return `postern_${version}+${TRIES}.efi`
 }
 
+export function keptName(version: string): string {
+  return `postern_${version}.efi`
+}
+
 /** All of them, the kept ones first. */
 export function readEntries(esp: string): readonly BootEntry[] {
   return readdirSync(entryFolder(esp))

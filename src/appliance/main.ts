@@ -96,15 +96,25 @@ const server = await openControl(
 log.write('info', 'appliance.start', { socket, version: machine.version, slot: machine.slot })
 await look()
 manager.ready(`Release ${machine.version} in slot ${machine.slot}`)
-while (outcomes.isOpen && (await elapsed(clock, LOOK_MS, stopAsked.signal))) await look()
+while (isUnsettled() && (await elapsed(clock, LOOK_MS, stopAsked.signal))) await look()
 if (!stopAsked.signal.aborted) await once(stopAsked.signal, 'abort')
 manager.stopping()
 server.stopListening()
 await log.printed()
 
+function isUnsettled(): boolean {
+  try {
+    return outcomes.isOpen || outcomes.isTrial
+  } catch {
+    // `look` has told why the EFI partition cannot be read; it is tried again.
+    return true
+  }
+}
+
 /** An EFI partition that cannot be read is told, and the other commands are still there. */
 async function look(): Promise<void> {
   try {
+    if (outcomes.isTrial && (await hasPassed())) await outcomes.keep()
     await updater.look()
   } catch (error) {
     log.write('error', 'appliance.update', { step: 'looking', reason: errorText(error) })
@@ -118,4 +128,10 @@ async function drainAndRestart(): Promise<string | undefined> {
   const reason = drained.code === 0 ? undefined : whyFailed('systemctl', drained)
   log.write(reason === undefined ? 'info' : 'warn', 'appliance.update', { step: 'drained', reason })
   return await endMachine(runProgram, 'reboot')
+}
+
+/** Whether this start has passed its boot check: a unit that stays active once it has ended well. */
+async function hasPassed(): Promise<boolean> {
+  const ran = await runProgram('/usr/bin/systemctl', ['is-active', '--quiet', 'postern-boot-check.service'])
+  return ran.code === 0
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { entryFolder, isKept, readEntries, triesLeft, unfinishedName } from './esp.ts'
+import { entryFolder, isKept, keptName, readEntries, triesLeft, unfinishedName } from './esp.ts'
 import type { BootEntry } from './esp.ts'
 import { otherSlot } from './machine.ts'
 import type { Machine } from './machine.ts'
@@ -73,6 +73,24 @@ export class Outcomes {
       await this.#unfinished(pending)
     }
     await this.#tellTrouble()
+  }
+
+  /** Whether the boot loader still counts the starts of the release that runs. */
+  get isTrial(): boolean {
+    const { machine, esp } = this.#deps
+    return !isKept(readEntries(esp), machine.version)
+  }
+
+  /** The release that runs has passed its boot check: the boot loader counts its starts no longer. */
+  async keep(): Promise<void> {
+    const { machine, esp, storage } = this.#deps
+    const entry = readEntries(esp).find(({ version }) => version === machine.version)
+    if (entry === undefined || entry.state === 'kept') return
+    await storage.rename(
+      join(entryFolder(esp), entry.file),
+      join(entryFolder(esp), keptName(machine.version)),
+    )
+    await this.settle()
   }
 
   /** Tried as often as may be, and the machine has come back to us. It is remembered before its entry goes. */

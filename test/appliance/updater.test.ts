@@ -299,3 +299,18 @@ test('a restart that does not come about leaves the update for the next one', as
   // And may be written once more.
   t.true((await updater.update(one.bundle)).ok)
 })
+
+test('a release on trial is kept when its boot check has passed, and not before', async (t) => {
+  using one = await box()
+  await one.start().updater.update(one.bundle)
+  await one.mark('2.0.0', 'postern_2.0.0+0-3.efi')
+  const { outcomes, updater } = one.start({ machine: { version: '2.0.0', slot: 'b' } })
+  await updater.look()
+  // Its last try: the counter is at zero, and it runs all the same.
+  t.true(outcomes.isTrial && outcomes.isOpen)
+  t.deepEqual(outcomes.state.failed, [])
+  await outcomes.keep()
+  t.deepEqual(one.entries(), ['postern_1.0.0.efi', 'postern_2.0.0.efi'])
+  t.false(outcomes.isTrial || outcomes.isOpen)
+  t.is(outcomes.state.written.b?.version, '2.0.0')
+})
