@@ -6,6 +6,7 @@ import type { Log } from '#src/base/log.ts'
 import type { AgentxSocket } from '#src/config/snmp.ts'
 import { readState } from '#src/health/read-state.ts'
 import { SnmpAgent } from '#src/health/snmp/agent.ts'
+import { NO_RATES } from '#src/health/state.ts'
 import type { HealthState } from '#src/health/state.ts'
 
 /** Time that goes so much faster: what waits for seconds waits for milliseconds. */
@@ -24,20 +25,8 @@ export function alarm(code: AlarmCode, key = '', reason = 'it is so'): Alarm {
 /** A box that answers, with these alarms. */
 export function stateWith(alarms: readonly Alarm[], more: Partial<HealthState> = {}): HealthState {
   const machine = { cores: 2, load: [0, 0, 0] as const, memoryBytes: 1, availableBytes: 1 }
-  const rates = readState({}, { atMs: 0, machine, rates: NO_RATES }).rates
   const answer = { pid: 1, uptimeMs: 1000, version: '1.2.3', alarms }
-  return { ...readState(answer, { atMs: Date.now(), machine, rates }), ...more }
-}
-
-const NO_RATES = {
-  connections: 0,
-  accepted: 0,
-  acceptedBytes: 0,
-  refusedMessages: 0,
-  refusals: 0,
-  delivered: 0,
-  deferred: 0,
-  bounced: 0,
+  return { ...readState(answer, { atMs: Date.now(), machine, rates: NO_RATES }), ...more }
 }
 
 export interface Said {
