@@ -1,12 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { Server as TlsServer } from 'node:tls'
 import { fastify } from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
+import { checkPair } from '#src/net/pair.ts'
 import type { HealthConfig } from '#src/config/health.ts'
 import { PAGE_FILES } from './page.ts'
 import type { QueueDesk } from './queue-desk.ts'
@@ -31,6 +33,8 @@ export interface HealthServerOptions {
 
 /** A port that is taken is tried again after this: mail does not wait for it. */
 const AGAIN_MS = 5000
+/** A certificate that is renewed is taken over within this, as smtpd does it. */
+const PAIR_LOOK_MS = 60_000
 /** Whoever asks are a few monitors and a browser or two. */
 const CONNECTIONS_MAX = 64
 /** A request must have come by then, headers first. */
@@ -52,17 +56,24 @@ export class HealthServer {
   readonly #o: HealthServerOptions
   #settings: HealthSettings
   #app: FastifyInstance | undefined
+  /** The pair that is shown. */
+  #shown = ''
+  #told = ''
 
   constructor(options: HealthServerOptions) {
     this.#o = options
     this.#settings = options.settings
   }
 
-  /** Listens, as soon as that can be; returns when it does, or is to stop. */
+  /** Listens, as soon as that can be, and takes over a certificate that is renewed, until the signal. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#listen(signal)
+    while (await elapsed(this.#o.clock, PAIR_LOOK_MS, signal)) this.#renew()
+  }
+
+  async #listen(signal: AbortSignal): Promise<void> {
     const { listen } = this.#settings.health
     if (listen === undefined) return
-    let told = ''
     while (!signal.aborted) {
       try {
         const app = this.#make()
@@ -71,17 +82,42 @@ export class HealthServer {
         this.#o.log.write('info', 'health.start', { address: listen.address, port: listen.port })
         return
       } catch (error) {
-        const reason = errorText(error)
-        if (reason !== told) this.#o.log.write('error', 'health.error', { reason })
-        told = reason
+        this.#wrong(errorText(error))
         await elapsed(this.#o.clock, AGAIN_MS, signal)
       }
     }
   }
 
-  /** A new generation. Where it listens takes hold at the next start. */
+  /** A new generation. Where it listens, and whether it wants a token at all, takes hold at the next start. */
   adopt(settings: HealthSettings): void {
     this.#settings = settings
+    this.#renew()
+  }
+
+  /** Shows the certificate as it is in its file now; one that cannot be used leaves the one before in its place. */
+  #renew(): void {
+    const server: unknown = this.#app?.server
+    if (!this.#settings.health.tls || !(server instanceof TlsServer)) return
+    try {
+      const pair = pairOf(this.#settings.certificate)
+      const text = pairText(pair)
+      if (text === this.#shown) return
+      const verdict = checkPair(pair.cert.toString(), pair.key.toString())
+      if (verdict.kind === 'unusable') {
+        this.#wrong(verdict.reason)
+        return
+      }
+      server.setSecureContext(pair)
+      this.#shown = text
+    } catch (error) {
+      this.#wrong(errorText(error))
+    }
+  }
+
+  /** Said once as long as it is the same. */
+  #wrong(reason: string): void {
+    if (reason !== this.#told) this.#o.log.write('error', 'health.error', { reason })
+    this.#told = reason
   }
 
   async close(): Promise<void> {
@@ -90,8 +126,10 @@ export class HealthServer {
 
   #make(): FastifyInstance {
     const { health, certificate, token } = this.#settings
+    const pair = health.tls ? pairOf(certificate) : undefined
+    if (pair !== undefined) this.#shown = pairText(pair)
     const app: FastifyInstance = fastify({
-      ...(health.tls ? { https: pairOf(certificate) } : {}),
+      ...(pair === undefined ? {} : { https: pair }),
       logger: false,
       bodyLimit: BODY_BYTES_MAX,
       connectionTimeout: IDLE_MS,
@@ -106,7 +144,7 @@ export class HealthServer {
       },
     })
     limit(app.server)
-    if (token !== '') askForToken(app, token)
+    if (token !== '') askForToken(app, () => this.#settings.token)
     const { reader, queue } = this.#o
     addRoutes(app, { reader, queue, isGuarded: token !== '' })
     return app
@@ -122,12 +160,17 @@ function pairOf({ certificateFile, keyFile }: HealthSettings['certificate']) {
   return { cert: readFileSync(certificateFile), key: readFileSync(keyFile), minVersion: 'TLSv1.2' } as const
 }
 
+/** What tells one pair from another. */
+function pairText({ cert, key }: ReturnType<typeof pairOf>): string {
+  return `${cert.toString()}${key.toString()}`
+}
+
 /** RFC 6750 section 2.1. Digests are compared, so that neither length nor content of the token shows in the time. */
-function askForToken(app: FastifyInstance, token: string): void {
-  const wanted = digest(`Bearer ${token}`)
+function askForToken(app: FastifyInstance, token: () => string): void {
   app.addHook('onRequest', async (request, reply) => {
     // The page itself holds nothing; it asks for the token and shows it with each question.
     if (PAGE_FILES.has(request.url)) return
+    const wanted = digest(`Bearer ${token()}`)
     if (timingSafeEqual(digest(request.headers.authorization ?? ''), wanted)) return
     await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'a token is wanted' })
   })

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Socket } from 'node:net'
 import { once } from 'node:events'
 import { dirname, join } from 'node:path'
@@ -7,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
+import { ensureCertificate } from '#src/net/certificate.ts'
 import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
 import { openBrowser } from '#test/support/browser.ts'
 import { run } from '#test/support/run.ts'
@@ -232,7 +234,16 @@ async function curl(url: string, ...more: readonly string[]): Promise<string> {
   return (await run('curl', ['-sk', '-m', '20', '-w', ' %{http_code}', ...more, url])).stdout
 }
 
-test('over TLS the token opens it, and plain HTTP does not', async (t) => {
+/** Its fingerprint. */
+async function peerCertificate(port: number): Promise<string> {
+  const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const { fingerprint256 } = socket.getPeerCertificate()
+  socket.destroy()
+  return fingerprint256
+}
+
+test('over TLS the token opens it, plain HTTP does not, and both token and certificate are renewed by a reload', async (t) => {
   const folder = tempFolder('health-tls')
   const [healthPort = 0] = await freePorts(1)
   mkdirSync(folder.path, { recursive: true })
@@ -244,6 +255,19 @@ test('over TLS the token opens it, and plain HTTP does not', async (t) => {
   await until('it answers', async () => (await curl(url, ...bearer)) === '{"status":"alive"} 200')
   t.regex(await curl(url), / 401$/)
   t.regex(await curl(url.replace('https', 'http'), ...bearer), /000$/)
+  // Another token, another certificate and key: both count from the next reload on, without a start anew.
+  const place = join(appliance.data, 'tls')
+  const pair = { certificateFile: join(place, 'certificate.pem'), keyFile: join(place, 'key.pem') }
+  const before = await peerCertificate(healthPort)
+  rmSync(pair.certificateFile)
+  rmSync(pair.keyFile)
+  await ensureCertificate(pair, 'other.example.test', Date.now())
+  writeFileSync(join(folder.path, 'token'), `${TOKEN}-renewed\n`)
+  t.is((await appliance.tool('reload')).code, 0)
+  const renewed = ['-H', `Authorization: Bearer ${TOKEN}-renewed`]
+  await until('the new token opens it', async () => (await curl(url, ...renewed)).endsWith(' 200'))
+  t.regex(await curl(url, ...bearer), / 401$/)
+  await until('the new certificate is shown', async () => (await peerCertificate(healthPort)) !== before)
   t.is(appliance.running, true)
   folder[Symbol.dispose]()
 })
