@@ -40,6 +40,17 @@ image: install ## the disk image of the appliance, build/image/postern-VERSION-A
 	@scripts/debian-packages.sh image
 	@image/build.sh '$(VERSION)' '$(ARCH)' build/image
 
+.PHONY: test-image
+test-image: image ## start the image in QEMU: mail, console, verity, power cut, …; prints the minutes of each (TEST= one file)
+	@scripts/debian-packages.sh test-image
+	ava --config ava.image.config.mjs $(AVA_FLAGS) $(TEST)
+	@[ -n '$(TEST)' ] || image/digest.sh >test/image/proved.txt
+
+.PHONY: test-image-short
+test-image-short: image ## of test-image what shows that the image starts, takes mail and answers on the serial line
+	@scripts/debian-packages.sh test-image
+	ava --config ava.image.config.mjs $(AVA_FLAGS) test/image/boot.test.ts
+
 .PHONY: image-lock
 image-lock: ## image/versions.lock anew: the versions that Debian has today (ARCH=)
 	@scripts/debian-packages.sh image

@@ -56,5 +56,6 @@ tools image/keys.sh /work/keys
 cp -n "$work/keys"/*.* "$keys/"
 tools image/uki.sh /source /work/root "$inside/kernel" /work/initrd.zst /work/keys "/work/$stem"
 tools image/disk.sh "$arch" /work/keys "/work/$stem"
+node_modules/.bin/node image/sbom.mjs "$version" "$arch" "$cache" "$work/$stem.spdx.json"
 mv "$work/$stem".* "$out/"
 step "done: $out/$stem.raw"
