@@ -25,7 +25,8 @@ umount "$root/dev" "$root/proc"
 
 made=$(cd "$root$folder" && echo v*-0)
 [ -d "$root$folder/$made" ] || { echo "cache.sh: Node left nothing in $folder" >&2; exit 1; }
-# The helper of the image runs as root, all else as postern.
-mv "$root$folder/$made" "$root$folder/${made%-0}-970"
-ln -s "${made%-0}-970" "$root$folder/$made"
+# Node looks below the number of its user: the helpers of the image are root's, all else is one of ours.
+for user in $(sed -n 's/^postern[a-z-]*:x:\([0-9]*\):.*/\1/p' "$root/etc/passwd"); do
+  ln -s "$made" "$root$folder/${made%-0}-$user"
+done
 chmod -R a+rX "$root$folder"

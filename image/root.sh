@@ -19,6 +19,15 @@ cp -a "$base" "$out"
 cp -R "$program/." "$out/"
 cp -R --no-dereference --remove-destination "$image/overlay/." "$out/"
 chown -hR 0:0 "$out/usr/lib/postern" "$out/usr/lib/postern-image" "$out/etc/postern"
+# What was compiled comes with the image, for every user (cache.sh).
+sed -i 's#NODE_COMPILE_CACHE=[^ ]*#NODE_COMPILE_CACHE=/usr/lib/postern/compile-cache#' "$out/usr/lib/systemd/system"/postern*.service
+# /etc cannot be changed at a start; it is as it is meant to be.
+sed -i '\# /etc/#d' "$out/usr/lib/tmpfiles.d/postern.conf"
+install -d -m 750 -g 970 "$out/etc/postern/directory"
+# Users without a number of their own would get one by chance, and what they own lies on the data partition.
+for user in $(sed -n 's/^[ug] \([^ ]*\).*/\1/p' "$out/usr/lib/sysusers.d/postern.conf"); do
+  grep -q "^$user:" "$out/etc/group" || { echo "root.sh: $user has no number in image/users.sh" >&2; exit 1; }
+done
 install -D -m 644 -t "$out/usr/lib/postern/update-keys" /work/update-keys/*.pem
 sed '/^#/d' "$image/masked.list" | while read -r unit; do ln -sfn /dev/null "$out/etc/systemd/system/$unit"; done
 rm -rf "$out/etc/systemd/system/"*.wants "$out/etc/systemd/system/"*.requires
@@ -29,8 +38,8 @@ cut -d: -f1 "$out/etc/passwd" | sed 's/$/:!*:1::::::/' >"$out/etc/shadow"
 cut -d: -f1 "$out/etc/group" | sed 's/$/:!*::/' >"$out/etc/gshadow"
 sed -i 's#:[^:]*$#:/usr/sbin/nologin#' "$out/etc/passwd"
 chmod 640 "$out/etc/shadow" "$out/etc/gshadow"
-chown root:postern "$out/etc/postern" 2>/dev/null || chown 0:970 "$out/etc/postern"
-chmod 750 "$out/etc/postern"
+chown 0:970 "$out/etc/postern"
+chmod 751 "$out/etc/postern"
 for folder in dev efi proc run root sys tmp var; do mkdir -p "$out/$folder"; done
 chmod 700 "$out/root"
 chmod 1777 "$out/tmp"

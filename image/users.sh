@@ -14,4 +14,7 @@ add _chrony 963 /var/lib/chrony
 add Debian-snmp 964 /var/lib/snmp
 add clamav 965 /var/lib/clamav
 add postern 970 /var/lib/postern
-printf 'systemd-journal:x:961:\n' >>"$root/etc/group"
+add postern-smtpd 971 /var/lib/postern
+add postern-health 972 /var/lib/postern
+add postern-mailbox 973 /var/lib/postern
+printf '%s\n' systemd-journal:x:961: postern-tls:x:974: postern-log:x:975: >>"$root/etc/group"
