@@ -13,7 +13,6 @@ import { join, resolve } from 'node:path'
 
 /** Where the slots lie: image/disk.sh. No update moves them. */
 const MIB = 1024 * 1024
-export const ESP_OFFSET = MIB
 export const ROOT_A_OFFSET = 513 * MIB
 
 /** The image that `make image` left, of package.json's version unless $POSTERN_IMAGE names a disk. */
@@ -44,17 +43,4 @@ export function flipBit(disk: string, offset: number): void {
   } finally {
     closeSync(fd)
   }
-}
-
-/** Puts a file on the EFI partition of a machine that is off, or of a FAT stick where `offset` is 0. */
-export function putOnEsp(disk: string, from: string, to: string, offset = ESP_OFFSET): void {
-  execFileSync('mcopy', ['-o', '-i', `${disk}@@${offset}`, from, `::${to}`])
-}
-
-/** The names in a folder of the EFI partition of a machine that is off. */
-export function listEsp(disk: string, folder: string): readonly string[] {
-  const listing = execFileSync('mdir', ['-b', '-i', `${disk}@@${ESP_OFFSET}`, `::${folder}`], {
-    encoding: 'utf8',
-  })
-  return listing.split('\n').flatMap((line) => (line === '' ? [] : [line.slice(line.lastIndexOf('/') + 1)]))
 }
