@@ -25,6 +25,9 @@ export interface OutcomesDeps {
   readonly log: Log
 }
 
+/** Master reads it as user postern, and the helper's group is postern. */
+const FOR_THE_GROUP = 0o640
+
 /** Says what has become of updates, by what the boot loader has left on the EFI partition. */
 export class Outcomes {
   readonly #deps: OutcomesDeps
@@ -134,7 +137,7 @@ export class Outcomes {
     this.#told = trouble
     try {
       if (trouble === undefined) await storage.remove(troubleFile)
-      else await replaceFile(storage, troubleFile, `${JSON.stringify(trouble)}\n`)
+      else await replaceFile(storage, troubleFile, `${JSON.stringify(trouble)}\n`, FOR_THE_GROUP)
     } catch (error) {
       log.write('error', 'appliance.update', { step: 'alarm', reason: errorText(error) })
     }

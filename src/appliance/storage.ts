@@ -10,8 +10,8 @@ import { dirname } from 'node:path'
 export interface Storage {
   /** Writes over the beginning of what is there, a partition; nothing is created or cut. */
   overwrite(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void>
-  /** A file with this content, for the owner alone; one of this name is replaced, not in one step. */
-  create(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void>
+  /** A file with this content; one of this name is replaced, not in one step. `mode`: 0o600 if not given. */
+  create(path: string, pieces: AsyncIterable<Uint8Array>, mode?: number): Promise<void>
   /** In one step, replacing what has that name. */
   rename(from: string, to: string): Promise<void>
   /** May be gone already. */
@@ -25,9 +25,11 @@ export const diskStorage: Storage = {
     await using file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW)
     await writeAll(file, pieces)
   },
-  create: async (path, pieces) => {
+  create: async (path, pieces, mode = 0o600) => {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
-    await using file = await open(path, flags, 0o600)
+    await using file = await open(path, flags, mode)
+    // Whatever the umask of the unit takes away.
+    await file.chmod(mode)
     await writeAll(file, pieces)
   },
   rename: async (from, to) => {
@@ -61,10 +63,15 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync()
 }
 
-/** Replaces a small file in one step: after a power cut it is the old one or the new one. */
-export async function replaceFile(storage: Storage, path: string, text: string): Promise<void> {
+/** Replaces a small file in one step: after a power cut it is the old one or the new one. `mode` as in `create`. */
+export async function replaceFile(
+  storage: Storage,
+  path: string,
+  text: string,
+  mode?: number,
+): Promise<void> {
   const fresh = `${path}.new`
-  await storage.create(fresh, onePiece(Buffer.from(text)))
+  await storage.create(fresh, onePiece(Buffer.from(text)), mode)
   await storage.rename(fresh, path)
 }
 

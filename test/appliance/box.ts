@@ -203,10 +203,10 @@ export function failingStorage(cutAt: number): FailingStorage {
       overwritten = true
       await diskStorage.overwrite(path, counted(pieces))
     },
-    create: async (path, pieces) => {
+    create: async (path, pieces, mode) => {
       effect()
       try {
-        await diskStorage.create(path, counted(pieces))
+        await diskStorage.create(path, counted(pieces), mode)
       } catch (error) {
         // Never flushed: half of it has reached the disk.
         truncateSync(path, Math.floor(statSync(path).size / 2))
