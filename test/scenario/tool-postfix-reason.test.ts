@@ -53,7 +53,9 @@ function reasons(json: string): Record<string, unknown> | undefined {
       ? [[String(value['sender']), first['delay_reason']]]
       : []
   })
-  return rows.length === PUT_OFF.size ? Object.fromEntries(rows) : undefined
+  // Postfix's list shows a message twice that goes from one queue into another meanwhile.
+  const bySender = new Map(rows)
+  return bySender.size === PUT_OFF.size ? Object.fromEntries(bySender) : undefined
 }
 
 withPostfix(
