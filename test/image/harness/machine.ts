@@ -41,6 +41,7 @@ export class Machine implements AsyncDisposable {
   #serial: Socket | undefined
   #qmp: Qmp | undefined
   #errors = ''
+  #half = ''
 
   private constructor(folder: string, port: number, options: MachineOptions) {
     this.#folder = folder
@@ -75,7 +76,12 @@ export class Machine implements AsyncDisposable {
 
   #read(text: string): void {
     this.transcript = (this.transcript + text).slice(-TRANSCRIPT_MAX)
-    this.#terminal.write(text)
+    // A sequence may be cut in two by the line; its second half would be printed.
+    const all = this.#half + text
+    // oxlint-disable-next-line no-control-regex -- that is what a terminal is sent
+    const half = /\u001b(?:\[[\d;]*)?$/.exec(all)?.index ?? all.length
+    this.#half = all.slice(half)
+    this.#terminal.write(all.slice(0, half))
   }
 
   /** What stands on the serial terminal, 24 lines. */
