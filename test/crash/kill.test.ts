@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { Appliance, killIfThere, type ProcessKind } from '#test/support/appliance.ts'
+import { Appliance, type ProcessKind } from '#test/support/appliance.ts'
 import { compare, Ledger, type FaultSpan } from '#test/support/ledger.ts'
 import { LmtpSink, type SinkDelivery } from '#test/support/lmtp-sink.ts'
 import { sendLoad } from '#test/support/load.ts'
@@ -92,13 +92,8 @@ async function killUnderLoad({ postern, ledger, random, rounds, victims }: Killi
       await until('clients got answers', () => answers >= next)
       // The moment is what chance is for here: nothing waits for this to be over.
       await sleep(random.fraction() * DELAY_MAX_MS)
-      const pids = postern.pids(victim)
-      if (pids.length === 0) continue
-      const fromMs = performance.now()
-      killIfThere(random.pick(pids))
-      if (victim === 'master') await postern.startAgain()
-      else await postern.serving()
-      faults.push({ fromMs, toMs: performance.now() })
+      const fault = await postern.killOne(victim, (pids) => random.pick(pids))
+      if (fault !== undefined) faults.push(fault)
     }
   } finally {
     over.abort()

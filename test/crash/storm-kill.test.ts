@@ -1,6 +1,5 @@
 import test from 'ava'
-import { killIfThere, type Appliance, type ProcessKind } from '#test/support/appliance.ts'
-import type { FaultSpan } from '#test/support/ledger.ts'
+import type { ProcessKind } from '#test/support/appliance.ts'
 import { seededRandom, seedOfRun } from '#test/support/random.ts'
 import { PLAN } from './plan.ts'
 import { storm } from './storm.ts'
@@ -16,16 +15,10 @@ test.serial(
     await storm(t, {
       random,
       rounds: PLAN.stormKillRounds,
-      fault: (postern) => kill(postern, random.pick(VICTIMS)),
+      fault: async (postern) => {
+        const fault = await postern.killOne(random.pick(VICTIMS), (pids) => random.pick(pids))
+        return fault ?? { fromMs: performance.now(), toMs: performance.now() }
+      },
     })
   },
 )
-
-async function kill(postern: Appliance, victim: ProcessKind): Promise<FaultSpan> {
-  const fromMs = performance.now()
-  const [pid] = postern.pids(victim)
-  if (pid !== undefined) killIfThere(pid)
-  if (victim === 'master') await postern.startAgain()
-  else await postern.serving()
-  return { fromMs, toMs: performance.now() }
-}

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { alive, descendants } from '#test/support/faults.ts'
+import type { FaultSpan } from '#test/support/ledger.ts'
 import { run, type Ran } from '#test/support/run.ts'
 import { ConnectionLost, SmtpClient } from '#test/support/smtp-client.ts'
 import { freePorts } from '#test/support/temp.ts'
@@ -152,6 +153,31 @@ export class Appliance {
   async startAgain(): Promise<void> {
     this.#master = this.#spawn()
     await this.serving()
+  }
+
+  /**
+   * Kills one process with -9 and waits until another of its kind stands in its place and mail is taken. Only then
+   * is the fault over: `serving` alone may be true before anybody has seen the death, and what the dead process had
+   * sent is then still being read by its peer. Nothing is done where none of this kind runs.
+   */
+  async killOne(
+    kind: ProcessKind,
+    pick: (pids: readonly number[]) => number,
+  ): Promise<FaultSpan | undefined> {
+    const before = this.pids(kind)
+    if (before.length === 0) return undefined
+    const pid = pick(before)
+    const fromMs = performance.now()
+    killIfThere(pid)
+    if (kind === 'master') this.#master = this.#spawn()
+    else {
+      await until(`another ${kind} runs`, () => {
+        const now = this.pids(kind)
+        return now.length >= before.length && !now.includes(pid)
+      })
+    }
+    await this.serving()
+    return { fromMs, toMs: performance.now() }
   }
 
   /** Runs `bin/postern` with these words, as an operator beside it would. */

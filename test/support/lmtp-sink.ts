@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { errorCode } from '#src/base/fault.ts'
 import { freePorts } from './temp.ts'
+
+/** So many ports are tried before the sink says that none is free. */
+const PORT_TRIES_MAX = 5
 
 /** One message that the sink answered 250 to, for one recipient. */
 export interface SinkDelivery {
@@ -80,9 +84,28 @@ export class LmtpSink {
 
   /** Listens, and again on the same port after `shut`: nobody else is given it meanwhile. */
   async open(): Promise<void> {
-    if (this.#port === 0) this.#port = this.#options.port ?? (await freePorts(1))[0] ?? 0
-    this.#server.listen(this.#port, '127.0.0.1')
+    if (this.#port !== 0) await this.#listen(this.#port)
+    else if (this.#options.port === undefined) await this.#listenAnywhere()
+    else await this.#listen(this.#options.port)
+  }
+
+  /** A port that was free a moment ago may be a stranger's now: then another is taken. */
+  async #listenAnywhere(): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      const [port = 0] = await freePorts(1)
+      try {
+        await this.#listen(port)
+        return
+      } catch (error) {
+        if (errorCode(error) !== 'EADDRINUSE' || tries >= PORT_TRIES_MAX) throw error
+      }
+    }
+  }
+
+  async #listen(port: number): Promise<void> {
+    this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
+    this.#port = port
   }
 
   /** Stops listening and drops every connection: what a mailbox server that is down looks like. */
