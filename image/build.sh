@@ -13,7 +13,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 export SOURCE_DATE_EPOCH
 
 cache=$PWD/build/image/cache/$arch
-work=$PWD/build/image/work/$arch
+work=$PWD/build/image/made/$arch
 keys=${IMAGE_KEYS:-image/keys}
 mkdir -p "$cache" "$work" "$out"
 step() { echo "image: $(($(date +%s) - began)) s: $*"; }
@@ -32,7 +32,7 @@ scripts/once.sh "$cache/node.stamp" package-lock.json image/node.sh -- image/nod
 # shellcheck disable=SC2046 -- names of ours
 scripts/once.sh "$cache/addon.stamp" image/versions.lock image/addon.sh package-lock.json binding.gyp \
   $(find native -name '*.cc' -o -name '*.h') -- \
-  image/in-tools.sh "$cache/tools" "$PWD" "$work" image/addon.sh /source "$arch" "$inside/node" /tmp/addon /work/addon
+  image/in-tools.sh "$cache/tools" "$PWD" "$work" image/addon.sh /source "$arch" "$inside/node" /tmp/addon /made/addon
 
 step 'the root'
 # Public keys of updates are part of the root; docs/update.md.
@@ -40,22 +40,22 @@ node_modules/.bin/node scripts/update-key.ts "$keys" >/dev/null
 rm -rf "$work/update-keys"
 mkdir -p "$work/update-keys"
 cp "$keys"/update*.pem "$work/update-keys/"
-tools image/program.sh /source "$arch" "$inside/node" /work/addon /work/program
-tools image/root.sh /source "$inside/guest" "$inside/kernel" /work/program "$version" "$arch" /work/root
+tools image/program.sh /source "$arch" "$inside/node" /made/addon /made/program
+tools image/root.sh /source "$inside/guest" "$inside/kernel" /made/program "$version" "$arch" /made/root
 scripts/once.sh "$cache/initrd.stamp" image/versions.lock image/initrd.sh image/initrd/init image/initrd/modules.list -- \
   image/in-tools.sh "$cache/tools" "$PWD" "$work" \
-  image/initrd.sh /source /work/root "$inside/guest/usr/bin/busybox" /tmp/initrd /work/initrd.zst
+  image/initrd.sh /source /made/root "$inside/guest/usr/bin/busybox" /tmp/initrd /made/initrd.zst
 
 step 'the disk'
 stem=postern-$version-$arch
 rm -rf "$work/keys"
 mkdir -p "$work/keys"
 cp "$keys"/*.* "$work/keys/"
-tools image/keys.sh /work/keys
+tools image/keys.sh /made/keys
 # Made just now: they stay, so that what is built next can follow on this.
 cp -n "$work/keys"/*.* "$keys/"
-tools image/uki.sh /source /work/root "$inside/kernel" /work/initrd.zst /work/keys "/work/$stem"
-tools image/disk.sh "$arch" /work/keys "/work/$stem"
+tools image/uki.sh /source /made/root "$inside/kernel" /made/initrd.zst /made/keys "/made/$stem"
+tools image/disk.sh "$arch" /made/keys "/made/$stem"
 node_modules/.bin/node image/sbom.mjs "$version" "$arch" "$cache" "$work/$stem.spdx.json"
 mv "$work/$stem".* "$out/"
 step "done: $out/$stem.raw"

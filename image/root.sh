@@ -28,7 +28,7 @@ install -d -m 750 -g 970 "$out/etc/postern/directory"
 for user in $(sed -n 's/^[ug] \([^ ]*\).*/\1/p' "$out/usr/lib/sysusers.d/postern.conf"); do
   grep -q "^$user:" "$out/etc/group" || { echo "root.sh: $user has no number in image/users.sh" >&2; exit 1; }
 done
-install -D -m 644 -t "$out/usr/lib/postern/update-keys" /work/update-keys/*.pem
+install -D -m 644 -t "$out/usr/lib/postern/update-keys" /made/update-keys/*.pem
 sed '/^#/d' "$image/masked.list" | while read -r unit; do ln -sfn /dev/null "$out/etc/systemd/system/$unit"; done
 rm -rf "$out/etc/systemd/system/"*.wants "$out/etc/systemd/system/"*.requires
 systemctl --root="$out" preset-all --preset-mode=full >/dev/null 2>&1

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 for round in 1 2; do
-  rm -rf "build/image/cache/$2" "build/image/work/$2"
+  rm -rf "build/image/cache/$2" "build/image/made/$2"
   image/build.sh "$1" "$2" "$3/$round"
 done
 same=0

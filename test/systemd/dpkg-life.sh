@@ -8,8 +8,8 @@ package=$1
 mount --make-rprivate /
 copy=$2
 mount -t tmpfs tmpfs "$copy"
-mkdir "$copy/upper" "$copy/work" "$copy/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$copy/upper,workdir=$copy/work" "$copy/root"
+mkdir "$copy/upper" "$copy/scratch" "$copy/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$copy/upper,workdir=$copy/scratch" "$copy/root"
 cp "$package" "$copy/root/postern.deb"
 mount -t tmpfs tmpfs "$copy/root/run"
 mount -t tmpfs tmpfs "$copy/root/tmp"
