@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Reply } from '#src/base/reply.ts'
-import type { HeaderAction, HeaderChecks, HeaderDecision, HeaderKind } from './ports.ts'
+import type { HeaderAction, HeaderDecision, HeaderKind } from '#src/mail/header-action.ts'
+import type { HeaderChecks } from './ports.ts'
 
 const EMPTY = Buffer.alloc(0)
 const LF = 0x0a

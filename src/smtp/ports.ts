@@ -1,4 +1,5 @@
 import type { Reply } from '#src/base/reply.ts'
+import type { HeaderDecision, HeaderKind } from '#src/mail/header-action.ts'
 import type { ScanReport } from '#src/match/types.ts'
 
 /** What smtp knows of the client when it asks for a decision. */
@@ -75,28 +76,6 @@ export type Verdict =
 export interface ContentJudge {
   judge(report: ScanReport): Verdict
 }
-
-/** What header_checks want done with a field or its message; scan/header-checks.ts has this shape. */
-export type HeaderAction =
-  | { readonly kind: 'keep' }
-  | { readonly kind: 'drop' }
-  | { readonly kind: 'replace'; readonly text: string }
-  | { readonly kind: 'prepend'; readonly text: string }
-  | { readonly kind: 'refuse'; readonly reply: Reply; readonly text: string }
-  | { readonly kind: 'discard'; readonly text: string }
-  | { readonly kind: 'hold'; readonly text: string }
-  | { readonly kind: 'bcc'; readonly address: string }
-  | { readonly kind: 'redirect'; readonly address: string }
-  | { readonly kind: 'pass'; readonly text: string }
-
-export interface HeaderDecision {
-  readonly action: HeaderAction
-  /** The action as the log tells it; '' where it does not. */
-  readonly told: string
-  readonly text: string
-}
-
-export type HeaderKind = 'header' | 'mime' | 'nested'
 
 /** header_checks(5). */
 export interface HeaderChecks {

@@ -10,16 +10,8 @@ import { COUNTS } from './counts.ts'
 import { HeaderGate } from './header-gate.ts'
 import { beginsWithHeader, missingHeaders, ownMessageId, receivedHeader } from './headers.ts'
 import type { HeaderFacts } from './headers.ts'
-import type {
-  ClientInfo,
-  ContentJudge,
-  ContentScanner,
-  HeaderChecks,
-  HeaderDecision,
-  HeaderKind,
-  ScannerPool,
-  Verdict,
-} from './ports.ts'
+import type { HeaderDecision, HeaderKind } from '#src/mail/header-action.ts'
+import type { ClientInfo, ContentJudge, ContentScanner, HeaderChecks, ScannerPool, Verdict } from './ports.ts'
 import { queuedAs, REPLY } from './replies.ts'
 import type { Envelope } from './session.ts'
 import type { SmtpSettings } from './settings.ts'

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import test from 'ava'
 import { actionProblem, decide, HeaderChecks } from '#src/scan/header-checks.ts'
-import type { HeaderAction } from '#src/scan/header-checks.ts'
+import type { HeaderAction } from '#src/mail/header-action.ts'
 import { PatternTable } from '#src/scan/pattern-table.ts'
 
 const table = (text: string) => new PatternTable(text, 'pcre')

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import test from 'ava'
 import { HeaderGate } from '#src/smtp/header-gate.ts'
-import type { HeaderDecision } from '#src/smtp/ports.ts'
+import type { HeaderDecision } from '#src/mail/header-action.ts'
 
 /** Does what a field's own value says. */
 const BY_NAME: Readonly<Record<string, HeaderDecision['action']>> = {
