@@ -57,6 +57,7 @@ export type EventName =
   | 'qmgr.store_error'
   | 'qmgr.action'
   | 'qmgr.progress'
+  | 'qmgr.size'
   | 'directory.start'
   | 'directory.sync'
   | 'directory.alarm'

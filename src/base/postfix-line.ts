@@ -82,6 +82,8 @@ const FORMS: ReadonlyMap<EventName, (facts: Facts) => readonly string[]> = new M
       `${word(f['id'])}: ${word(f['audience'])} ${REPORTS.get(f['kind']) ?? 'notification'}: ${word(f['report'])}`,
     ],
   ],
+  // As zmqueuelog writes it.
+  ['qmgr.size', (f: Facts) => [`${word(f['date'])}, QUEUE: ${word(f['kilobytes'])} ${word(f['messages'])}`]],
   ['qmgr.discarded', (f: Facts) => [`${word(f['id'])}: ${word(f['reason'])}`]],
   [
     'smtpd.lost',

@@ -2,7 +2,7 @@ import { systemClock } from '#src/base/clock.ts'
 import { queueTotals } from './mailq.ts'
 import { print } from './output.ts'
 import { runTool, ToolError, toolQueue } from './tool.ts'
-import { isoDay, timeOfDay } from './zmstat-time.ts'
+import { isoDay, timeOfDay } from '#src/base/local-time.ts'
 
 /**
  * `zmqueuelog` of Zimbra, which cron calls every ten minutes: octets (in KiB) and messages of the queue on one line, on

@@ -8,7 +8,7 @@ import { queueTotals } from './mailq.ts'
 import type { QueueTotals } from './mailq.ts'
 import { print } from './output.ts'
 import { runTool, toolConfig, ToolError, toolQueue } from './tool.ts'
-import { isoDay, zmstatTime } from './zmstat-time.ts'
+import { isoDay, zmstatTime } from '#src/base/local-time.ts'
 
 const USAGE = `Usage: zmstat-mtaqueue [options]
 Monitor MTA queue

@@ -17,6 +17,7 @@ import type { Address, Listener } from './listeners.ts'
 import { readLimits, readZimbraSettings } from './overrides.ts'
 import type { ConfigProblem, Table } from './reader.ts'
 import type { Overrides } from './resolve.ts'
+import { parseDurationMs } from './setting.ts'
 import { openToml } from './toml.ts'
 
 /** `[tls]`: what the listeners show. */
@@ -73,6 +74,8 @@ export interface Config {
     readonly maxBytes: number
     /** Files of each log that were set aside and are kept. */
     readonly keep: number
+    /** How often the size of the queue is told; 0: never. */
+    readonly queueMs: number
   }
   readonly overrides: Overrides
 }
@@ -274,7 +277,7 @@ const LOG_MB_MOST = 100_000
 const LOG_KEEP_MOST = 100
 
 function readLog(table: Table, folder: string, dataFolder: string): Config['log'] {
-  table.only(['level', 'json', 'text', 'stdout', 'max_mb', 'keep'])
+  table.only(['level', 'json', 'text', 'stdout', 'max_mb', 'keep', 'queue'])
   return {
     level: table.oneOf('level', 'info', LEVELS),
     jsonFile: logFile(table, 'json', { folder, fallback: join(dataFolder, 'log', 'postern.jsonl') }),
@@ -282,8 +285,20 @@ function readLog(table: Table, folder: string, dataFolder: string): Config['log'
     stdout: table.flag('stdout', true),
     maxBytes: table.integer('max_mb', 100, { least: 0, most: LOG_MB_MOST }) * 1_048_576,
     keep: table.integer('keep', 5, { least: 0, most: LOG_KEEP_MOST }),
+    queueMs: readQueueInterval(table),
   }
 }
+
+/** `queue`: how often the size of the queue is told. */
+function readQueueInterval(table: Table): number {
+  const ms = parseDurationMs(table.text('queue', '10m'), 's')
+  if (ms !== undefined && (ms === 0 || (ms >= QUEUE_MS_LEAST && ms <= QUEUE_MS_MOST))) return ms
+  table.wrong('queue', 'must be 0 for never, or a time from 1s to 1d')
+  return 0
+}
+
+const QUEUE_MS_LEAST = 1000
+const QUEUE_MS_MOST = 86_400_000
 
 /** A file name, or false for no such log. */
 function logFile(

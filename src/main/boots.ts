@@ -74,6 +74,7 @@ export function qmgrBoot(context: BootContext): QmgrBoot {
     delivery: deliverySettings(settings),
     generation: number,
     log: logOf(context),
+    sizeLogMs: context.generation.config.log.queueMs,
   }
 }
 

@@ -36,4 +36,6 @@ export interface QmgrBoot {
   /** Number of the settings generation, recorded in the store with the time it came into force. */
   readonly generation: number
   readonly log: LogBoot
+  /** How often the log tells the size of the queue; 0: never. */
+  readonly sizeLogMs: number
 }

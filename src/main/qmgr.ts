@@ -29,6 +29,7 @@ import { Progress } from '#src/queue/progress.ts'
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { markDamaged, rescueQueue } from '#src/queue/rescue.ts'
 import { Scheduler } from '#src/queue/scheduler.ts'
+import { SizeLog } from '#src/queue/size-log.ts'
 import { TraceHandle } from '#src/queue/trace-handle.ts'
 import { WriterHandle } from '#src/queue/writer-handle.ts'
 import { acquireLock } from '#src/store/lock.ts'
@@ -67,6 +68,7 @@ interface Running {
   readonly notices: PeerNotices
   readonly scheduler: Scheduler
   readonly progress: Progress
+  readonly sizes: SizeLog
   readonly control: ControlServer
   readonly look: ControlServer
   readonly trace: TraceHandle
@@ -139,6 +141,7 @@ async function start(settings: QmgrBoot): Promise<void> {
     running.notices.start()
     running.scheduler.start()
     running.progress.start()
+    running.sizes.start()
     new TimeWatch(systemClock).start()
     countQueue(running, settings.queueDir)
     await running.control.listen(controlSocketPath(settings.runDir))
@@ -172,8 +175,16 @@ function progressOf(reader: QueueReader, scheduler: Scheduler, opened: Log): Pro
     clock: systemClock,
     log: opened,
     isTried: (seq) => scheduler.isTried(seq),
-    onError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+    onError: storeFailed,
   })
+}
+
+function sizesOf({ sizeLogMs }: QmgrBoot, { store }: QueueReader, opened: Log): SizeLog {
+  return new SizeLog({ store, clock: systemClock, log: opened, everyMs: sizeLogMs, onError: storeFailed })
+}
+
+function storeFailed(error: unknown): void {
+  die(error, storeErrorKind(error) === 'damaged')
 }
 
 function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, opened: Log): Running {
@@ -210,7 +221,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     times: () => (boot ?? settings).times,
     clock: systemClock,
     log: opened,
-    onStoreError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+    onStoreError: storeFailed,
   })
   const trace = new TraceHandle(
     {
@@ -240,6 +251,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     notices,
     scheduler,
     progress,
+    sizes: sizesOf(settings, reader, opened),
     control: new ControlServer(asked),
     look: new ControlServer(asked, LOOKS),
     trace,
@@ -272,7 +284,7 @@ function countQueue({ reader, scheduler, progress }: Running, queueDir: string):
     queueDir,
     active: () => scheduler.active,
     progress: () => progress.report(),
-    onError: (error) => die(error, storeErrorKind(error) === 'damaged'),
+    onError: storeFailed,
   }).start()
 }
 
@@ -304,6 +316,7 @@ async function stop(): Promise<void> {
       writer,
       scheduler,
       progress,
+      sizes,
       deliverer,
       notices,
       routing,
@@ -312,6 +325,7 @@ async function stop(): Promise<void> {
       lock,
     } = running
     progress.stop()
+    sizes.stop()
     control.close()
     look.close()
     await trace.close()

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { MtaQueueMonitor } from '#src/cli/zmstat-mtaqueue.ts'
-import { zmstatTime } from '#src/cli/zmstat-time.ts'
+import { zmstatTime } from '#src/base/local-time.ts'
 import { VirtualClock } from '#test/simulate/virtual-clock.ts'
 import { tempFolder } from '#test/support/temp.ts'
 

@@ -148,6 +148,7 @@ test('every key is taken', (t) => {
     stdout: false,
     maxBytes: 100 * 1_048_576,
     keep: 5,
+    queueMs: 600_000,
   })
   t.is(read.workers, 3)
   t.deepEqual(read.overrides, {

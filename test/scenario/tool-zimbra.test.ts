@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
@@ -21,7 +22,11 @@ test('Zimbra’s console sees the queues through zmrcd, and moves what is in the
   using folder = tempFolder('tool-zimbra')
   await using sink = await LmtpSink.listen({ keep: true })
   await sink.shut()
-  await using postern = await Appliance.start({ folder: folder.path, lmtpPort: sink.port })
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    lmtpPort: sink.port,
+    tables: ['[log]', 'queue = "1s"'],
+  })
   const ids: string[] = []
   {
     using client = await SmtpClient.greeted(postern.smtpPort)
@@ -43,6 +48,12 @@ test('Zimbra’s console sees the queues through zmrcd, and moves what is in the
     /^-- (\d+) Kbytes in 2 Requests\.$/m.exec((await tool(postern, 'mailq', [])).stdout) ?? []
   const logged = await tool(postern, 'zmqueuelog', [])
   t.regex(logged.stdout, new RegExp(`^[\\d-]{10} [\\d:]{8}, QUEUE: ${kilobytes} 2\n$`))
+  // The same by itself, as cron has it written on a Zimbra server.
+  await until('the log tells the size', () =>
+    readFileSync(join(folder.path, 'var', 'log', 'postern.log'), 'utf8').includes(
+      `, QUEUE: ${kilobytes} 2\n`,
+    ),
+  )
   const { stdout } = await zmrcd('HOST:box zmqstat deferred')
   t.is(stdout, (await tool(postern, 'zmqstat', ['deferred'])).stdout)
   const [block = '', other = ''] = stdout.split('\n\n')
