@@ -154,6 +154,7 @@ missing_for_test_image() {
   has qemu-system-x86_64 || missing="$missing qemu-system-x86"
   want ovmf
   has mcopy || missing="$missing mtools"
+  has mkfs.vfat || missing="$missing dosfstools"
   has sfdisk || missing="$missing fdisk"
   # smtp-source: mail by the hundred while the power is cut.
   want postfix

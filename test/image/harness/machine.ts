@@ -22,16 +22,20 @@ export interface MachineOptions {
   readonly disk: string
   /** postern.provision as a credential of the firmware (SMBIOS type 11); none: a box that nobody has set up. */
   readonly provision?: string
-  /** A raw FAT image that is plugged in as a USB stick. */
+  /** A raw FAT image that is plugged in as a USB stick before it is switched on; `plugIn` does it later. */
   readonly stick?: string
+  /** Ports besides 25 that are forwarded to loopback. */
+  readonly ports?: readonly number[]
   /** More arguments of QEMU. */
   readonly more?: readonly string[]
 }
 
+/** A port of this machine, and the one of the virtual machine that it leads to. */
+type Forward = readonly [here: number, there: number]
+
 /** A virtual machine without KVM, its serial line on a terminal of our own, port 25 forwarded to loopback. */
 export class Machine implements AsyncDisposable {
-  /** Forwarded to port 25 of the machine. */
-  readonly port: number
+  readonly #forwards: readonly Forward[]
   /** Of the whole of its life, what came over the serial line; the latest. */
   transcript = ''
   #terminal = new Vt100({ rows: 24, columns: 80 })
@@ -43,10 +47,10 @@ export class Machine implements AsyncDisposable {
   #errors = ''
   #half = ''
 
-  private constructor(folder: string, port: number, options: MachineOptions) {
+  private constructor(folder: string, forwards: readonly Forward[], options: MachineOptions) {
     this.#folder = folder
-    this.port = port
-    this.#process = spawn('qemu-system-x86_64', argumentsOf(folder, port, options), {
+    this.#forwards = forwards
+    this.#process = spawn('qemu-system-x86_64', argumentsOf(folder, forwards, options), {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#ended = once(this.#process, 'close')
@@ -57,9 +61,11 @@ export class Machine implements AsyncDisposable {
   static async start(options: MachineOptions): Promise<Machine> {
     const settings = `${options.disk}.vars`
     if (!existsSync(settings)) copyFileSync(FIRMWARE_SETTINGS, settings)
-    const [port = 0] = await freePorts(1)
+    const ports = [25, ...(options.ports ?? [])]
+    const here = await freePorts(ports.length)
     const folder = mkdtempSync(join(tmpdir(), 'postern-machine-'))
-    const machine = new Machine(folder, port, options)
+    const forwards = ports.map((port, at) => [here[at] ?? 0, port] as const)
+    const machine = new Machine(folder, forwards, options)
     try {
       machine.#qmp = await Qmp.connect(join(folder, 'qmp'))
       const serial = await connected(join(folder, 'serial'))
@@ -82,6 +88,26 @@ export class Machine implements AsyncDisposable {
     const half = /\u001b(?:\[[\d;]*)?$/.exec(all)?.index ?? all.length
     this.#half = all.slice(half)
     this.#terminal.write(all.slice(0, half))
+  }
+
+  /** Forwarded to port 25 of the machine. */
+  get port(): number {
+    return this.forwarded(25)
+  }
+
+  /** The port of loopback that leads to this one of the machine. */
+  forwarded(port: number): number {
+    const found = this.#forwards.find(([, there]) => there === port)
+    if (found === undefined) throw new Error(`port ${port} is not forwarded: name it in ports`)
+    return found[0]
+  }
+
+  /** Somebody plugs in a USB stick, a raw FAT image. */
+  async plugIn(stick: string): Promise<void> {
+    const file = { driver: 'file', filename: stick, 'read-only': true }
+    const disk = { driver: 'raw', 'node-name': 'plugged', 'read-only': true, file }
+    await this.#qmp?.ask('blockdev-add', disk)
+    await this.#qmp?.ask('device_add', { driver: 'usb-storage', drive: 'plugged', id: 'plugged' })
   }
 
   /** What stands on the serial terminal, 24 lines. */
@@ -167,8 +193,9 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-function argumentsOf(folder: string, port: number, options: MachineOptions): string[] {
+function argumentsOf(folder: string, forwards: readonly Forward[], options: MachineOptions): string[] {
   const { disk, provision, stick, more = [] } = options
+  const forwarding = forwards.map(([here, there]) => `hostfwd=tcp:127.0.0.1:${here}-:${there}`).join(',')
   const base64 = Buffer.from(provision ?? '').toString('base64')
   const pairs: readonly (readonly string[])[] = [
     ['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1024'],
@@ -178,15 +205,14 @@ function argumentsOf(folder: string, port: number, options: MachineOptions): str
     // What the guest flushes is flushed to the file; what it does not may be lost, as on a real disk.
     ['-drive', `if=none,id=disk,format=raw,cache=writeback,file=${disk}`],
     ['-device', 'virtio-blk-pci,drive=disk', '-device', 'virtio-rng-pci'],
-    ['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:25`, '-device', 'virtio-net-pci,netdev=net'],
+    ['-netdev', `user,id=net,${forwarding}`, '-device', 'virtio-net-pci,netdev=net'],
+    ['-device', 'qemu-xhci'],
     ['-chardev', `socket,id=serial,path=${join(folder, 'serial')},server=on,wait=off`],
     ['-serial', 'chardev:serial', '-qmp', `unix:${join(folder, 'qmp')},server=on,wait=off`],
     provision === undefined
       ? []
       : ['-smbios', `type=11,value=io.systemd.credential.binary:postern.provision=${base64}`],
-    stick === undefined
-      ? []
-      : ['-device', 'qemu-xhci', '-drive', `if=none,id=stick,format=raw,file=${stick}`],
+    stick === undefined ? [] : ['-drive', `if=none,id=stick,format=raw,readonly=on,file=${stick}`],
     stick === undefined ? [] : ['-device', 'usb-storage,drive=stick'],
     more,
   ]

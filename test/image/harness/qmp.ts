@@ -11,7 +11,7 @@ export class Qmp {
   /** Names of all events since the connection was made. */
   readonly events: string[] = []
   readonly #socket: Socket
-  readonly #answers: unknown[] = []
+  readonly #answers: Readonly<Record<string, unknown>>[] = []
   #unread = ''
 
   private constructor(socket: Socket) {
@@ -32,9 +32,12 @@ export class Qmp {
     return qmp
   }
 
-  async ask(command: string): Promise<unknown> {
-    this.#socket.write(`${JSON.stringify({ execute: command })}\n`)
-    return await until(`QEMU has answered ${command}`, () => this.#answers.shift(), ANSWER_WITHIN_MS)
+  /** Throws an Error with QEMU's words where it refuses. */
+  async ask(command: string, words: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: words })}\n`)
+    const answer = await until(`QEMU has answered ${command}`, () => this.#answers.shift(), ANSWER_WITHIN_MS)
+    if ('error' in answer) throw new Error(`QEMU refused ${command}: ${JSON.stringify(answer['error'])}`)
+    return answer['return']
   }
 
   #take(line: string): void {
