@@ -62,6 +62,8 @@ export type EventName =
   | 'directory.sync'
   | 'directory.alarm'
   | 'directory.cleared'
+  | 'directory.lockout'
+  | 'directory.attempts'
   | 'delivery.recipient'
   | 'delivery.connection'
   | 'delivery.alarm'

@@ -17,6 +17,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['update', async () => (await import('./update.ts')).update],
   ['tlsrpt', async () => (await import('./tlsrpt.ts')).tlsrpt],
   ['directory', async () => (await import('./directory.ts')).directory],
+  ['lockouts', async () => (await import('./lockouts.ts')).lockouts],
   ['generations', async () => (await import('./generations.ts')).generations],
   ['diff', async () => (await import('./generations.ts')).diff],
   ['rollback', async () => (await import('./generations.ts')).rollback],

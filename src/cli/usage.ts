@@ -45,6 +45,8 @@ export const HELP = `Usage: postern COMMAND [OPTION…]
   directory import FILE|-   take entries from LDIF; all of them or none
   directory export          the whole directory as LDIF
   directory accept          take over what was held back of a directory server
+  lockouts [--json]         accounts and client addresses that failed logins have locked out
+  lockouts forgive WHO      lets an account, an address or ALL try again
   import-zimbra --ldif FILE|-|--ldap URL [--bind-dn DN --password-file FILE --ca FILE --no-starttls --base DN]
     [--postconf FILE] [--localconfig FILE] [--server NAME] [--json]
                          what a Zimbra would be here: honoured, different, lost, and what to look at before the switch

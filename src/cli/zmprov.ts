@@ -156,6 +156,17 @@ class Session {
       reveal: this.#options.ldap,
       sources: async () => sourceNotes(this.#config),
       note: (text) => process.stderr.write(`Note: ${text}\n`),
+      forgive: (address) => this.#forgive(address),
+    }
+  }
+
+  async #forgive(address: string): Promise<void> {
+    try {
+      await askMaster(controlSocketOf(this.#config), 'lockouts', ['forgive', address])
+    } catch (error) {
+      process.stderr.write(
+        `Note: the change is stored; failed logins of ${address} still count: ${errorText(error)}\n`,
+      )
     }
   }
 

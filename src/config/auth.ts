@@ -16,6 +16,8 @@ export interface AuthConfig {
   readonly method: 'auto' | 'soap' | 'directory'
   /** PEM file of authorities for servers that passwords go to; '' for those that Node.js brings. Absolute. */
   readonly caFile: string
+  /** Attempts that one account may have within a minute, whatever addresses they come from; 0: any number. */
+  readonly accountRateLimit: number
   /** For accounts whose class of service has no lock-out of its own. */
   readonly accountLockout: Lockout
   /** Clients of mynetworks are exempt. */
@@ -23,11 +25,12 @@ export interface AuthConfig {
 }
 
 const METHODS = ['auto', 'soap', 'directory'] as const
+/** Failures, or attempts within a minute. */
 const FAILURES_MOST = 1_000_000
 const TIME_MOST_MS = 604_800_000
 
 export function readAuth(table: Table, folder: string): AuthConfig {
-  table.only(['method', 'ca', 'account_failures', 'address_failures', 'window', 'lockout'])
+  table.only(['method', 'ca', 'account_rate', 'account_failures', 'address_failures', 'window', 'lockout'])
   const ca = table.raw('ca') === undefined ? '' : table.text('ca', '')
   const windowMs = duration(table, 'window', '10m')
   const lockMs = duration(table, 'lockout', '10m')
@@ -36,6 +39,7 @@ export function readAuth(table: Table, folder: string): AuthConfig {
   return {
     method: table.oneOf('method', 'auto', METHODS),
     caFile: ca === '' ? '' : resolve(folder, ca),
+    accountRateLimit: failures('account_rate', 0),
     accountLockout: { failuresMax: failures('account_failures', 20), windowMs, lockMs },
     addressLockout: { failuresMax: failures('address_failures', 60), windowMs, lockMs },
   }

@@ -24,6 +24,8 @@ export interface Paths {
   /** What lookups read: the embedded directory, or the mirror of the one that is reached over LDAP. */
   readonly directory: string
   readonly embeddedDirectory: string
+  /** Who has failed to log in, and is locked out. */
+  readonly attempts: string
   readonly directorySocket: string
   /** The same, for what smtpd may ask. */
   readonly lookupSocket: string
@@ -53,6 +55,7 @@ export function pathsOf(data: string, source: 'embedded' | 'ldap' = 'embedded'):
     mailboxes: join(data, 'mailboxes'),
     directory: join(data, 'directory', source === 'ldap' ? 'directory-ldap.db' : 'directory.db'),
     embeddedDirectory: join(data, 'directory', 'directory.db'),
+    attempts: join(data, 'directory', 'attempts.db'),
     directorySocket: join(run, 'directory.sock'),
     lookupSocket: join(run, 'smtpd', 'directory.sock'),
     generations: join(data, 'settings', 'generations.db'),

@@ -95,6 +95,10 @@ export class DirectoryServer {
         return this.#handlers.accept(request, signal)
       case 'status':
         return this.#handlers.status(request, signal)
+      case 'lockouts':
+        return this.#handlers.lockouts(request, signal)
+      case 'forgive':
+        return this.#handlers.forgive(request, signal)
     }
   }
 }
@@ -111,6 +115,8 @@ export function unavailable<K extends DirectoryRequest['kind']>(
     poll: { kind: 'unavailable', reason },
     accept: { kind: 'unavailable', reason },
     status: { reason },
+    lockouts: { kind: 'unavailable', reason },
+    forgive: { kind: 'unavailable', reason },
   }
   return answers[kind]
 }

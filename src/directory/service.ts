@@ -20,6 +20,30 @@ export type DirectoryRequest =
   /** Takes over what was held back as nonsense: many deletions at once, a server that is behind. */
   | { readonly kind: 'accept' }
   | { readonly kind: 'status' }
+  /** Who is locked out after failed attempts to log in. */
+  | { readonly kind: 'lockouts' }
+  /** `who`: an address of an account, an IP address, or EVERYBODY. */
+  | { readonly kind: 'forgive'; readonly who: string }
+
+/** Whoever is locked out. */
+export const EVERYBODY = 'ALL'
+
+export interface ShownLockout {
+  readonly kind: 'account' | 'address'
+  readonly who: string
+  readonly failures: number
+  /** Wall clock; null: until somebody forgives it. */
+  readonly untilMs: number | null
+}
+
+/** 'unavailable' where the process is not there. */
+export type LockoutsAnswer =
+  | { readonly kind: 'ok'; readonly lockouts: readonly ShownLockout[] }
+  | { readonly kind: 'unavailable'; readonly reason: string }
+
+export type ForgiveAnswer =
+  | { readonly kind: 'ok'; readonly forgiven: number }
+  | { readonly kind: 'unavailable'; readonly reason: string }
 
 export interface AuthenticateRequest {
   readonly kind: 'authenticate'
@@ -55,6 +79,8 @@ export interface DirectoryAnswers {
   readonly poll: PollAnswer
   readonly accept: PollAnswer
   readonly status: Facts
+  readonly lockouts: LockoutsAnswer
+  readonly forgive: ForgiveAnswer
 }
 
 /** What the `directory` process does for each kind of request; what it throws is answered as 'unavailable'. */
@@ -89,6 +115,8 @@ export function answerMs(kind: DirectoryRequest['kind']): number {
     case 'recipient':
     case 'domain':
     case 'status':
+    case 'lockouts':
+    case 'forgive':
       return ANSWER_MS
   }
 }
@@ -100,6 +128,8 @@ const TEXT_FIELDS: Readonly<Record<DirectoryRequest['kind'], readonly string[]>>
   poll: [],
   accept: [],
   status: [],
+  lockouts: [],
+  forgive: ['who'],
 }
 
 const KINDS = new Map(Object.entries(TEXT_FIELDS))

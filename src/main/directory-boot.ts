@@ -14,6 +14,8 @@ export interface DirectoryBoot {
   readonly lookupSocket: string
   /** What lookups read: the embedded directory, or the mirror, which this process alone writes. */
   readonly directoryFile: string
+  /** Failed attempts to log in, which this process alone knows. */
+  readonly attemptsFile: string
   /** undefined: the embedded directory. */
   readonly ldap: LdapConfig | undefined
   /** Attributes of globalConfig and of server entries that are wanted, in lower case. */
@@ -35,6 +37,7 @@ export function directoryBoot({ generation, paths, echo }: BootContext): Directo
     socket: paths.directorySocket,
     lookupSocket: paths.lookupSocket,
     directoryFile: paths.directory,
+    attemptsFile: paths.attempts,
     ldap: ldap === undefined ? undefined : { ...ldap, pollMs: settings.configPollMs },
     // Those without an effect too: whoever sets one is told.
     settingNames: SETTING_ATTRIBUTES,

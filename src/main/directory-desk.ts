@@ -21,7 +21,7 @@ export class DirectoryDesk implements Disposable {
   }
 
   start(): void {
-    if (this.#isLdap) this.#client.start()
+    this.#client.start()
   }
 
   /** The directory server is looked at now; notes for the operator where it cannot be. */
@@ -45,6 +45,16 @@ export class DirectoryDesk implements Disposable {
   /** What `postern status` shows of the directory; undefined where it is embedded. */
   async status(): Promise<Facts | undefined> {
     return this.#isLdap ? await this.#client.ask({ kind: 'status' }) : undefined
+  }
+
+  /** `postern lockouts`: who is locked out, or with `forgive WHO` that this is over. */
+  async lockouts([action, who]: readonly string[]): Promise<ControlAnswer> {
+    const answer =
+      action === 'forgive' && who !== undefined
+        ? await this.#client.ask({ kind: 'forgive', who })
+        : await this.#client.ask({ kind: 'lockouts' })
+    if (answer.kind === 'unavailable') return { ok: false, error: answer.reason }
+    return { ok: true, ...answer }
   }
 
   [Symbol.dispose](): void {

@@ -4,8 +4,9 @@ import type { Facts } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { LdapConfig } from '#src/config/directory-source.ts'
 import { LoginDirectory } from '#src/directory/auth/accounts.ts'
+import { AttemptStore } from '#src/directory/auth/attempt-store.ts'
 import { Authenticator } from '#src/directory/auth/authenticator.ts'
-import type { OwnLdap } from '#src/directory/auth/authenticator.ts'
+import type { Lockout, OwnLdap } from '#src/directory/auth/authenticator.ts'
 import { readSecret } from '#src/directory/auth/secret.ts'
 import { Directory } from '#src/directory/directory.ts'
 import { Live } from '#src/directory/ldap/live.ts'
@@ -13,7 +14,8 @@ import type { Mirror } from '#src/directory/ldap/mirror.ts'
 import { openMirror } from '#src/directory/ldap/mirror.ts'
 import { LdapSource } from '#src/directory/ldap/source.ts'
 import { MAIL_KIND, wantedKinds } from '#src/directory/ldap/wanted.ts'
-import type { DirectoryHandlers } from '#src/directory/service.ts'
+import type { DirectoryHandlers, ShownLockout } from '#src/directory/service.ts'
+import { EVERYBODY } from '#src/directory/service.ts'
 import type { DirectoryBoot } from './directory-boot.ts'
 import type { FromChild } from './ipc.ts'
 
@@ -35,6 +37,7 @@ export class DirectoryWorks {
   readonly #tell: (message: FromChild) => void
   readonly #stop = new AbortController()
   readonly #logins: LoginDirectory
+  readonly #attempts: AttemptStore
   readonly #authenticator: Authenticator
   #directory: Directory
   #ldap: Ldap | undefined
@@ -45,11 +48,14 @@ export class DirectoryWorks {
     this.#tell = tell
     this.#directory = directoryOf(boot)
     this.#logins = new LoginDirectory(boot.directoryFile)
+    this.#attempts = new AttemptStore(boot.attemptsFile, systemClock, log)
     this.#authenticator = new Authenticator({
       directory: this.#logins,
       clock: systemClock,
       settings: boot.auth,
       ldap: () => this.#ownLdap(),
+      keeper: this.#attempts,
+      onLock: (lockout) => this.#tellLockout(lockout),
     })
     this.#ldap = this.#ldapOf(boot)
     this.#ldap?.source.start()
@@ -63,6 +69,11 @@ export class DirectoryWorks {
       poll: () => this.#ldap?.source.poll() ?? { kind: 'ok', changed: 0 },
       accept: () => this.#ldap?.source.accept() ?? { kind: 'ok', changed: 0 },
       status: () => this.facts,
+      lockouts: () => ({ kind: 'ok', lockouts: this.#authenticator.lockouts.map(shown) }),
+      forgive: ({ who }) => ({
+        kind: 'ok',
+        forgiven: this.#authenticator.forgive(who === EVERYBODY ? 'all' : { name: who }),
+      }),
     }
   }
 
@@ -107,6 +118,12 @@ export class DirectoryWorks {
     this.#ldap?.mirror[Symbol.dispose]()
     this.#directory[Symbol.dispose]()
     this.#logins[Symbol.dispose]()
+    this.#attempts[Symbol.dispose]()
+  }
+
+  #tellLockout({ kind, key, failures, untilMs }: Lockout): void {
+    const until = untilMs === Infinity ? 'forgiven' : new Date(untilMs).toISOString()
+    this.#log.write('warn', 'directory.lockout', { kind, who: key, failures, until })
   }
 
   /** What passwords are checked with where the directory is reached over LDAP. */
@@ -162,6 +179,11 @@ export class DirectoryWorks {
     this.#told = text
     this.#tell({ kind: 'directory', changed })
   }
+}
+
+/** JSON has no Infinity. */
+function shown({ kind, key, failures, untilMs }: Lockout): ShownLockout {
+  return { kind, who: key, failures, untilMs: untilMs === Infinity ? null : Math.round(untilMs) }
 }
 
 function keyOf(boot: DirectoryBoot): string {

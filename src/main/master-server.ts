@@ -373,6 +373,8 @@ export class Master {
         return await this.reload()
       case 'accept':
         return await this.#desk.accept()
+      case 'lockouts':
+        return await this.#desk.lockouts(words)
       case 'drain':
         this.#drain.begin(this.#children)
         return { ok: true }

@@ -11,6 +11,7 @@ import { UnixServer } from './unix-server.ts'
  *     {"command":"metrics"}  {"ok":true, "metrics":{…}} what all processes have counted, at most a second ago
  *     {"command":"reload"}   {"ok":true, "notes":[…]}  settings and signatures are read anew
  *     {"command":"rollback","words":["3"]}             the settings of generation 3 again; "release" ends that
+ *     {"command":"lockouts"} {"ok":true, "lockouts":[…]} who may not log in for a while; words ["forgive", WHO] end that
  *     {"command":"drain"}    {"ok":true}               new clients get 421 for ten minutes: the machine is to start anew
  *     {"command":"stop"}     {"ok":true}               then the socket closes when everything has stopped
  *

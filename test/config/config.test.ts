@@ -102,6 +102,7 @@ test('every key is taken', (t) => {
     [auth]
     method = "directory"
     ca = "ca.pem"
+    account_rate = 600
     account_failures = 5
     address_failures = 0
     window = "1m"
@@ -138,6 +139,7 @@ test('every key is taken', (t) => {
   t.deepEqual(read.auth, {
     method: 'directory',
     caFile: '/box/ca.pem',
+    accountRateLimit: 600,
     accountLockout: { failuresMax: 5, windowMs: 60_000, lockMs: 3_600_000 },
     addressLockout: { failuresMax: 0, windowMs: 60_000, lockMs: 3_600_000 },
   })

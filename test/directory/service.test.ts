@@ -23,6 +23,11 @@ const HANDLERS: DirectoryHandlers = {
   },
   accept: () => ({ kind: 'ok', changed: 3 }),
   status: () => ({ source: 'test' }),
+  lockouts: () => ({
+    kind: 'ok',
+    lockouts: [{ kind: 'account', who: 'a@ours.test', failures: 3, untilMs: null }],
+  }),
+  forgive: ({ who }) => ({ kind: 'ok', forgiven: who === 'a@ours.test' ? 1 : 0 }),
 }
 
 async function connected(path: string): Promise<DirectoryClient> {

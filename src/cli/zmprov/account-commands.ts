@@ -4,9 +4,11 @@ import {
   modifyAccount,
   renameAccount,
   setPassword,
+  statusGiven,
 } from '#src/directory/admin/accounts.ts'
 import { addAlias, removeAlias } from '#src/directory/admin/aliases.ts'
 import { account, domain, everyAccount } from '#src/directory/admin/lookup.ts'
+import type { AttributePair } from '#src/directory/admin/attributes.ts'
 import { membershipsOf } from '#src/directory/admin/lists.ts'
 import { addressOf, domainNameOf } from '#src/directory/admin/naming.ts'
 import type { AdminEntry } from '#src/directory/admin/store.ts'
@@ -79,6 +81,16 @@ async function removeAccountAlias({ p }: Context, key: string, alias: string): P
   await removeAlias(p, await account(p, key), alias)
 }
 
+/** As in Zimbra's AccountStatus: whoever makes an account active ends its lock-out. */
+async function changeAccount(
+  { p, forgive }: Context,
+  key: string,
+  pairs: readonly AttributePair[],
+): Promise<void> {
+  await modifyAccount(p, key, pairs)
+  if (statusGiven(pairs) === 'active') await forgive(addressOf(await account(p, key)))
+}
+
 const COMMON = { category: 'account', changes: 'entries' } as const
 
 export const ACCOUNT_COMMANDS: readonly Command[] = [
@@ -120,7 +132,7 @@ export const ACCOUNT_COMMANDS: readonly Command[] = [
     least: 3,
     most: ANY,
     run: (context, [key = '', ...words]) =>
-      withPairs(context, words, (pairs) => silent(() => modifyAccount(context.p, key, pairs))),
+      withPairs(context, words, (pairs) => silent(() => changeAccount(context, key, pairs))),
   },
   {
     ...COMMON,

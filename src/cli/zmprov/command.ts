@@ -27,6 +27,8 @@ export interface Context {
   readonly sources: () => Promise<SourceNotes>
   /** A sentence beside the output: for people, and never part of it. */
   readonly note: (text: string) => void
+  /** Failed logins of an account are forgotten by the daemon, if it runs. */
+  readonly forgive: (address: string) => Promise<void>
 }
 
 export type Output = AsyncIterable<string>

@@ -164,7 +164,8 @@ function displayName(pairs: readonly AttributePair[]): string | undefined {
   return given(pairs, 'displayName')
 }
 
-function statusGiven(pairs: readonly AttributePair[]): string | undefined {
+/** zimbraAccountStatus as it is to be. */
+export function statusGiven(pairs: readonly AttributePair[]): string | undefined {
   return given(pairs, 'zimbraAccountStatus')
 }
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
@@ -12,7 +13,7 @@ import { Servers } from './in-turn.ts'
 import { checkByBind, checkExternal } from './ldap-bind.ts'
 import type { LdapReach } from './ldap-bind.ts'
 import { AttemptRate, FailureCounts } from './limits.ts'
-import type { LockoutRule } from './limits.ts'
+import type { CountKeeper, Locked, LockoutRule } from './limits.ts'
 import { checkBySoap, soapUrls } from './soap.ts'
 
 /** What decides who comes in; plain data, from postern.toml and the settings in force. */
@@ -31,6 +32,8 @@ export interface AuthSettings {
   readonly myNetworks: readonly string[]
   /** smtpd_client_auth_rate_limit. */
   readonly rateLimit: number
+  /** The same for each name; 0 is no limit. */
+  readonly accountRateLimit: number
   readonly accountLockout: LockoutRule
   readonly addressLockout: LockoutRule
 }
@@ -51,6 +54,15 @@ export interface AuthenticatorParts {
   readonly settings: AuthSettings
   /** undefined: the embedded directory, which holds the passwords itself. Asked each time: servers may change. */
   readonly ldap: () => OwnLdap | undefined
+  /** Where counts outlive this process; without it they do not. */
+  readonly keeper?: CountKeeper
+  /** An account or an address has just been locked out. */
+  readonly onLock?: (lockout: Lockout) => void
+}
+
+/** Who is locked out. */
+export interface Lockout extends Locked {
+  readonly kind: 'account' | 'address'
 }
 
 /**
@@ -62,6 +74,8 @@ const REFUSAL_MS = 1500
 const SERVER_MS = 8000
 /** Names and addresses for counting: no more than an address has. */
 const KEY_CHARS_MAX = 320
+/** As many as are told at once. */
+const LOCKOUTS_MAX = 10_000
 
 /** Checks passwords: who may try, against what, and what the account's state makes of it. */
 export class Authenticator {
@@ -70,17 +84,48 @@ export class Authenticator {
   #networks: NetworkList
   readonly #accounts: FailureCounts
   readonly #addresses: FailureCounts
-  readonly #rate: AttemptRate
+  readonly #addressRate: AttemptRate
+  readonly #accountRate: AttemptRate
   readonly #servers: Servers
 
   constructor(parts: AuthenticatorParts) {
     this.#parts = parts
     this.#settings = parts.settings
     this.#networks = new NetworkList(parts.settings.myNetworks)
-    this.#accounts = new FailureCounts(parts.clock)
-    this.#addresses = new FailureCounts(parts.clock)
-    this.#rate = new AttemptRate(parts.clock)
-    this.#servers = new Servers(parts.clock)
+    const { clock, keeper } = parts
+    this.#accounts = this.#countsOf('account')
+    this.#addresses = this.#countsOf('address')
+    this.#addressRate = new AttemptRate(clock, 'address-rate', keeper)
+    this.#accountRate = new AttemptRate(clock, 'account-rate', keeper)
+    this.#servers = new Servers(clock)
+  }
+
+  #countsOf(kind: Lockout['kind']): FailureCounts {
+    const { clock, keeper, onLock } = this.#parts
+    return new FailureCounts(clock, {
+      scope: kind,
+      keeper,
+      onLock: (locked) => onLock?.({ kind, ...locked }),
+    })
+  }
+
+  /** Who is locked out now. */
+  get lockouts(): readonly Lockout[] {
+    return [
+      ...this.#accounts.locked.map((locked) => ({ kind: 'account' as const, ...locked })),
+      ...this.#addresses.locked.map((locked) => ({ kind: 'address' as const, ...locked })),
+    ].slice(0, LOCKOUTS_MAX)
+  }
+
+  /** Forgets the failures of an account, by any of its names, or of an address; of all of them. How many were locked. */
+  forgive(who: { readonly name: string } | 'all'): number {
+    if (who === 'all') return this.#accounts.forgive() + this.#addresses.forgive()
+    const name = who.name.trim()
+    if (isIP(name) !== 0) return this.#addresses.forgive(networkKey(name))
+    // As it is listed.
+    if (name.endsWith('/64')) return this.#addresses.forgive(name.toLowerCase())
+    const login = this.#parts.directory.find(name, this.#settings.defaultDomain)
+    return this.#accounts.forgive(accountKey(login, name))
   }
 
   /** A new generation; what was counted stays. */
@@ -94,8 +139,8 @@ export class Authenticator {
     const beganMs = this.#parts.clock.monotonicMs()
     const from = networkKey(request.clientAddress)
     const trusted = this.#networks.has(request.clientAddress)
-    const { rateLimit, addressLockout } = this.#settings
-    if (!trusted && !this.#rate.admit(from, rateLimit)) return { kind: 'too-fast' }
+    const { addressLockout } = this.#settings
+    if (!trusted && !this.#isSlowEnough(from, request.user)) return { kind: 'too-fast' }
     const rule = trusted ? { ...addressLockout, failuresMax: 0 } : addressLockout
     if (!this.#addresses.begin(from, rule)) return await this.#late({ kind: 'blocked' }, beganMs, signal)
     const password = Buffer.from(request.password, 'base64')
@@ -111,10 +156,18 @@ export class Authenticator {
     return answer.kind === 'refused' ? await this.#late(answer, beganMs, signal) : answer
   }
 
+  /** By the name as it was given: an alias must not tell by its rate whose it is. */
+  #isSlowEnough(from: string, user: string): boolean {
+    const { rateLimit, accountRateLimit, defaultDomain } = this.#settings
+    const name = user.includes('@') ? user : `${user}@${defaultDomain}`
+    const key = fold(name).slice(0, KEY_CHARS_MAX)
+    return this.#addressRate.admit(from, rateLimit) && this.#accountRate.admit(key, accountRateLimit)
+  }
+
   async #decide(user: string, password: Uint8Array, signal: AbortSignal): Promise<AuthenticateAnswer> {
     const login = await this.#find(user)
     if (login === 'unavailable') return { kind: 'unavailable', reason: 'the directory cannot be asked' }
-    const key = fold(login?.account?.name ?? login?.name ?? user).slice(0, KEY_CHARS_MAX)
+    const key = accountKey(login, user)
     const rule = login?.account?.lockout ?? this.#settings.accountLockout
     if (!this.#accounts.begin(key, rule)) {
       await checkNothing(password)
@@ -307,9 +360,16 @@ function statusOf(account: LoginAccount, domain: LoginDomain | undefined): strin
   }
 }
 
+/** Failures count for the account, whatever name was given for it. */
+function accountKey(login: Login | undefined, given: string): string {
+  return fold(login?.account?.name ?? login?.name ?? given).slice(0, KEY_CHARS_MAX)
+}
+
 /** Whom an address stands for: an IPv6 client has a whole /64 to choose from (RFC 6177). */
 function networkKey(address: string): string {
   const plain = plainAddress(address)
   if (!plain.includes(':')) return plain
-  return Buffer.from(addressBytes(plain).subarray(0, 8)).toString('hex')
+  const bytes = Buffer.from(addressBytes(plain).subarray(0, 8))
+  const groups = [0, 2, 4, 6].map((at) => bytes.readUInt16BE(at).toString(16))
+  return `${groups.join(':')}::/64`
 }

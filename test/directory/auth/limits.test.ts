@@ -3,6 +3,8 @@ import { AttemptRate, FailureCounts } from '#src/directory/auth/limits.ts'
 
 const RULE = { failuresMax: 3, windowMs: 60_000, lockMs: 10_000 }
 
+const ACCOUNT = { scope: 'account' } as const
+
 function fakeClock() {
   let nowMs = 0
   return {
@@ -24,7 +26,7 @@ function fail(counts: FailureCounts, times: number): void {
 
 test('the failure that reaches the limit locks, for as long as the rule says', (t) => {
   const clock = fakeClock()
-  const counts = new FailureCounts(clock)
+  const counts = new FailureCounts(clock, ACCOUNT)
   fail(counts, 2)
   t.true(counts.begin('a', RULE))
   counts.end('a', RULE, 'failed')
@@ -39,7 +41,7 @@ test('the failure that reaches the limit locks, for as long as the rule says', (
 })
 
 test('a success forgives, an attempt that nobody could decide does nothing', (t) => {
-  const counts = new FailureCounts(fakeClock())
+  const counts = new FailureCounts(fakeClock(), ACCOUNT)
   fail(counts, 2)
   counts.begin('a', RULE)
   counts.end('a', RULE, 'undecided')
@@ -51,7 +53,7 @@ test('a success forgives, an attempt that nobody could decide does nothing', (t)
 
 test('failures further apart than the window do not add up', (t) => {
   const clock = fakeClock()
-  const counts = new FailureCounts(clock)
+  const counts = new FailureCounts(clock, ACCOUNT)
   fail(counts, 2)
   clock.pass(60_001)
   fail(counts, 2)
@@ -59,7 +61,7 @@ test('failures further apart than the window do not add up', (t) => {
 })
 
 test('attempts at once are no way round the limit', (t) => {
-  const counts = new FailureCounts(fakeClock())
+  const counts = new FailureCounts(fakeClock(), ACCOUNT)
   t.deepEqual(
     [1, 2, 3, 4, 5].map(() => counts.begin('a', RULE)),
     [true, true, true, false, false],
@@ -70,7 +72,7 @@ test('attempts at once are no way round the limit', (t) => {
 
 test('a lock without an end has none, and a limit of 0 is none', (t) => {
   const clock = fakeClock()
-  const counts = new FailureCounts(clock)
+  const counts = new FailureCounts(clock, ACCOUNT)
   const forever = { ...RULE, failuresMax: 1, lockMs: 0 }
   counts.begin('a', forever)
   counts.end('a', forever, 'failed')
@@ -84,7 +86,7 @@ test('a lock without an end has none, and a limit of 0 is none', (t) => {
 })
 
 test('names that are made up push nobody out who was counted lately', (t) => {
-  const counts = new FailureCounts(fakeClock())
+  const counts = new FailureCounts(fakeClock(), ACCOUNT)
   fail(counts, 2)
   for (let n = 0; n < 49_000; n += 1) counts.begin(`made up ${n}`, RULE)
   fail(counts, 1)
@@ -93,7 +95,7 @@ test('names that are made up push nobody out who was counted lately', (t) => {
 
 test('a rate counts each address within a minute', (t) => {
   const clock = fakeClock()
-  const rate = new AttemptRate(clock)
+  const rate = new AttemptRate(clock, 'address-rate')
   t.deepEqual(
     [1, 2, 3].map(() => rate.admit('a', 2)),
     [true, true, false],

@@ -1,8 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
 import type { Clock } from '#src/base/clock.ts'
+import { memoryLog } from '#src/base/log.ts'
 import { hashPassword } from '#src/directory/admin/password.ts'
 import { LoginDirectory } from '#src/directory/auth/accounts.ts'
+import type { Lockout } from '#src/directory/auth/authenticator.ts'
+import { AttemptStore } from '#src/directory/auth/attempt-store.ts'
 import { Authenticator } from '#src/directory/auth/authenticator.ts'
 import type { AuthSettings, OwnLdap } from '#src/directory/auth/authenticator.ts'
 import { openEntries } from '#src/directory/entries.ts'
@@ -19,6 +22,7 @@ export const SETTINGS: AuthSettings = {
   caFile: '',
   myNetworks: ['10.0.0.0/8'],
   rateLimit: 0,
+  accountRateLimit: 0,
   accountLockout: { failuresMax: 5, windowMs: 60_000, lockMs: 60_000 },
   addressLockout: { failuresMax: 0, windowMs: 60_000, lockMs: 60_000 },
 }
@@ -87,6 +91,10 @@ export interface AuthRig extends Disposable {
   readonly directoryFile: string
   readonly folder: string
   readonly authenticator: Authenticator
+  /** Who has been locked out, in turn. */
+  readonly told: readonly Lockout[]
+  /** As after kill -9: another authenticator, over what the one before had written; after `ms`. */
+  startAgain(ms?: number): void
   login(user: string, password: string, clientAddress?: string): Promise<AuthenticateAnswer>
 }
 
@@ -100,14 +108,33 @@ export function authRig(
   const clock = fakeClock()
   const directory = new LoginDirectory(directoryFile)
   const settings = { ...SETTINGS, ...given.settings }
-  const authenticator = new Authenticator({ directory, clock, settings, ldap: () => given.ldap })
+  const told: Lockout[] = []
+  // That it is written takes no time.
+  const patient: Clock = { ...clock, sleep: () => Promise.resolve() }
+  const onLock = (lockout: Lockout): void => void told.push(lockout)
+  const open = () => {
+    const keeper = new AttemptStore(join(folder.path, 'attempts.db'), patient, memoryLog())
+    const parts = { directory, clock, settings, keeper, onLock, ldap: () => given.ldap }
+    return { keeper, authenticator: new Authenticator(parts) }
+  }
+  let held = open()
   return {
     clock,
     directoryFile,
     folder: folder.path,
-    authenticator,
+    told,
+    get authenticator() {
+      return held.authenticator
+    },
+    startAgain: (ms = 0) => {
+      const before = held
+      clock.pass(ms)
+      held = open()
+      // Closed only now: what it had not written is not written for the next one to see.
+      before.keeper[Symbol.dispose]()
+    },
     login: (user, password, clientAddress = '192.0.2.1') =>
-      authenticator.authenticate(
+      held.authenticator.authenticate(
         {
           kind: 'authenticate',
           user,
@@ -119,6 +146,7 @@ export function authRig(
         new AbortController().signal,
       ),
     [Symbol.dispose]: () => {
+      held.keeper[Symbol.dispose]()
       directory[Symbol.dispose]()
       folder[Symbol.dispose]()
     },
