@@ -154,6 +154,8 @@ const SYSTEM_TEXT: ReadonlyMap<string, string> = new Map([
   ['EPERM', 'Operation not permitted'],
   ['EMFILE', 'Too many open files'],
   ['ENFILE', 'Too many open files in system'],
+  ['ENOMEM', 'Cannot allocate memory'],
+  ['ENOBUFS', 'No buffer space available'],
   ['EPIPE', 'Broken pipe'],
   ['ENOENT', 'No such file or directory'],
   ['ENOTSOCK', 'Socket operation on non-socket'],

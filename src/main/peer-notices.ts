@@ -6,6 +6,7 @@ import { QueueClient } from '#src/queue/client.ts'
 import { submitSocketPath } from '#src/queue/paths.ts'
 import { SessionNotices } from '#src/smtp/session-notices.ts'
 import { AlarmMail } from './alarm-mail.ts'
+import { MailNotices } from './mail-notices.ts'
 import { noticeTargets } from './notice-targets.ts'
 import type { QmgrBoot } from './qmgr-boot.ts'
 
@@ -27,6 +28,8 @@ export class PeerNotices implements Disposable {
   readonly #notices: Readonly<Record<PeerTrouble['peer']['protocol'], SessionNotices>>
 
   readonly alarms: AlarmMail
+  /** Of mail that something of ours keeps back. */
+  readonly mail: MailNotices
 
   constructor(options: PeerNoticesOptions) {
     this.#options = options
@@ -36,6 +39,7 @@ export class PeerNotices implements Disposable {
     const socketPath = submitSocketPath(smtpdRunDir)
     this.#queue = new QueueClient({ socketPath, spoolDir, clock: systemClock, log })
     this.alarms = new AlarmMail({ ...options, queue: this.#queue })
+    this.mail = new MailNotices({ ...options, queue: this.#queue })
     const tools = { queue: this.#queue, clock: systemClock, log, newQueueId, event: 'qmgr.notice' } as const
     this.#notices = {
       smtp: new SessionNotices({ ...tools, agent: 'SMTP client' }),
@@ -65,6 +69,7 @@ export class PeerNotices implements Disposable {
   [Symbol.dispose](): void {
     for (const notices of Object.values(this.#notices)) notices[Symbol.dispose]()
     this.alarms[Symbol.dispose]()
+    this.mail[Symbol.dispose]()
     this.#queue.close()
   }
 }

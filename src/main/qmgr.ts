@@ -222,6 +222,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     clock: systemClock,
     log: opened,
     onStoreError: storeFailed,
+    onTrouble: (trouble) => notices.mail.tell(trouble),
   })
   const trace = new TraceHandle(
     {

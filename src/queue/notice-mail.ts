@@ -91,3 +91,57 @@ export async function queueNotice(
     if (!(await elapsed(clock, RETRY_MS, signal))) return
   }
 }
+
+export interface BoundedNoticesOptions extends NoticeWay {
+  readonly newQueueId: (nowMs: number) => string
+  /** What is counted where it is not told, in the plural: `sessions`. */
+  readonly counted: string
+}
+
+/**
+ * One notice of a class in so long, whatever happens: a full disk or a run of spammers is one mail and a number in
+ * the next one, not thousands.
+ */
+const PAUSE_MS = 600_000
+/** What could not be queued is tried again for two hours. */
+const TRIES_MAX = 240
+
+/** Notices by class, at a bounded rate. Each process counts for itself. */
+export class BoundedNotices<Class extends string> implements Disposable {
+  readonly #o: BoundedNoticesOptions
+  readonly #stop = new AbortController()
+  readonly #told = new Map<Class, { readonly atMs: number; silent: number }>()
+
+  constructor(options: BoundedNoticesOptions) {
+    this.#o = options
+  }
+
+  /** `make` gets the lines about what went untold, which belong behind the first sentence. */
+  tell(which: Class, make: (untold: readonly string[]) => Notice): void {
+    const { clock, newQueueId } = this.#o
+    const before = this.#told.get(which)
+    if (before !== undefined && clock.monotonicMs() - before.atMs < PAUSE_MS) {
+      before.silent += 1
+      return
+    }
+    this.#told.set(which, { atMs: clock.monotonicMs(), silent: 0 })
+    const nowMs = clock.nowMs()
+    const mail = composeNotice(make(this.#untold(before?.silent ?? 0)), newQueueId(nowMs), nowMs)
+    void queueNotice(mail, { ...this.#o, triesMax: TRIES_MAX, class: which }, this.#stop.signal)
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort()
+  }
+
+  #untold(silent: number): readonly string[] {
+    const { counted } = this.#o
+    const rule = `Further ones within ${PAUSE_MS / 60_000} minutes are counted and not told one by one.`
+    if (silent === 0) return [rule]
+    return [
+      rule,
+      '',
+      `Since the last such notice there were ${silent} more ${counted} with errors of this class.`,
+    ]
+  }
+}

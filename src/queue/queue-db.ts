@@ -243,11 +243,11 @@ export class QueueDb implements Disposable {
   }
 
   /**
-   * An operator wants just this message tried now: it goes before what has long been due, as urgent mail does, until it
-   * was tried.
+   * An operator wants just this message tried now: it is due, and goes before what has long been, as urgent mail does,
+   * until it was tried. One statement, because a row that is written twice costs twice. Whether there was anything to try.
    */
-  hurry(seq: number): void {
-    this.#statements.hurry.run(seq)
+  hurry(seq: number, nowMs: number): boolean {
+    return this.#statements.hurry.run(nowMs, seq).changes > 0
   }
 
   #changed(
@@ -398,8 +398,8 @@ function prepareStates(store: Store) {
       `UPDATE recipient SET due_ms = ? WHERE seq = ? AND state IN ('incoming', 'deferred')`,
     ),
     hurry: store.prepare(
-      `UPDATE recipient SET priority = priority + ${HURRIED}
-       WHERE seq = ? AND priority < ${HURRIED_LEAST} AND state IN ('incoming', 'deferred')`,
+      `UPDATE recipient SET due_ms = ?, priority = priority + iif(priority < ${HURRIED_LEAST}, ${HURRIED}, 0)
+       WHERE seq = ? AND state IN ('incoming', 'deferred')`,
     ),
     expire: store.prepare('UPDATE message SET expire = 1 WHERE seq = ? AND expire = 0'),
   }

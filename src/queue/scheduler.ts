@@ -21,6 +21,7 @@ import type { StoredMessage, StoredRecipient } from './rows.ts'
 import { LeapGuard } from './schedule.ts'
 import type { RetryTimes } from './schedule.ts'
 import { Settlement } from './settlement.ts'
+import type { MailTrouble } from './trouble.ts'
 import type { HandedMessage, WriterListener, WriterPort } from './writer-handle.ts'
 
 const corrupt = counter('postern_queue_corrupt_total').of()
@@ -42,6 +43,8 @@ export interface SchedulerOptions {
   readonly log: Log
   /** Reading queue.db failed: the process must end. */
   readonly onStoreError: (error: unknown) => void
+  /** Something of ours keeps mail back: postmaster may want to know. */
+  readonly onTrouble: (trouble: MailTrouble) => void
 }
 
 /**
@@ -281,6 +284,7 @@ export class Scheduler implements WriterListener {
     const id = this.#o.reader.idOf(seq)
     corrupt.add()
     this.#o.log.write('error', 'qmgr.corrupt', { id, seq, reason })
+    this.#o.onTrouble({ which: 'software', id, sender: '', recipient: '', reason })
     this.#aside.add(seq)
     this.#write({ seq, id, done: [], deferred: [], corrupt: reason, reports: [], leaves: true })
   }

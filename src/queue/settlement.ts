@@ -18,6 +18,8 @@ import type {
 import { expiresAtMs, retryDelayMs } from './schedule.ts'
 import type { LeapGuard, RetryTimes } from './schedule.ts'
 import type { StoredRecipient } from './rows.ts'
+import { troubleOf } from './trouble.ts'
+import type { MailTrouble } from './trouble.ts'
 
 const corrupt = counter('postern_queue_corrupt_total').of()
 const reportsWritten = counter('postern_queue_reports_total')
@@ -31,6 +33,8 @@ export interface SettlementOptions {
   readonly leaps: LeapGuard
   readonly write: (change: Omit<MessageChange, 'atMs'>) => void
   readonly body: (entry: Active) => BodySource
+  /** See SchedulerOptions. */
+  readonly onTrouble: (trouble: MailTrouble) => void
   /** Work on a message begins, ends: while there is some, the message stays in memory. */
   readonly begin: (entry: Active) => void
   readonly end: (entry: Active) => void
@@ -51,6 +55,7 @@ export class Settlement {
   ended(entry: Active, recipients: readonly StoredRecipient[], outcomes: readonly RecipientOutcome[]): void {
     const nowMs = this.#o.clock.nowMs()
     const { message } = entry
+    this.#noteTrouble(entry, outcomes)
     const sorted = sortOutcomes(recipients, outcomes, nowMs, this.#delayMs(entry, nowMs))
     // Of a body that cannot be trusted nothing was delivered and nothing is sent back.
     const deferred = entry.damage === '' ? this.#untilExpiry(entry, sorted.deferred, nowMs) : []
@@ -66,6 +71,17 @@ export class Settlement {
         : sorted.arrivals.filter(({ recipient, outcome }) => wantsArrival(recipient.notify, outcome.arrival))
     if (told.length === 0) this.#close(entry, sorted.done, deferred)
     else void this.#closeTold(entry, sorted.done, deferred, told)
+  }
+
+  #noteTrouble({ message, recipients }: Active, outcomes: readonly RecipientOutcome[]): void {
+    // What keeps a notice back is told by no other.
+    if (message.notice === true) return
+    for (const outcome of outcomes) {
+      const which = troubleOf(outcome)
+      if (which === undefined) continue
+      const recipient = recipients.get(outcome.n)?.address ?? ''
+      this.#o.onTrouble({ which, id: message.id, sender: message.sender, recipient, reason: outcome.reply })
+    }
   }
 
   /** A round may be over without an attempt: what waited was taken away. */
@@ -172,7 +188,9 @@ export class Settlement {
     }
     if (entry.damage !== '') {
       corrupt.add()
-      this.#o.log.write('error', 'qmgr.corrupt', { id: message.id, seq: message.seq, reason: entry.damage })
+      const { id, seq, sender } = message
+      this.#o.log.write('error', 'qmgr.corrupt', { id, seq, reason: entry.damage })
+      this.#o.onTrouble({ which: 'software', id, sender, recipient: '', reason: entry.damage })
     }
     entry.over = true
     this.#o.write({
@@ -222,8 +240,10 @@ export class Settlement {
     }
   }
 
-  #logError({ message }: Active, error: unknown): void {
-    this.#o.log.write('error', 'qmgr.bounced', { id: message.id, reason: errorText(error) })
+  #logError({ message: { id, sender } }: Active, error: unknown): void {
+    const reason = errorText(error)
+    this.#o.log.write('error', 'qmgr.bounced', { id, reason })
+    this.#o.onTrouble({ which: 'software', id, sender, recipient: '', reason: `no report: ${reason}` })
   }
 }
 

@@ -257,7 +257,7 @@ export class Writer {
 
   /**
    * A tool's action, in steps of bounded size between which submissions are committed. The result is on the disk
-   * when it resolves. Rejects with the store's error; what was done by earlier steps stays done.
+   * when it resolves, but for a flush, which only a power cut undoes. Rejects with the store's error; what was done by earlier steps stays done.
    */
   async act(action: Action, work: Work, why = NO_WHY): Promise<ActionResult> {
     // Outcomes that came before must not be overtaken: what was set aside and is put back would be set aside again.
@@ -298,18 +298,24 @@ export class Writer {
     const nowMs = clock.nowMs()
     const touched: number[] = []
     const removed: Removed[] = []
-    db.transact(true, () => {
+    const facts = whyFacts(why)
+    // A flush that a power cut undoes is a flush that can be asked for again: it waits for no disk.
+    const durable = action !== 'flush'
+    db.transact(durable, () => {
       for (const seq of seqs) {
-        const done = db.act(action, seq, nowMs, whyFacts(why))
+        if (hurried) {
+          if (db.hurry(seq, nowMs)) touched.push(seq)
+          continue
+        }
+        const done = db.act(action, seq, nowMs, facts)
         if (done === undefined) continue
         touched.push(seq)
-        if (hurried) db.hurry(seq)
         if (done.removed !== undefined) removed.push(done.removed)
       }
     })
     removals.add(removed.length)
     this.#messages.value -= removed.length
-    spool.flushed()
+    if (durable) spool.flushed()
     // It may be on its way to a peer right now: unlinked, it can still be read to its end.
     for (const { spool: file } of removed) if (file !== null) spool.discard(file)
     events.committed(GROUP_OVERHEAD_BYTES + touched.length * MESSAGE_OVERHEAD_BYTES)

@@ -23,10 +23,12 @@ import type {
 import { QueueReader } from '#src/queue/queue-reader.ts'
 import { POSTFIX_TIMES } from '#src/queue/schedule.ts'
 import type { RetryTimes } from '#src/queue/schedule.ts'
+import type { MailTrouble } from '#src/queue/trouble.ts'
 import { Scheduler } from '#src/queue/scheduler.ts'
 import type { SchedulerOptions } from '#src/queue/scheduler.ts'
 import type { NewMessage, NewRecipient } from '#src/queue/types.ts'
 import { WriterHandle } from '#src/queue/writer-handle.ts'
+import type { WriterStart } from '#src/queue/thread-messages.ts'
 import { TRACE_LIMITS } from '#src/queue/trace-index.ts'
 import { openStore } from '#src/store/sqlite.ts'
 
@@ -187,6 +189,8 @@ export interface Queue extends AsyncDisposable {
   readonly deliverer: FakeDeliverer
   readonly reader: QueueReader
   readonly log: ReturnType<typeof memoryLog>
+  /** What postmaster would be told. */
+  readonly troubles: readonly MailTrouble[]
   readonly fatal: Promise<{ readonly reason: string; readonly damaged: boolean }>
   stop(): Promise<void>
 }
@@ -203,21 +207,25 @@ export interface QueueChoice extends Partial<Pick<SchedulerOptions, 'router' | '
   readonly idle?: boolean
 }
 
+function writerOf(paths: QueuePaths, choice: QueueChoice): WriterStart {
+  return {
+    queueDir: paths.queueDir,
+    spoolDir: paths.spoolDir,
+    socketPath: submitSocketPath(paths.runDir),
+    minFreeBytes: choice.minFreeBytes ?? 1,
+    activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
+    trace: TRACE_LIMITS,
+    log: { level: 'error', jsonFd: undefined, textFd: undefined },
+    ...(choice.pagesMax === undefined ? {} : { pagesMax: choice.pagesMax }),
+  }
+}
+
 export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): Promise<Queue> {
   const log = memoryLog()
+  const troubles: MailTrouble[] = []
   const fatal = Promise.withResolvers<{ readonly reason: string; readonly damaged: boolean }>()
-  const writer = await WriterHandle.start(
-    {
-      queueDir: paths.queueDir,
-      spoolDir: paths.spoolDir,
-      socketPath: submitSocketPath(paths.runDir),
-      minFreeBytes: choice.minFreeBytes ?? 1,
-      activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
-      trace: TRACE_LIMITS,
-      log: { level: 'error', jsonFd: undefined, textFd: undefined },
-      ...(choice.pagesMax === undefined ? {} : { pagesMax: choice.pagesMax }),
-    },
-    (fault, damaged) => fatal.resolve({ reason: fault.message, damaged }),
+  const writer = await WriterHandle.start(writerOf(paths, choice), (fault, damaged) =>
+    fatal.resolve({ reason: fault.message, damaged }),
   )
   const reader = new QueueReader(openStore(databasePath(paths.queueDir), { readonly: true }))
   const deliverer = choice.deliverer ?? new FakeDeliverer()
@@ -232,6 +240,7 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
     activeRecipientsMax: choice.activeRecipientsMax ?? ACTIVE_RECIPIENTS_MAX,
     clock: choice.clock ?? systemClock,
     log,
+    onTrouble: (trouble) => troubles.push(trouble),
     onStoreError: (error) => fatal.resolve({ reason: String(error), damaged: true }),
   })
   if (choice.idle !== true) {
@@ -256,6 +265,7 @@ export async function startQueue(paths: QueuePaths, choice: QueueChoice = {}): P
     deliverer,
     reader,
     log,
+    troubles,
     fatal: promise,
     stop,
     [Symbol.asyncDispose]: stop,

@@ -250,6 +250,7 @@ class Life {
       activeRecipientsMax: options.activeMax,
       clock,
       log,
+      onTrouble: () => undefined,
       onStoreError: (error) => {
         throw error
       },
