@@ -179,6 +179,10 @@ function progressOf(reader: QueueReader, scheduler: Scheduler, opened: Log): Pro
   })
 }
 
+function traceOf({ queueDir, smtpdRunDir, trace }: QmgrBoot, opened: Log): TraceHandle {
+  return new TraceHandle({ queueDir, socketPath: refusalSocketPath(smtpdRunDir), limits: trace }, opened)
+}
+
 function sizesOf({ sizeLogMs }: QmgrBoot, { store }: QueueReader, opened: Log): SizeLog {
   return new SizeLog({ store, clock: systemClock, log: opened, everyMs: sizeLogMs, onError: storeFailed })
 }
@@ -224,14 +228,7 @@ function assemble(settings: QmgrBoot, lock: StoreLock, writer: WriterHandle, ope
     onStoreError: storeFailed,
     onTrouble: (trouble) => notices.mail.tell(trouble),
   })
-  const trace = new TraceHandle(
-    {
-      queueDir: settings.queueDir,
-      socketPath: refusalSocketPath(settings.smtpdRunDir),
-      limits: settings.trace,
-    },
-    opened,
-  )
+  const trace = traceOf(settings, opened)
   const progress = progressOf(reader, scheduler, opened)
   const asked: ControlOptions = {
     reader,
