@@ -1,6 +1,6 @@
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import { errorText } from '#src/base/fault.ts'
-import type { ControlHandler } from '#src/net/control-server.ts'
+import type { ControlAnswer } from '#src/net/control-server.ts'
 
 /** `text` is a sentence for whoever asked, `lines` are for a page. */
 export type CommandAnswer =
@@ -19,9 +19,9 @@ const WORDS_MAX = 16
 const WORD_CHARS_MAX = 4096
 
 /** Answers the requests of the socket by the table; what is thrown is an answer too, and the helper goes on. */
-export function dispatcher(commands: Commands, told: (command: string) => void): ControlHandler {
+export function dispatcher(commands: Commands, told: (command: string) => void) {
   const table: ReadonlyMap<string, CommandHandler | undefined> = new Map(Object.entries(commands))
-  return async (command, words) => {
+  return async (command: string, words: readonly string[]): Promise<ControlAnswer> => {
     const handler = table.get(command)
     if (handler === undefined)
       return refused(`the command ${JSON.stringify(command.slice(0, 40))} is not known`)

@@ -1,5 +1,6 @@
 import { errorText } from '#src/base/fault.ts'
 import { askLine } from '#src/net/ask-line.ts'
+import { CALLED_AS, caller } from './called-as.ts'
 import { CommandError } from './usage.ts'
 
 export type ControlReply = Readonly<Record<string, unknown>>
@@ -7,6 +8,8 @@ export type ControlReply = Readonly<Record<string, unknown>>
 /** A reload of a large signature folder takes its time. */
 const ANSWER_MS = 60_000
 const ANSWER_CHARS_MAX = 16 * 1024 * 1024
+/** What a tool changes it tells master of by then; master may have seen it in the directory before. */
+const OWN_CHANGES_MS = 5000
 
 /** Asks the running appliance; undefined where none runs. Throws a CommandError for an answer that says no. */
 export async function askMaster(
@@ -15,7 +18,8 @@ export async function askMaster(
   words: readonly string[] = [],
   answerMs = ANSWER_MS,
 ): Promise<ControlReply | undefined> {
-  const line = await exchange(socketPath, JSON.stringify({ command, words }), answerMs)
+  const asker = { by: `${caller()} (${CALLED_AS})`, sinceMs: Date.now() - OWN_CHANGES_MS }
+  const line = await exchange(socketPath, JSON.stringify({ command, words, ...asker }), answerMs)
   if (line === undefined) return undefined
   const reply: unknown = JSON.parse(line)
   if (typeof reply !== 'object' || reply === null) throw new CommandError(`master answered with ${line}`)

@@ -25,9 +25,10 @@ export async function generations(args: readonly string[]): Promise<number> {
           number: one.number,
           at: timeText(one),
           reason: one.reason,
+          by: one.author,
           changes: changes ?? [],
         })
-      : `${at === 0 ? '*' : ' '}${String(one.number).padStart(5)}  ${timeText(one)}  ${one.reason.padEnd(15)}  ${summary(changes)}`
+      : `${at === 0 ? '*' : ' '}${String(one.number).padStart(5)}  ${timeText(one)}  ${one.reason.padEnd(15)}  ${one.author.padEnd(18)}  ${summary(changes)}`
     process.stdout.write(`${line.trimEnd()}\n`)
   }
   return 0

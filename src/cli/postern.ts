@@ -1,5 +1,5 @@
-import { basename } from 'node:path'
 import { errorText, Fault } from '#src/base/fault.ts'
+import { CALLED_AS } from './called-as.ts'
 import { runCommand } from './commands.ts'
 import { watchOutput } from './output.ts'
 import { TOOLS } from './tools.ts'
@@ -9,12 +9,9 @@ import { UsageError } from './usage.ts'
  * `bin/postern`: the commands of an operator. Exit code 0 done, 1 failed, 2 wrongly called, 3 not running. Called by
  * the name of one of Postfix's or Zimbra's tools it is that tool, with that tool's exit codes.
  */
-const name = process.env['POSTERN_AS'] ?? basename(process.argv[1] ?? '')
-// Not for what is started from here.
-delete process.env['POSTERN_AS']
 watchOutput()
 try {
-  const tool = TOOLS.get(name)
+  const tool = TOOLS.get(CALLED_AS)
   const words = process.argv.slice(2)
   process.exitCode = tool === undefined ? await runCommand(words) : await (await tool())(words)
 } catch (error) {

@@ -4,7 +4,8 @@ import { QUEUES } from '#src/queue/list-filter.ts'
 import type { RecipientState } from '#src/queue/types.ts'
 import { getopt, lastOf } from './getopt.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
-import { caller, inputLines, isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
+import { caller } from './called-as.ts'
+import { inputLines, isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
 
 const USAGE =
   'usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] [-s (structure fix)] [-S (redundant structure fix)][-v (verbose)] [queue...]'

@@ -12,7 +12,7 @@ import { printable } from '#src/base/printable.ts'
 import { queueJson, queueLine } from './queue-format.ts'
 import { queuePathsOf } from '#src/admin/queue-paths.ts'
 import { show } from './queue-show.ts'
-import { caller } from './tool.ts'
+import { caller } from './called-as.ts'
 import { limitOf } from './trace.ts'
 import { UsageError } from './usage.ts'
 

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import { errorText } from '#src/base/fault.ts'
 import type { Config } from '#src/config/config.ts'
 import { configOf, namedConfig } from './options.ts'
@@ -37,16 +36,6 @@ export async function runTool(name: string, tool: () => Promise<number>, failure
   } catch (error) {
     process.stderr.write(`${name}: fatal: ${errorText(error)}\n`)
     return error instanceof ToolError ? error.code : failure
-  }
-}
-
-/** Who calls, for the trace of what is done. */
-export function caller(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // A number without a name: a container, for one.
-    return String(process.getuid?.() ?? '')
   }
 }
 

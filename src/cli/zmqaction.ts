@@ -1,7 +1,8 @@
 import type { Action } from '#src/queue/changes.ts'
 import { QUEUES } from '#src/queue/list-filter.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
-import { caller, isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
+import { caller } from './called-as.ts'
+import { isQueueId, runTool, ToolError, toolQueue } from './tool.ts'
 
 const ACTIONS: ReadonlyMap<string, { readonly action: Action; readonly done: string }> = new Map([
   ['hold', { action: 'hold', done: 'Placed on hold' }],

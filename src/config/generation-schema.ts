@@ -14,4 +14,6 @@ export const MIGRATIONS: readonly string[] = [
     fingerprint TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // Who made it; of those that are there already nobody knows.
+  `ALTER TABLE generation ADD COLUMN author TEXT NOT NULL DEFAULT ''`,
 ]

@@ -1,4 +1,4 @@
-import { migrate } from '#src/store/migrate.ts'
+import { migrate, schemaVersion } from '#src/store/migrate.ts'
 import type { Statement, Store } from '#src/store/sqlite.ts'
 import { openStore } from '#src/store/sqlite.ts'
 import { MIGRATIONS } from './generation-schema.ts'
@@ -13,8 +13,10 @@ import type { Setting, SettingValue } from './setting.ts'
 export interface StoredGeneration {
   readonly number: number
   readonly atMs: number
-  /** What made it: 'start', 'postern.toml', 'directory', 'rollback to 3', 'release'. */
+  /** What made it: 'start', 'reload', 'directory' (seen there, with nobody saying so), 'rollback to 3', 'release'. */
   readonly reason: string
+  /** Who: `root (zmprov)`; '' where that is not known. */
+  readonly author: string
   readonly settings: Settings
   readonly origins: Partial<Readonly<Record<SettingKey, Origin>>>
 }
@@ -30,16 +32,18 @@ export interface SettingChange {
 
 /** Generations that are kept: at one change a day, more than a year of them. Each takes some 10 KB. */
 export const GENERATIONS_MAX = 500
+const NUMBER_MAX = Number.MAX_SAFE_INTEGER
 
 interface Row {
   readonly number: number
   readonly at_ms: number
   readonly reason: string
+  readonly author: string
   readonly settings: string
   readonly origins: string
 }
 
-const COLUMNS = 'number, at_ms, reason, settings, origins'
+const COLUMNS = 'number, at_ms, reason, author, settings, origins'
 
 /**
  * The history of the settings, in a file of its own that only master writes. What a later release does not know of it
@@ -48,13 +52,16 @@ const COLUMNS = 'number, at_ms, reason, settings, origins'
 export class GenerationStore implements Disposable {
   readonly #store: Store
   readonly #get: Statement<[number], Row>
-  readonly #newest: Statement<[number], Row>
+  readonly #newest: Statement<[number, number], Row>
 
   private constructor(store: Store) {
     this.#store = store
-    this.#get = store.prepare<[number], Row>(`SELECT ${COLUMNS} FROM generation WHERE number = ?`)
-    this.#newest = store.prepare<[number], Row>(
-      `SELECT ${COLUMNS} FROM generation ORDER BY number DESC LIMIT ?`,
+    // A file that no master of this release has opened yet.
+    const columns =
+      schemaVersion(store) < MIGRATIONS.length ? COLUMNS.replace('author', "'' AS author") : COLUMNS
+    this.#get = store.prepare<[number], Row>(`SELECT ${columns} FROM generation WHERE number = ?`)
+    this.#newest = store.prepare<[number, number], Row>(
+      `SELECT ${columns} FROM generation WHERE number < ? ORDER BY number DESC LIMIT ?`,
     )
   }
 
@@ -86,19 +93,26 @@ export class GenerationStore implements Disposable {
     return row === undefined ? undefined : generationOf(row)
   }
 
-  /** The newest first. */
-  list(limit: number): readonly StoredGeneration[] {
-    return this.#newest.all(limit).map(generationOf)
+  /** The newest first, of those below `before`. */
+  list(limit: number, before: number = NUMBER_MAX): readonly StoredGeneration[] {
+    return this.#newest.all(before, limit).map(generationOf)
+  }
+
+  /** Whose they are that were seen in the directory since `sinceMs`, as far as nobody is known for them. */
+  claim(author: string, sinceMs: number): void {
+    this.#store
+      .prepare("UPDATE generation SET author = ? WHERE reason = 'directory' AND author = '' AND at_ms >= ?")
+      .run(author, sinceMs)
   }
 
   /** Adds it and lets the oldest go beyond GENERATIONS_MAX; on the disk when this returns. */
   add(generation: StoredGeneration): void {
-    const { number, atMs, reason, settings, origins } = generation
+    const { number, atMs, reason, author, settings, origins } = generation
     this.#store
       .transaction(() => {
         this.#store
-          .prepare(`INSERT OR REPLACE INTO generation (${COLUMNS}) VALUES (?, ?, ?, ?, ?)`)
-          .run(number, atMs, reason, JSON.stringify(settings), JSON.stringify(origins))
+          .prepare(`INSERT OR REPLACE INTO generation (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`)
+          .run(number, atMs, reason, author, JSON.stringify(settings), JSON.stringify(origins))
         this.#store.prepare('DELETE FROM generation WHERE number <= ?').run(number - GENERATIONS_MAX)
       })
       .immediate()
@@ -141,6 +155,7 @@ function generationOf(row: Row): StoredGeneration {
     number: row.number,
     atMs: row.at_ms,
     reason: row.reason,
+    author: row.author,
     // oxlint-disable-next-line no-unsafe-type-assertion -- written by `add` from settings of the same table
     settings: { ...defaultSettings(), ...known } as Settings,
     origins: objectOf(row.origins),

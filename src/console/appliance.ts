@@ -37,9 +37,13 @@ export class Appliance {
     return reply
   }
 
-  /** The same; undefined where none runs. */
-  async masterIfThere(command: string, words: readonly string[] = []): Promise<Answer | undefined> {
-    return await askFor(this.#controlSocket, command, words)
+  /** The same; undefined where none runs. What was changed in the directory since `sinceMs` is this operator's. */
+  async masterIfThere(
+    command: string,
+    words: readonly string[] = [],
+    sinceMs?: number,
+  ): Promise<Answer | undefined> {
+    return await askFor(this.#controlSocket, { command, words, by: actor(), sinceMs })
   }
 
   /** The queue, with the daemon up or down; for one question, since without a daemon it is locked meanwhile. */
@@ -64,12 +68,16 @@ export function actor(): string {
 /** Asks whoever listens on a socket of our kind; undefined where nobody does. Throws a CommandError with its words. */
 export async function askFor(
   socket: string,
-  command: string,
-  words: readonly string[],
+  request: {
+    readonly command: string
+    readonly words: readonly string[]
+    readonly by?: string
+    readonly sinceMs?: number | undefined
+  },
   answerMs = ANSWER_MS,
 ): Promise<Answer | undefined> {
   const limits = { answerMs, charsMax: ANSWER_CHARS_MAX }
-  const line = await askLine(socket, JSON.stringify({ command, words }), limits)
+  const line = await askLine(socket, JSON.stringify(request), limits)
   if (line === undefined) return undefined
   const reply: unknown = JSON.parse(line)
   if (!isRecord(reply)) throw new CommandError('the answer is no object')

@@ -28,7 +28,11 @@ export class Image {
   /** Throws a CommandError with the helper's words, or where there is none, or it went away meanwhile. */
   async ask(command: ImageCommand, words: readonly string[] = []): Promise<Answer> {
     if (!this.isThere) throw new CommandError(NO_IMAGE)
-    const answer = await askFor(this.#socket, command, words, command === 'update' ? UPDATE_MS : undefined)
+    const answer = await askFor(
+      this.#socket,
+      { command, words },
+      command === 'update' ? UPDATE_MS : undefined,
+    )
     if (answer === undefined)
       throw new CommandError(
         'the helper of the image does not answer: it has ended, or the machine is going down',

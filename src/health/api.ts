@@ -3,6 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ALARMS } from '#src/base/alarms.ts'
 import type { QueueDesk } from './queue-desk.ts'
 import type { HealthReader } from './reader.ts'
+import { isRecord } from '#src/net/frames.ts'
+import { cursorOf, domainPage, domainRows, placeOf } from './pages.ts'
+import type { DomainOrder, Place } from './pages.ts'
 import { readinessOf } from './state.ts'
 
 export interface ApiTools {
@@ -36,20 +39,28 @@ export function addApi(app: FastifyInstance, tools: ApiTools): void {
   app.get('/api/v1/processes', async () => ({ processes: (await reader.state()).processes }))
   app.get('/api/v1/alarms', async () => ({ alarms: (await reader.state()).alarms.map(withText) }))
   app.get('/api/v1/queues', async () => (await reader.state()).queue)
-  app.get(
-    '/api/v1/generations',
-    async (_request, reply) => await answer(reply, await reader.ask('generations')),
-  )
+  app.get('/api/v1/generations', async (request, reply) => {
+    const wish = wishOf(request, 'generations')
+    if (wish.kind === 'wrong') return await wrong(reply, wish.error)
+    return await answer(reply, await generations(reader, wish))
+  })
   app.get('/api/v1/domains', async (request, reply) => {
     if (!tools.isGuarded) return await unguarded(reply)
-    return await answer(reply, await queue.domains(limitOf(request)))
+    const order = queryOf(request)['order'] ?? 'recipients'
+    if (order !== 'recipients' && order !== 'domain')
+      return await wrong(reply, 'the order is recipients or domain')
+    const wish = wishOf(request, `domains ${order}`)
+    if (wish.kind === 'wrong') return await wrong(reply, wish.error)
+    return await answer(reply, await domains(queue, order, wish))
   })
   app.get('/api/v1/messages', async (request, reply) => {
     if (!tools.isGuarded) return await unguarded(reply)
     const { queue: name } = queryOf(request)
     if (name !== undefined && !QUEUES.has(name))
       return await wrong(reply, `there is no queue ${JSON.stringify(name)}`)
-    return await answer(reply, await queue.messages(name, limitOf(request)))
+    const wish = wishOf(request, `messages ${name ?? ''}`)
+    if (wish.kind === 'wrong') return await wrong(reply, wish.error)
+    return await answer(reply, await messages(queue, name, wish))
   })
   app.get('/api/v1/trace/:id', async (request, reply) => {
     if (!tools.isGuarded) return await unguarded(reply)
@@ -91,8 +102,62 @@ function queryOf({ query }: FastifyRequest): Readonly<Record<string, string | un
   return read
 }
 
-/** `limit=`, kept within its bounds. */
-function limitOf(request: FastifyRequest): number {
-  const given = Number(queryOf(request)['limit'] ?? PAGE_USUAL)
-  return Number.isInteger(given) && given > 0 ? Math.min(given, PAGE_MOST) : PAGE_USUAL
+/** Which page is wanted of the list `of`. */
+interface Wish {
+  readonly kind: 'wish'
+  readonly of: string
+  readonly limit: number
+  /** What the page before has ended with; undefined for the first. */
+  readonly after: Place | undefined
+}
+
+/** `limit=` and `cursor=`. */
+function wishOf(
+  request: FastifyRequest,
+  of: string,
+): Wish | { readonly kind: 'wrong'; readonly error: string } {
+  const { limit: given = String(PAGE_USUAL), cursor } = queryOf(request)
+  const limit = /^\d{1,3}$/.test(given) ? Number(given) : 0
+  if (limit < 1 || limit > PAGE_MOST) return { kind: 'wrong', error: `limit is 1 to ${PAGE_MOST}` }
+  if (cursor === undefined) return { kind: 'wish', of, limit, after: undefined }
+  const after = placeOf(cursor, of)
+  if (after === undefined)
+    return { kind: 'wrong', error: 'the cursor is none, or not of this list: it is the next of an answer' }
+  return { kind: 'wish', of, limit, after }
+}
+
+async function messages(queue: QueueDesk, name: string | undefined, wish: Wish): Promise<Told> {
+  const { of, limit, after } = wish
+  return withNext(await queue.messages(name, after?.row ?? 0, limit), ({ messages: list, next }) => ({
+    messages: list,
+    next: typeof next === 'number' ? cursorOf({ of, row: next }) : null,
+  }))
+}
+
+async function domains(queue: QueueDesk, order: DomainOrder, { of, limit, after }: Wish): Promise<Told> {
+  const [domain = '', state = ''] = after?.words ?? []
+  return withNext(await queue.domains(), (told) => {
+    const behind = after === undefined ? undefined : { recipients: after.row, domain, state }
+    const { page, last } = domainPage(domainRows(told['domains']), order, { after: behind, limit })
+    const next =
+      last === undefined ? null : cursorOf({ of, row: last.recipients, words: [last.domain, last.state] })
+    return { domains: page, next }
+  })
+}
+
+async function generations(reader: HealthReader, { of, limit, after }: Wish): Promise<Told> {
+  // One more than is wanted tells that there is a next page.
+  const words = [String(limit + 1), ...(after === undefined ? [] : [String(after.row)])]
+  return withNext(await reader.ask('generations', words), (told) => {
+    const list: readonly unknown[] = Array.isArray(told['generations']) ? told['generations'] : []
+    const last = list.length > limit ? list[limit - 1] : undefined
+    const next = isRecord(last) ? cursorOf({ of, row: Number(last['number']) }) : null
+    return { ...told, generations: list.slice(0, limit), next }
+  })
+}
+
+type Answer = Readonly<Record<string, unknown>>
+
+function withNext(told: Told, read: (answer: Answer) => Answer): Told {
+  return told.kind === 'told' ? { kind: 'told', answer: read(told.answer) } : told
 }

@@ -13,9 +13,13 @@ const ANSWER_MS = 3000
 const ANSWER_CHARS_MAX = 8 * 1024 * 1024
 
 /** Asks master over its control socket. Never rejects. */
-export async function askControl(path: string, command: string): Promise<Told> {
+export async function askControl(
+  path: string,
+  command: string,
+  words: readonly string[] = [],
+): Promise<Told> {
   try {
-    const line = await askLine(path, JSON.stringify({ command }), {
+    const line = await askLine(path, JSON.stringify({ command, words }), {
       answerMs: ANSWER_MS,
       charsMax: ANSWER_CHARS_MAX,
     })

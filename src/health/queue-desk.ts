@@ -32,20 +32,15 @@ export class QueueDesk {
     this.#clock = clock
   }
 
-  /** Messages of one queue, or of all, in order of arrival. */
-  messages(queue: string | undefined, limit: number): Promise<Told> {
-    const filter = queue === undefined ? {} : { queues: [queue] }
-    return this.#ask({ op: 'list', filter, limit }, (lines) => ({
-      messages: lines.filter((line) => line['end'] !== true),
-    }))
+  /** Messages of one queue, or of all, in order of arrival: those behind row `after`, and where the next ones begin. */
+  messages(queue: string | undefined, after: number, limit: number): Promise<Told> {
+    const queues = queue === undefined ? {} : { queues: [queue] }
+    return this.#ask({ op: 'page', ...queues, after, limit }, ([page]) => page ?? {})
   }
 
-  /** What waits for each domain, the most first. */
-  domains(limit: number): Promise<Told> {
-    return this.#ask({ op: 'domains' }, ([line]) => {
-      const domains: readonly unknown[] = Array.isArray(line?.['domains']) ? line['domains'] : []
-      return { domains: domains.slice(0, limit), more: domains.length > limit }
-    })
+  /** What waits for each domain and state, in no order. */
+  domains(): Promise<Told> {
+    return this.#ask({ op: 'domains' }, ([line]) => ({ domains: line?.['domains'] ?? [] }))
   }
 
   /** All that is known of one message; without an `id` where that is nothing. */

@@ -42,8 +42,8 @@ export class HealthReader {
   }
 
   /** Any other question to master that only looks. */
-  ask(command: 'generations'): Promise<Told> {
-    return askControl(this.#socket, command)
+  ask(command: 'generations', words: readonly string[]): Promise<Told> {
+    return askControl(this.#socket, command, words)
   }
 
   async #look(): Promise<HealthState> {

@@ -6,6 +6,8 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import type { Config } from '#src/config/config.ts'
 import { loadConfig, sourceOf } from '#src/config/config.ts'
+import type { Asker } from '#src/net/control-server.ts'
+import { NOBODY } from '#src/net/control-server.ts'
 import type { GenerationStore, SettingChange, StoredGeneration } from '#src/config/generations.ts'
 import { changesBetween, settingName } from '#src/config/generations.ts'
 import type { SettingNote } from '#src/config/notes.ts'
@@ -63,6 +65,9 @@ const FIXED = [
   ['directory', sourceOf],
 ] as const
 
+/** A generation without its settings. */
+export type ListedGeneration = Pick<StoredGeneration, 'number' | 'atMs' | 'reason' | 'author'>
+
 /** Generations that are shown at a glance. */
 const RECENT_MAX = 50
 
@@ -109,10 +114,10 @@ export class Generations {
     return this.#alarms.list
   }
 
-  /** The newest ones, the newest first. */
-  get recent(): readonly { readonly number: number; readonly atMs: number; readonly reason: string }[] {
-    const list = this.#deps.store.list(RECENT_MAX)
-    return list.map(({ number, atMs, reason }) => ({ number, atMs, reason }))
+  /** The newest ones, or of those below `before`; the newest first. */
+  recent(before?: number, limit: number = RECENT_MAX): readonly ListedGeneration[] {
+    const list = this.#deps.store.list(limit, before)
+    return list.map(({ number, atMs, reason, author }) => ({ number, atMs, reason, author }))
   }
 
   /** The names of what a rollback holds. */
@@ -120,8 +125,11 @@ export class Generations {
     return keysOf(this.#holds).map((key) => settingName(SETTINGS[key]))
   }
 
-  /** Reads everything anew. A postern.toml with mistakes changes nothing. */
-  reload(): Reloaded {
+  /**
+   * Reads everything anew. A postern.toml with mistakes changes nothing. What was changed in the directory since
+   * `sinceMs` and seen before they said so is the asker's too.
+   */
+  reload(asker: Asker = NOBODY): Reloaded {
     const before = this.#config
     const inForce = this.#resolved?.settings
     const notes: string[] = []
@@ -137,7 +145,7 @@ export class Generations {
       const { directory } = sourceOf(loaded.config) === sourceOf(before) ? loaded.config : before
       this.#config = { ...loaded.config, dataFolder, listeners, mailbox, lmtpServer, workers, log, directory }
     }
-    const generation = this.#make('reload')
+    const generation = this.#make('reload', asker)
     const changes = inForce === undefined ? [] : changesBetween(inForce, this.#resolved?.settings ?? inForce)
     for (const { key, name } of changes) {
       if (SETTINGS[key].takesHold === 'next start')
@@ -159,7 +167,7 @@ export class Generations {
    * Brings back the settings of a generation that is kept. What that changes is held until its own source says
    * something else, or until `release`.
    */
-  rollback(number: number): RolledBack {
+  rollback(number: number, by = ''): RolledBack {
     const stored = this.#deps.store.get(number)
     if (stored === undefined) {
       return {
@@ -173,14 +181,14 @@ export class Generations {
     for (const { key } of changes)
       holds[key] = { value: stored.settings[key], fingerprint: fingerprint(key, this.#sources) }
     this.#hold(holds)
-    return { kind: 'generation', generation: this.#make(`rollback to ${number}`), changes }
+    return { kind: 'generation', generation: this.#make(`rollback to ${number}`, { ...NOBODY, by }), changes }
   }
 
   /** Ends what a rollback holds. */
-  release(): RolledBack {
+  release(by = ''): RolledBack {
     const before = this.#resolved?.settings
     this.#hold({})
-    const generation = this.#make('release')
+    const generation = this.#make('release', { ...NOBODY, by })
     const changes =
       before === undefined || this.#resolved === undefined
         ? []
@@ -193,7 +201,7 @@ export class Generations {
     this.#deps.store.holds = holds
   }
 
-  #make(reason: string): Generation {
+  #make(reason: string, { by, sinceMs }: Asker = NOBODY): Generation {
     const { directory } = this.#deps
     this.#epoch = directory.epoch
     this.#stamp = stampOf(this.#config)
@@ -209,15 +217,15 @@ export class Generations {
     const base = this.#resolved?.settings ?? this.#last?.settings
     const isNew = base === undefined || !isDeepStrictEqual(base, resolved.settings)
     if (isNew) number += 1
-    try {
+    const { settings, origins } = resolved
+    const added = { number, atMs: this.#deps.clock.nowMs(), reason, author: by, settings, origins }
+    const unwritten = this.#write(() => {
       this.#endHolds(resolved.ended)
-      const { settings, origins } = resolved
-      if (isNew) this.#deps.store.add({ number, atMs: this.#deps.clock.nowMs(), reason, settings, origins })
-    } catch (error) {
-      // Mail does not wait for the history: the settings count, and whoever looks is told what it lacks.
-      troubles.push(troubleAlarm('generations.db', errorText(error)))
-    }
-    if (isNew) this.#tellChanges(number, reason, base, resolved.settings)
+      if (isNew) this.#deps.store.add(added)
+      if (by !== '') this.#deps.store.claim(by, sinceMs)
+    })
+    troubles.push(...unwritten)
+    if (isNew) this.#tellChanges(added, base)
     this.#resolved = resolved
     this.#current = this.#generation(number, resolved)
     this.#troubles = troubles
@@ -255,11 +263,22 @@ export class Generations {
     }
   }
 
-  #tellChanges(generation: number, reason: string, before: Settings | undefined, after: Settings): void {
-    const changes = before === undefined ? [] : changesBetween(before, after)
+  /** Mail does not wait for the history: the settings count, and whoever looks is told what it lacks. */
+  #write(work: () => void): readonly Alarm[] {
+    try {
+      work()
+      return []
+    } catch (error) {
+      return [troubleAlarm('generations.db', errorText(error))]
+    }
+  }
+
+  #tellChanges({ number, reason, author, settings }: StoredGeneration, before: Settings | undefined): void {
+    const changes = before === undefined ? [] : changesBetween(before, settings)
     this.#deps.log.write('info', 'settings.generation', {
-      generation,
+      generation: number,
       reason,
+      by: author === '' ? undefined : author,
       changed: changes.map(
         ({ name, before: old, after: now }) => `${name}: ${shortened(old)} -> ${shortened(now)}`,
       ),

@@ -20,10 +20,10 @@ import { ImageWatch } from './image-watch.ts'
 import { MetricsDesk } from './metrics-desk.ts'
 import type { ChildDeps, ChildKind, Launch } from './child.ts'
 import type { Gate } from './gate.ts'
-import type { ControlAnswer, ControlHandler } from '#src/net/control-server.ts'
-import { openControl } from '#src/net/control-server.ts'
+import type { Asker, ControlAnswer, ControlHandler } from '#src/net/control-server.ts'
+import { NOBODY, openControl } from '#src/net/control-server.ts'
 import type { Generation, Generations } from './generation.ts'
-import { alarmText, notesLine, settingsAnswer } from './settings-answer.ts'
+import { alarmText, generationsAnswer, notesLine, settingsAnswer } from './settings-answer.ts'
 import type { FromChild } from './ipc.ts'
 import { rememberProcesses } from './leftovers.ts'
 import type { OpenListener } from './listening.ts'
@@ -214,7 +214,7 @@ export class Master {
   /** Starts everything; throws StartRefused with what a process says it lacks, and then nothing is left running. */
   async start(): Promise<void> {
     const { paths, clock, log, workers } = this.#options
-    const answer = (command: string, words: readonly string[]) => this.#command(command, words)
+    const answer: ControlHandler = (command, words, asker) => this.#command(command, words, asker)
     this.#controls.push(await openControl(paths.controlSocket, answer))
     this.#controls.push(await openControl(paths.lookSocket, lookingOnly(answer), 0o660))
     await this.#options.gate?.open(this.#children.map(({ spec }) => spec))
@@ -315,18 +315,18 @@ export class Master {
   }
 
   /** Reads file, directory, certificate and signatures anew; a directory server is asked what is new first. */
-  async reload(): Promise<ControlAnswer> {
+  async reload(asker: Asker = NOBODY): Promise<ControlAnswer> {
     this.#options.reporter.reloading()
     try {
-      return await this.#reload()
+      return await this.#reload(asker)
     } finally {
       this.#options.reporter.reloaded()
     }
   }
 
-  async #reload(): Promise<ControlAnswer> {
+  async #reload(asker: Asker): Promise<ControlAnswer> {
     const unread = await this.#desk.poll()
-    const next = this.#options.generations.reload()
+    const next = this.#options.generations.reload(asker)
     if (next.kind === 'refused') {
       this.#options.log.write('error', 'master.settings', {
         generation: this.#generation.number,
@@ -350,27 +350,20 @@ export class Master {
     this.#options.log.write('info', 'master.settings', { generation: this.#generation.number })
   }
 
-  async #command(command: string, words: readonly string[]): Promise<ControlAnswer> {
+  async #command(command: string, words: readonly string[], asker: Asker): Promise<ControlAnswer> {
     switch (command) {
       case 'status':
         return { ...this.#status(), directory: (await this.#desk.status()) ?? null }
       case 'alarms':
         return { ok: true, alarms: this.#alarms.list }
-      case 'generations': {
-        const { generations } = this.#options
-        return {
-          ok: true,
-          current: this.#generation.number,
-          held: generations.held,
-          generations: generations.recent,
-        }
-      }
+      case 'generations':
+        return generationsAnswer(this.#options.generations, words)
       case 'health':
         return await this.#health()
       case 'metrics':
         return { ok: true, ...(await this.#metrics.collect()) }
       case 'reload':
-        return await this.reload()
+        return await this.reload(asker)
       case 'accept':
         return await this.#desk.accept()
       case 'lockouts':
@@ -383,7 +376,7 @@ export class Master {
         return { ok: true }
       case 'rollback':
       case 'release': {
-        const answer = settingsAnswer(this.#options.generations, command, words)
+        const answer = settingsAnswer(this.#options.generations, command, words, asker.by)
         if (answer.ok) this.#publish()
         return answer
       }
@@ -459,8 +452,8 @@ export class Master {
 const LOOKS: ReadonlySet<string> = new Set(['status', 'alarms', 'generations', 'health', 'metrics'])
 
 function lookingOnly(handler: ControlHandler): ControlHandler {
-  return async (command, words) =>
-    LOOKS.has(command) ? await handler(command, words) : { ok: false, error: 'that is not done here' }
+  return async (command, words, asker) =>
+    LOOKS.has(command) ? await handler(command, words, asker) : { ok: false, error: 'that is not done here' }
 }
 
 /** What is said once at the end is not said beside each process too. */

@@ -3,16 +3,31 @@ import type { Alarm } from './alarms.ts'
 import type { ControlAnswer } from '#src/net/control-server.ts'
 import type { Generations } from './generation.ts'
 
+/** Generations in one answer: a page, and one more, which tells that there is another. */
+const LISTED_MAX = 501
+
+/** Answers `generations [LIMIT [BEFORE]]`: the newest, or the newest of those below BEFORE. */
+export function generationsAnswer(generations: Generations, words: readonly string[]): ControlAnswer {
+  const [limit, before] = words.map(Number)
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0 && limit <= LISTED_MAX))
+    return { ok: false, error: `1 to ${LISTED_MAX} generations are told at once` }
+  if (before !== undefined && !Number.isSafeInteger(before))
+    return { ok: false, error: 'a generation has a number' }
+  const { current, held } = generations
+  return { ok: true, current: current.number, held, generations: generations.recent(before, limit) }
+}
+
 /** Answers `rollback N` and `release` of the control socket. */
 export function settingsAnswer(
   generations: Generations,
   command: 'rollback' | 'release',
   words: readonly string[],
+  by: string,
 ): ControlAnswer {
   const number = Number(words[0])
   if (command === 'rollback' && !Number.isSafeInteger(number))
     return { ok: false, error: 'say to which generation: {"command":"rollback","words":["3"]}' }
-  const done = command === 'rollback' ? generations.rollback(number) : generations.release()
+  const done = command === 'rollback' ? generations.rollback(number, by) : generations.release(by)
   if (done.kind === 'refused') return { ok: false, error: done.reason }
   const { generation, changes } = done
   return { ok: true, generation: generation.number, changes, held: generations.held }

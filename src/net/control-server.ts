@@ -16,10 +16,26 @@ import { UnixServer } from './unix-server.ts'
  *     {"command":"stop"}     {"ok":true}               then the socket closes when everything has stopped
  *
  * and that of the appliance image's helper (admin/image-commands.ts). An answer to what cannot be done is
- * {"ok":false,"error":"…"}. Who may open the socket may do all of it.
+ * {"ok":false,"error":"…"}. Who may open the socket may do all of it. "by" and "sinceMs" beside the command are for the
+ * history of the settings: who asks, and since when what he has changed elsewhere is his.
  */
 export type ControlAnswer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
-export type ControlHandler = (command: string, words: readonly string[]) => Promise<ControlAnswer>
+export type ControlHandler = (
+  command: string,
+  words: readonly string[],
+  asker: Asker,
+) => Promise<ControlAnswer>
+
+/** Who asks, as they say themselves: who may open the socket is believed. */
+export interface Asker {
+  /** `root (zmprov)`; '' where nothing was said. */
+  readonly by: string
+  /** What was changed since then, milliseconds since 1970, is theirs, where nobody else is known for it. */
+  readonly sinceMs: number
+}
+
+/** Nobody in particular. */
+export const NOBODY: Asker = { by: '', sinceMs: Infinity }
 
 const REQUEST_CHARS_MAX = 65_536
 const CONNECTIONS_MAX = 32
@@ -51,10 +67,19 @@ async function answer(line: string, handler: ControlHandler): Promise<ControlAns
     ) {
       return { ok: false, error: 'a request is {"command":"…"}' }
     }
-    return await handler(request.command, wordsOf(request))
+    return await handler(request.command, wordsOf(request), askerOf(request))
   } catch (error) {
     return { ok: false, error: errorText(error) }
   }
+}
+
+/** The name of a user and of a tool. */
+const BY_CHARS_MAX = 100
+
+function askerOf(request: object): Asker {
+  const by = 'by' in request && typeof request.by === 'string' ? request.by : ''
+  const sinceMs = 'sinceMs' in request && typeof request.sinceMs === 'number' ? request.sinceMs : Infinity
+  return { by: by.slice(0, BY_CHARS_MAX).replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '?'), sinceMs }
 }
 
 function wordsOf(request: object): readonly string[] {

@@ -8,6 +8,7 @@ import { isEmptyFilter, matches, readFilter } from './list-filter.ts'
 import type { QueueFilter } from './list-filter.ts'
 import { bodyBlocks, insideOf } from './list-inside.ts'
 import { idsLike } from './list-ids.ts'
+import { messagePage, readPageWish } from './list-page.ts'
 import { SHAPE_BUCKETS_MAX, countDomains, countQueues, shape } from './list-shape.ts'
 import { listOne, listPage, listSeqs } from './listing.ts'
 import type { ActiveSeqs, ListedMessage } from './listing.ts'
@@ -24,6 +25,7 @@ import type { TraceSearch } from './trace-search.ts'
  * goes on.
  *
  *     {"op":"list","filter":{…},"limit":100}          a line per message, then {"end":true}
+ *     {"op":"page","queues":[…],"after":7,"limit":100} {"messages":[…],"next":9}: of rows above 7; next is null at the end
  *     {"op":"act","action":"hold","ids":["…"]|null}   {"count":1,"missing":[]}; null is ALL, or all of "filter";
  *                                                     "note" and "by" are kept in the trace
  *     {"op":"show","id":"…"}                          {"message":…,"envelope":…,"recipients":[…],"trace":[…]}
@@ -54,6 +56,7 @@ export type Answer = object
 const HANDLERS: ReadonlyMap<string, (request: Request, tools: QueueTools) => AsyncGenerator<Answer>> =
   new Map([
     ['list', list],
+    ['page', pageAnswer],
     ['act', act],
     ['show', show],
     ['body', body],
@@ -81,6 +84,11 @@ async function* progressAnswer(_request: Request, { progress }: QueueTools): Asy
 async function* list(request: Request, tools: QueueTools): AsyncGenerator<Answer> {
   for await (const page of listedPages(request, tools)) yield* page
   yield { end: true }
+}
+
+async function* pageAnswer(request: Request, { reader, active }: QueueTools): AsyncGenerator<Answer> {
+  const wish = readPageWish(request)
+  yield (await lastOf(messagePage(reader, wish, await active()))) ?? {}
 }
 
 /** The messages that a request "list" means, a page at a time; between two pages mail goes on. */

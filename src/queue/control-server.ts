@@ -33,7 +33,7 @@ const SILENCE_MS = 30_000
 const WRITE_CHARS = 16_384
 
 /** What only looks, and shows no body. */
-export const LOOKS: ReadonlySet<string> = new Set(['list', 'queues', 'domains', 'trace', 'progress'])
+export const LOOKS: ReadonlySet<string> = new Set(['list', 'page', 'queues', 'domains', 'trace', 'progress'])
 
 /**
  * Serves the tools: one request per connection, a JSON object on a line, answered in JSON lines (control-requests.ts).

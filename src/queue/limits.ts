@@ -79,6 +79,8 @@ export const ACTION_STEP = 500
 export const ACTION_IDS_MAX = 5000
 /** Messages read for a listing between two turns of the event loop. */
 export const LIST_PAGE = 100
+/** Messages in one answer to "page", which is a single line: about 2 MiB, unless they are for thousands. */
+export const PAGE_MESSAGES_MAX = 500
 
 /** Trace rows kept where nobody says otherwise: 30 days, and 2 million rows (about 400 MB). */
 export const TRACE_KEEP_MS = 30 * 86_400_000

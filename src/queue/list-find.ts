@@ -30,12 +30,12 @@ export function* findPages(
 }
 
 function* seqPages(store: Store, filter: QueueFilter): Generator<readonly number[]> {
-  if (filter.recipientDomain === undefined) yield* byArrival(store, filter)
+  if (filter.recipientDomain === undefined) yield* byArrival(store, filter, 0)
   else yield* byDomain(store, filter.recipientDomain.toLowerCase())
 }
 
-/** Row numbers in which the cheap parts of the filter hold; the rest is looked at when the message is read. */
-function* byArrival(store: Store, filter: QueueFilter): Generator<readonly number[]> {
+/** Row numbers above `from` in which the cheap parts of the filter hold; the rest is looked at when the message is read. */
+export function* byArrival(store: Store, filter: QueueFilter, from: number): Generator<readonly number[]> {
   const last =
     store.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM message').get()?.seq ?? 0
   const conditions: string[] = []
@@ -66,7 +66,7 @@ function* byArrival(store: Store, filter: QueueFilter): Generator<readonly numbe
   const select = store.prepare<(string | number)[], { seq: number }>(
     `SELECT seq FROM message WHERE seq > ? AND seq <= ? ${conditions.map((each) => `AND ${each}`).join(' ')} ORDER BY seq`,
   )
-  for (let after = 0; after < last;) {
+  for (let after = from; after < last;) {
     const upto = Math.min(bounds.get(after, SCAN_ROWS - 1)?.seq ?? last, last)
     yield* slices(select.all(after, upto, ...values).map((row) => row.seq))
     after = upto

@@ -55,7 +55,7 @@ export function listPage(reader: QueueReader, after: number, limit: number, acti
 }
 
 /** Recipients in a page, unless one message has more: about 2 MiB. */
-const PAGE_RECIPIENTS_MAX = 5000
+export const PAGE_RECIPIENTS_MAX = 5000
 
 /** The same row numbers in portions that memory has room for, whatever they are for: a message may be for ten thousand. */
 export function* portions(reader: QueueReader, seqs: readonly number[]): Generator<readonly number[]> {
@@ -95,6 +95,21 @@ export function listSeqs(
   seqs: readonly number[],
   active: ActiveSeqs,
 ): readonly ListedMessage[] {
+  return listRows(reader, seqs, active).map(({ message }) => message)
+}
+
+/** A message with the number of its row, which says where in the queue it stands. */
+export interface ListedRow {
+  readonly seq: number
+  readonly message: ListedMessage
+}
+
+/** As `listSeqs`. */
+export function listRows(
+  reader: QueueReader,
+  seqs: readonly number[],
+  active: ActiveSeqs,
+): readonly ListedRow[] {
   const { messageRows, recipientRows } = statementsOf(reader.store)
   const wanted = JSON.stringify(seqs)
   const recipients = new Map<number, Row[]>()
@@ -104,12 +119,12 @@ export function listSeqs(
     if (known === undefined) recipients.set(seq, [row])
     else known.push(row)
   }
-  const listed: ListedMessage[] = []
+  const listed: ListedRow[] = []
   for (const row of messageRows.all(wanted)) {
     const seq = Number(row[0])
     const message =
       fromRows(row, recipients.get(seq) ?? [], active.has(seq)) ?? listOne(reader, seq, active.has(seq))
-    if (message !== undefined) listed.push(message)
+    if (message !== undefined) listed.push({ seq, message })
   }
   return listed
 }

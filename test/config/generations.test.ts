@@ -9,7 +9,7 @@ const DEFAULTS = defaultSettings()
 
 function generation(number: number, hopcountLimit = 50) {
   const settings = { ...DEFAULTS, hopcountLimit }
-  return { number, atMs: number * 1000, reason: 'reload', settings, origins: {} }
+  return { number, atMs: number * 1000, reason: 'reload', author: '', settings, origins: {} }
 }
 
 test('what is added is there in another process, and the newest is the one with the highest number', (t) => {

@@ -275,6 +275,36 @@ test('a rollback brings old values back and holds them until their own source sa
   t.deepEqual(again.held, [])
 })
 
+test('the history names who made a generation, also where it was seen in the directory before they said so', (t) => {
+  using one = box({ zimbraMtaHopcountLimit: ['7'] })
+  const generations = one.start()
+  const sinceMs = Date.now()
+  one.set({ zimbraMtaHopcountLimit: ['8'] })
+  t.is(generations.look()?.number, 2)
+  generations.reload({ by: 'root (zmprov)', sinceMs })
+  one.set({ zimbraMtaHopcountLimit: ['9'] })
+  generations.reload({ by: 'postern (console)', sinceMs: Date.now() })
+  one.set({ zimbraMtaHopcountLimit: ['10'] })
+  t.is(generations.look()?.number, 4)
+  // Who says nothing of a change takes none; nor does whoever goes back.
+  generations.reload()
+  generations.rollback(1, 'root (postern)')
+  t.deepEqual(
+    generations.recent().map(({ reason, author }) => [reason, author]),
+    [
+      ['rollback to 1', 'root (postern)'],
+      ['directory', ''],
+      ['reload', 'postern (console)'],
+      ['directory', 'root (zmprov)'],
+      ['start', ''],
+    ],
+  )
+  t.deepEqual(
+    generations.recent(4, 2).map(({ number }) => number),
+    [3, 2],
+  )
+})
+
 test('a bad value that a rollback holds stays an alarm, and a generation that is not there is no rollback', (t) => {
   using one = box({ zimbraMtaHopcountLimit: ['7'] })
   const generations = one.start()

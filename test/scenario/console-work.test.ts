@@ -74,7 +74,7 @@ test('a setting is changed as zmprov does it, is in force at once, and a rollbac
   await seen.after('y', /Generation \d+ is in force/)
   using client = await SmtpClient.greeted(postern.smtpPort)
   t.true((await client.command('EHLO client.example')).lines.includes('SIZE 5000000'))
-  await seen.after('g', /2 .* reload +message_size_limit/)
+  await seen.after('g', /2 .* \S+ \(console\) +message_size_limit/)
   await seen.after('\u001b[B', /start/)
   await seen.after('r', /Go back to generation 1/)
   await seen.after('y', /Generation 3 is in force/)

@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
+import { isRecord } from '#src/net/frames.ts'
 import { ensureCertificate } from '#src/net/certificate.ts'
 import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
 import { openBrowser } from '#test/support/browser.ts'
@@ -103,8 +104,16 @@ test('every answer is as openapi.json describes it, for a box that has had mail'
     ['/api/v1/alarms', 200],
     ['/api/v1/queues', 200],
     ['/api/v1/generations', 200],
+    ['/api/v1/generations?limit=1', 200],
+    ['/api/v1/generations?limit=501', 400],
     ['/api/v1/domains?limit=1', 200],
+    ['/api/v1/domains?order=domain', 200],
+    ['/api/v1/domains?order=size', 400],
     ['/api/v1/messages', 200],
+    ['/api/v1/messages?limit=0', 400],
+    ['/api/v1/messages?limit=few', 400],
+    ['/api/v1/messages?cursor=', 400],
+    ['/api/v1/messages?cursor=WzEsMl0', 400],
     ['/api/v1/messages?queue=corrupt', 200],
     ['/api/v1/messages?queue=all', 400],
     [`/api/v1/trace/${id}`, 200],
@@ -116,6 +125,42 @@ test('every answer is as openapi.json describes it, for a box that has had mail'
     t.is(response.status, status, path)
     await described(t, path, response)
   }
+})
+
+/** One page: ids, and the cursor of the next. */
+function pageOf(value: unknown): { readonly ids: readonly string[]; readonly next: unknown } {
+  if (!isRecord(value) || !Array.isArray(value['messages'])) throw new Error('no page')
+  return { ids: value['messages'].map((one) => String(isRecord(one) && one['id'])), next: value['next'] }
+}
+
+test('whoever goes from page to page meets each message once, whatever leaves the queue and comes meanwhile', async (t) => {
+  // Nobody answers there, so that mail waits.
+  const [lmtpPort = 0] = await freePorts(1)
+  await using it = await box({ token: true, lmtpPort })
+  const ids = async (): Promise<readonly string[]> =>
+    (await it.appliance.queue()).map((message) => String(message['queue_id']))
+  for (let n = 0; n < 7; n += 1) t.is(await it.mail(), '250')
+  await it.appliance.tool('queue', 'hold', 'ALL')
+  const there = await ids()
+  t.is(there.length, 7)
+  const page = async (query: string) => {
+    const path = `/api/v1/messages?${query}`
+    return pageOf(await described(t, path, await it.get(path)))
+  }
+  const first = await page('limit=3&queue=hold')
+  t.deepEqual(first.ids, there.slice(0, 3))
+  // What the page ended with leaves the queue, and so does what would come next; another one comes.
+  for (const id of [there[2], there[3]]) await it.appliance.tool('queue', 'delete', String(id))
+  t.is(await it.mail(), '250')
+  await it.appliance.tool('queue', 'hold', 'ALL')
+  const second = await page(`limit=3&queue=hold&cursor=${String(first.next)}`)
+  t.deepEqual(second.ids, there.slice(4))
+  const third = await page(`limit=3&queue=hold&cursor=${String(second.next)}`)
+  t.deepEqual(third.ids, (await ids()).slice(5))
+  t.is(third.next, null)
+  // A page that ends with the last message is the last one.
+  t.is((await page('limit=6&queue=hold')).next, null)
+  t.is((await it.get(`/api/v1/messages?queue=deferred&cursor=${String(first.next)}`)).status, 400)
 })
 
 /** Of two mails that were taken and one that was refused. */

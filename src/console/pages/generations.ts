@@ -20,6 +20,8 @@ export interface GenerationRow {
   readonly number: number
   readonly atMs: number
   readonly reason: string
+  /** '' where nobody is known. */
+  readonly author: string
   readonly changes: readonly SettingChange[]
   /** What going back to it would change now. */
   readonly back: readonly SettingChange[]
@@ -59,11 +61,14 @@ export class GenerationsView {
       this.#detail.draw(canvas)
       return
     }
-    const widths = [-6, 16, 16, canvas.columns - 6 - 16 - 16 - 4]
+    const widths = [-6, 16, 22, canvas.columns - 6 - 16 - 22 - 4]
     canvas.put(0, 0, 'History of the settings, the newest first; the newest is in force.')
     canvas.put(1, 0, columns(['number', 'when', 'by', 'changed'], widths))
-    this.#list.draw(canvas, 2, ({ number, atMs, reason, changes }) =>
-      columns([String(number), minute(atMs), reason, changes.map(({ name }) => name).join(', ')], widths),
+    this.#list.draw(canvas, 2, ({ number, atMs, reason, author, changes }) =>
+      columns(
+        [String(number), minute(atMs), author || reason, changes.map(({ name }) => name).join(', ')],
+        widths,
+      ),
     )
   }
 
@@ -79,7 +84,7 @@ export class GenerationsView {
     const row = this.#list.chosen
     if (row === undefined) return
     const lines = [
-      `Generation ${row.number} of ${minute(row.atMs)}, by ${row.reason}, changed:`,
+      `Generation ${row.number} of ${minute(row.atMs)} (${byWhom(row)}) changed:`,
       ...changeLines(row.changes),
       '',
       'Going back to it would change:',
@@ -136,9 +141,14 @@ function rowOf(
     number: one.number,
     atMs: one.atMs,
     reason: one.reason,
+    author: one.author,
     changes: before === undefined ? [] : changesBetween(before.settings, one.settings),
     back: newest === undefined ? [] : changesBetween(newest.settings, one.settings),
   }
+}
+
+function byWhom({ reason, author }: GenerationRow): string {
+  return author === '' ? reason : `${reason} by ${author}`
 }
 
 function shown(text: string): string {

@@ -163,8 +163,9 @@ export class SettingsPage implements Page {
     const shown = text.trim() === '' ? '(nothing: what is below counts)' : text.trim()
     if (!(await desk.confirm(`Set ${row.name} to ${cut(shown, 40)} in ${scope}?`))) return
     const done = await desk.work(`setting ${row.name}`, async (signal) => {
+      const sinceMs = Date.now()
       const note = await changeSetting(appliance.config, row, { scope, text }, signal)
-      const reply = await appliance.masterIfThere('reload')
+      const reply = await appliance.masterIfThere('reload', [], sinceMs)
       return { note, generation: Number(reply?.['generation'] ?? 0) }
     })
     if (done === undefined) return
