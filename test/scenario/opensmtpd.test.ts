@@ -6,6 +6,7 @@ import { Appliance } from '#test/support/appliance.ts'
 import { LmtpSink } from '#test/support/lmtp-sink.ts'
 import { plainMail } from '#test/support/mails.ts'
 import { OpenSmtpd, openSmtpdLacks } from '#test/support/opensmtpd.ts'
+import { run } from '#test/support/run.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
 import { freePorts, tempFolder } from '#test/support/temp.ts'
 import { until } from '#test/support/wait.ts'
@@ -14,8 +15,18 @@ const lacks = openSmtpdLacks()
 if (lacks !== undefined) process.stderr.write(`OpenSMTPD as a peer is skipped: ${lacks}.\n`)
 const withOpenSmtpd = lacks === undefined ? test : test.skip
 
-// OpenSMTPD 6.8, Debian 12's, offers STARTTLS and fails in each handshake, because it was made for OpenSSL 1.1: a peer
-// of the kind that opportunistic TLS has to live with. Later ones work.
+// OpenSMTPD 6.8, Debian 12's, offers STARTTLS and ends each handshake with the alert internal_error, whatever the kind of
+// key, the version of TLS, and whether it comes by STARTTLS or at once. It keeps private keys in a process of their own,
+// which signs when an RSA or EC method of OpenSSL 1.1 asks for it; OpenSSL 3 never calls that method, so nobody signs. A
+// peer of the kind that opportunistic TLS has to live with. Debian 13's (7.6) signs, and then the test asks for TLS. Which
+// of them it is, OpenSSL's own client says.
+async function hasTls(port: number): Promise<boolean> {
+  const args = ['s_client', '-starttls', 'smtp', '-connect', `127.0.0.1:${port}`, '-brief']
+  const { code, stderr } = await run('openssl', args, { input: 'QUIT\n' })
+  if (code !== 0 && !stderr.includes('alert internal error')) throw new Error(stderr)
+  return code === 0
+}
+
 withOpenSmtpd(
   'OpenSMTPD as relay host gets mail though its TLS may fail, not where TLS is a must, and its refusals go back',
   async (t) => {
@@ -35,6 +46,7 @@ withOpenSmtpd(
         'match from any for domain { "far.example", "example.test" } action "far"',
       ],
     })
+    const works = await hasTls(opensmtpd.port)
     const policies = join(ours.path, 'tls_policy')
     writeFileSync(policies, `[127.0.0.1]:${otherPort} encrypt\n`)
     await using postern = await Appliance.start({
@@ -58,7 +70,12 @@ withOpenSmtpd(
       t.is((await client.send(third)).code, 250)
       await client.quit()
     }
-    await far.taken(2)
+    // Carol's comes there too, where TLS works.
+    await until('both have come', () =>
+      ['one@far.example', 'two@far.example'].every((each) =>
+        far.deliveries.some(({ recipient }) => recipient === each),
+      ),
+    )
     const small = far.deliveries.find(({ recipient }) => recipient === 'one@far.example')
     t.is(small?.sender, 'alice@example.test')
     t.regex(small?.message.toString('latin1') ?? '', /\r\n\r\n\.dot\r\n\.\.two\r\n$/)
@@ -71,7 +88,7 @@ withOpenSmtpd(
     t.regex(report, /Diagnostic-Code: smtp; 550 Invalid recipient/)
     t.notRegex(report, /Final-Recipient: rfc822; ?(?:one|later|carol)@/i)
 
-    const works = opensmtpd.log().includes('smtp tls ciphers')
+    t.is(opensmtpd.log().includes('smtp tls ciphers'), works)
     t.regex(small?.message.toString('latin1') ?? '', works ? /with ESMTPS id/ : /with ESMTP id/)
     const queue = await until('the others wait', async () => {
       const text = JSON.stringify(await postern.queue())
