@@ -14,6 +14,7 @@
         "native/core/framer.cc",
         "native/core/header.cc",
         "native/core/hyperscan.cc",
+        "native/core/line_digests.cc",
         "native/core/magic.cc",
         "native/core/mime.cc",
         "native/core/mime_structure.cc",

@@ -57,11 +57,26 @@ std::string SignatureDatabase::ReadLine(SignatureFile::Kind kind, std::string_vi
   if (kind == SignatureFile::Kind::kNdb) {
     auto parsed = ParseNdbLine(line);
     if (auto* problem = std::get_if<std::string>(&parsed)) return std::move(*problem);
-    return AddSignature(std::move(std::get<Signature>(parsed)));
+    if (std::holds_alternative<OtherLevel>(parsed)) return {};
+    return AddWithCrLf(std::move(std::get<Signature>(parsed)));
   }
   auto parsed = ParseHashLine(line);
   if (auto* problem = std::get_if<std::string>(&parsed)) return std::move(*problem);
+  if (std::holds_alternative<OtherLevel>(parsed)) return {};
   AddHash(std::move(std::get<HashSignature>(parsed)));
+  return {};
+}
+
+/// A signature of mail or of anything that has lines is looked for with both of their ends.
+std::string SignatureDatabase::AddWithCrLf(Signature signature) {
+  Signature other = signature;
+  const bool lines = signature.target == Target::kAny || signature.target == Target::kMail;
+  other.hex = lines ? WithCrLf(signature.hex) : std::string();
+  std::string problem = AddSignature(std::move(signature));
+  if (!problem.empty() || other.hex.empty()) return problem;
+  // What cannot be written so (alternatives of one length that would have two) is looked for as it is.
+  const bool good = std::holds_alternative<std::vector<PatternItem>>(ParsePattern(other.hex));
+  if (good && AddSignature(std::move(other)).empty()) ++twins_;
   return {};
 }
 

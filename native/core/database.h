@@ -49,7 +49,7 @@ class SignatureDatabase {
 
   bool hyperscan() const { return hyperscan_ != nullptr; }
   const Engine* engine() const { return engine_.get(); }
-  std::size_t count() const { return signatures_.size() + hash_count_; }
+  std::size_t count() const { return signatures_.size() - twins_ + hash_count_; }
   const std::vector<SignatureProblem>& problems() const { return problems_; }
   const Signature& signature(std::uint32_t id) const { return signatures_[id]; }
   std::size_t body_count() const { return signatures_.size(); }
@@ -69,6 +69,7 @@ class SignatureDatabase {
  private:
   void ReadFile(const SignatureFile& file);
   std::string ReadLine(SignatureFile::Kind kind, std::string_view line);
+  std::string AddWithCrLf(Signature signature);
   std::string AddSignature(Signature signature);
   void AddHash(HashSignature hash);
   void UseHyperscan(std::shared_ptr<const Engine> engine);
@@ -79,6 +80,7 @@ class SignatureDatabase {
   std::unordered_map<std::string, std::uint32_t> literal_ids_;
   std::unordered_multimap<std::string, std::pair<std::uint64_t, std::string>> hashes_;
   std::size_t hash_count_ = 0;
+  std::size_t twins_ = 0;  // of signatures_: what is another's with CRLF for LF
   bool wants_md5_ = false;
   bool wants_sha1_ = false;
   bool wants_sha256_ = false;

@@ -7,6 +7,11 @@ bool Digest::Begin(const DigestKind& kind) {
   return context_ != nullptr && kind.usable() && EVP_DigestInit_ex2(context_.get(), kind.get(), nullptr) == 1;
 }
 
+bool Digest::CopyOf(const Digest& other) {
+  if (context_ == nullptr) context_.reset(EVP_MD_CTX_new());
+  return context_ != nullptr && other.context_ != nullptr && EVP_MD_CTX_copy_ex(context_.get(), other.context_.get()) == 1;
+}
+
 std::string Digest::Finish() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> raw;
   unsigned int length = 0;

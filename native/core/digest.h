@@ -33,6 +33,8 @@ class Digest {
  public:
   bool Begin(const DigestKind& kind);
   bool Update(Bytes bytes) { return EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1; }
+  /// Goes on from where `other` is.
+  bool CopyOf(const Digest& other);
   /// The raw digest; empty if the library failed.
   std::string Finish();
 

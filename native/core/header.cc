@@ -78,6 +78,66 @@ void DescribeEncoding(std::string_view value, BodyDescription& out) {
 
 bool LooksLikeField(std::string_view line) { return NameLength(line) > 0; }
 
+namespace {
+
+/// Fields that stand first in saved, sent and bounced mail; a name that ends in '-' stands for all that begin so.
+constexpr std::string_view kFirstFields[] = {
+    "apparently-to", "arc-", "authentication-results", "bcc", "cc", "content-", "date", "delivered-to", "dkim-", "domainkey-",
+    "envelope-to", "errors-to", "feedback-id", "from", "importance", "in-reply-to", "list-", "mail-from", "message-id",
+    "mime-version", "precedence", "priority", "received", "received-spf", "references", "reply-to", "resent-", "return-path",
+    "return-receipt-to", "sender", "status", "subject", "thread-", "to", "user-agent", "x-",
+};
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+/// Saved mail, and pages that are saved as mail.
+constexpr std::string_view kMessageFiles[] = {".eml", ".emlx", ".mht", ".mhtml", ".nws"};
+
+/// message/… types that are no messages: fields about one.
+constexpr std::string_view kMessageNotes[] = {
+    "message/delivery-status",          "message/global-delivery-status",
+    "message/disposition-notification", "message/global-disposition-notification",
+    "message/feedback-report",          "message/global-headers",
+};
+
+bool IsFirstField(std::string_view name) {
+  const std::string lower = LowerAscii(name);
+  return std::any_of(std::begin(kFirstFields), std::end(kFirstFields), [&](std::string_view known) {
+    return known.ends_with('-') ? lower.starts_with(known) && lower.size() > known.size() : lower == known;
+  });
+}
+
+}  // namespace
+
+std::size_t BeforeMessage(std::string_view head) {
+  std::size_t i = head.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  while (i < head.size() && (head[i] == '\r' || head[i] == '\n')) ++i;
+  return i;
+}
+
+bool OpensAsMessage(std::string_view type, const std::vector<std::string>& names) {
+  if (type.starts_with("message/")) {
+    return std::find(std::begin(kMessageNotes), std::end(kMessageNotes), type) == std::end(kMessageNotes);
+  }
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    const std::string lower = LowerAscii(TrimRight(name));
+    return std::any_of(std::begin(kMessageFiles), std::end(kMessageFiles),
+                       [&](std::string_view ending) { return lower.ends_with(ending); });
+  });
+}
+
+MessageHead BeginsMessage(std::string_view head) {
+  const bool full = head.size() >= kMessageHeadMax;
+  if (head.size() < kByteOrderMark.size()) return MessageHead::kOpen;
+  head.remove_prefix(BeforeMessage(head));
+  if (head.starts_with("From ") || head.starts_with(">From ")) return MessageHead::kMessage;
+  const std::size_t end = head.find_first_of("\r\n");
+  const std::string_view line = head.substr(0, end);
+  const std::size_t length = NameLength(line);
+  if (length > 0) return IsFirstField(line.substr(0, length)) ? MessageHead::kMessage : MessageHead::kOther;
+  return full || end != std::string_view::npos ? MessageHead::kOther : MessageHead::kOpen;
+}
+
 void HeaderCollector::Begin(bool outermost) {
   outermost_ = outermost;
   keep_ = false;

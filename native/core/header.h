@@ -51,4 +51,20 @@ BodyDescription Describe(const std::vector<HeaderField>& fields, CharsetConverte
 /// `token:` or `token :` as a header field begins (RFC 5322 section 2.2).
 bool LooksLikeField(std::string_view line);
 
+/// What the first octets of some text say about whether it is a message.
+enum class MessageHead { kOpen, kMessage, kOther };
+
+/// BeginsMessage needs no more than so many octets.
+inline constexpr std::size_t kMessageHeadMax = 80;
+
+/// Whether text begins with a field that mail begins with (or with mbox's From line), behind what stands before a
+/// message; kOpen while that cannot be said yet.
+MessageHead BeginsMessage(std::string_view head);
+
+/// The length of what may stand before a saved message: a byte order mark, empty lines.
+std::size_t BeforeMessage(std::string_view head);
+
+/// Whether mail programs open a part as a message: by the name of its file, or because it says message/….
+bool OpensAsMessage(std::string_view type, const std::vector<std::string>& names);
+
 }  // namespace postern

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "part_writer.h"
+#include "uu_files.h"
 
 namespace postern {
 
@@ -248,6 +249,7 @@ void MimeParser::Deliver(const std::uint8_t* from, const std::uint8_t* to) {
   const Bytes bytes(from, static_cast<std::size_t>(to - from));
   if (bytes.empty()) return;
   for (const auto& writer : leaf_) writer->Write(bytes);
+  if (leaf_.empty()) WriteOutside(bytes);
   for (const Entity& entity : stack_) {
     if (entity.box != nullptr) entity.box->Write(bytes);
   }
@@ -267,6 +269,7 @@ void MimeParser::BoxWrite(Bytes bytes) {
 void MimeParser::ReleaseLineEnd() {
   if (leaf_line_end_) {
     for (const auto& writer : leaf_) writer->Write(AsBytes(kCrLf));
+    if (outside_ != nullptr) outside_->Write(AsBytes(kCrLf));
   }
   leaf_line_end_ = false;
   BoxWrite({});
@@ -298,6 +301,7 @@ void MimeParser::Finish() {
   }
   ReleaseLineEnd();
   CloseLeaf();
+  CloseOutside();
   while (!stack_.empty()) {
     CloseEntity(stack_.back());
     stack_.pop_back();

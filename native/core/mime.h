@@ -24,6 +24,8 @@ struct PartInfo {
   std::vector<std::string> names;
   /// Whether the part's octets are other than those of the message that it stands in.
   bool encoded = false;
+  /// Whether it came as lines of text: what their ends were in the file that it was is not known.
+  bool lines = false;
 };
 
 /// Takes what the parser finds, in the order of the message. Parts may be open at the same time: a message part
@@ -64,6 +66,7 @@ struct MimeContext {
 };
 
 class PartWriter;
+class UuFiles;
 
 /// Finds the parts of a message (RFC 2045, 2046) in one pass over its normalised octets, however they are cut.
 ///
@@ -71,7 +74,7 @@ class PartWriter;
 /// are followed by something like a header field begin a part (`guessed-part`). Where programs differ on what a
 /// line is (a boundary with something behind it, a line that is none of a header inside of one), the second
 /// reading is followed beside the first by a parser of its own; its parts have a letter in their path (h: the header went
-/// on, b: it was a boundary, m: it was a message as it stood).
+/// on, b: it was a boundary, m: it was a message, though its type or encoding says other).
 class MimeParser {
  public:
   /// Parameters of a multipart that are used as its boundary; guessed ones count.
@@ -135,6 +138,7 @@ class MimeParser {
   void OpenMultipart(const std::string& path, const BodyDescription& body);
   void OpenMessage(PartInfo info, Encoding encoding);
   void OpenLeaf(PartInfo info, const BodyDescription& body);
+  void LookInside(PartWriter& writer, const PartInfo& info, const BodyDescription& body, Encoding encoding);
   std::string ContentTypeFields() const;
   std::string PartPath(bool multipart) const;
 
@@ -150,6 +154,8 @@ class MimeParser {
   void Deliver(std::string_view text);
   void BoxWrite(Bytes bytes);
   void ReleaseLineEnd();
+  void WriteOutside(Bytes text);
+  void CloseOutside();
   void CloseLeaf();
   void CloseEntity(Entity& entity);
   void StartHeader(std::string path, bool message);
@@ -169,6 +175,7 @@ class MimeParser {
 
   std::vector<Entity> stack_;
   std::vector<std::unique_ptr<PartWriter>> leaf_;
+  std::unique_ptr<UuFiles> outside_;  // in text that belongs to no part
   /// A line that is not complete: of a header, or one that may be a delimiter.
   std::string line_;
   std::string guess_;

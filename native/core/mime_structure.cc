@@ -5,6 +5,7 @@
 
 #include "mime.h"
 #include "part_writer.h"
+#include "uu_files.h"
 
 namespace postern {
 
@@ -91,15 +92,24 @@ void MimeParser::OpenLeaf(PartInfo info, const BodyDescription& body) {
     if (!context_.TakePart()) return;
     PartInfo reading = info;
     reading.encoded = encoding != Encoding::kIdentity;
-    leaf_.push_back(std::make_unique<PartWriter>(context_, std::move(reading), encoding));
-    PartWriter& writer = *leaf_.back();
-    if (encoding != Encoding::kIdentity) {
-      const auto depth = static_cast<std::uint32_t>(depth_ + stack_.size() + 1);
-      if (body.multipart && depth <= context_.limits.depth_max) writer.ParseMessage(depth, ContentTypeFields());
-    }
-    const bool text = body.type.starts_with("text/") || !body.typed;
-    if (text && encoding != Encoding::kUuencode) writer.FindUuencode();
+    reading.lines = encoding == Encoding::kIdentity || encoding == Encoding::kQuotedPrintable;
+    leaf_.push_back(std::make_unique<PartWriter>(context_, reading, encoding));
+    LookInside(*leaf_.back(), reading, body, encoding);
   }
+}
+
+/// What a part may hold besides what it says: a multipart that was encoded as a whole, a message, uuencoded files.
+void MimeParser::LookInside(PartWriter& writer, const PartInfo& info, const BodyDescription& body, Encoding encoding) {
+  const auto depth = static_cast<std::uint32_t>(depth_ + stack_.size() + 1);
+  if (body.multipart) {
+    if (info.encoded && depth <= context_.limits.depth_max) writer.ParseMessage(depth, ContentTypeFields());
+  } else {
+    // Readings of one part in two encodings are two messages.
+    const std::string number = leaf_.size() > 1 ? std::to_string(leaf_.size()) : "";
+    writer.ProbeMessage(depth, info.path + 'm' + number, OpensAsMessage(info.type, info.names));
+  }
+  const bool text = body.type.starts_with("text/") || !body.typed;
+  if (info.lines || (text && encoding != Encoding::kUuencode)) writer.FindUuencode();
 }
 
 /// The header that the decoded octets of an encoded multipart are parsed under.
@@ -190,6 +200,7 @@ bool MimeParser::FindMatch(std::string_view line, Match& match) const {
 void MimeParser::Delimiter(const Match& match, std::string_view line) {
   EndReadings();
   CloseLeaf();
+  CloseOutside();
   while (stack_.size() > match.level + 1) {
     CloseEntity(stack_.back());
     stack_.pop_back();
@@ -245,6 +256,19 @@ const MimeParser::Entity* MimeParser::InnermostMultipart() const {
 void MimeParser::CloseLeaf() {
   for (const auto& writer : leaf_) writer->Finish();
   leaf_.clear();
+}
+
+/// Text before the first part of a multipart and behind the last one: old mail programs show it, with the files
+/// that are uuencoded in it.
+void MimeParser::WriteOutside(Bytes text) {
+  if (stack_.empty() || !stack_.back().multipart) return;
+  if (outside_ == nullptr) outside_ = std::make_unique<UuFiles>(context_, stack_.back().path);
+  outside_->Write(text);
+}
+
+void MimeParser::CloseOutside() {
+  if (outside_ != nullptr) outside_->Finish();
+  outside_.reset();
 }
 
 void MimeParser::CloseEntity(Entity& entity) {

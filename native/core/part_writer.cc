@@ -1,39 +1,10 @@
 #include "part_writer.h"
 
+#include <algorithm>
+
+#include "header.h"
+
 namespace postern {
-
-/// Parts for the files that a text has inside of it.
-class PartWriter::UuFiles final : public ByteSink {
- public:
-  UuFiles(MimeContext& context, std::string path) : context_(context), path_(std::move(path)) {}
-
-  void Write(Bytes text) { decoder_.Write(text, *this); }
-  void Finish() { decoder_.Finish(*this); }
-
-  void FileBegin(std::string_view name) override {
-    open_ = context_.TakePart();
-    if (!open_) return;
-    ++files_;
-    PartInfo info{JoinPath(path_, "uu" + std::to_string(files_)), "application/octet-stream", {}, true};
-    handle_ = context_.sink.PartBegin(std::move(info));
-    context_.sink.PartName(handle_, std::string(name));
-  }
-  void Data(Bytes bytes) override {
-    if (open_) context_.sink.PartData(handle_, bytes);
-  }
-  void FileEnd() override {
-    if (open_) context_.sink.PartEnd(handle_);
-    open_ = false;
-  }
-
- private:
-  MimeContext& context_;
-  std::string path_;
-  UuDecoder decoder_;
-  PartSink::Handle handle_ = 0;
-  bool open_ = false;
-  std::uint32_t files_ = 0;
-};
 
 /// A message that was encoded as a whole: its line ends are made whole again before it is parsed.
 struct PartWriter::Nested {
@@ -43,6 +14,14 @@ struct PartWriter::Nested {
   Framer framer;
   MimeParser parser;
   std::vector<std::uint8_t> buffer;
+};
+
+/// The first octets of a part, until it is known whether they begin a message.
+struct PartWriter::Probe {
+  std::uint32_t depth;
+  std::string path;
+  bool always;
+  std::string head;
 };
 
 PartWriter::PartWriter(MimeContext& context, PartInfo info, Encoding encoding)
@@ -55,12 +34,42 @@ void PartWriter::ParseMessage(std::uint32_t depth, std::string_view header) {
   nested_->parser.Write(AsBytes(header));
 }
 
+void PartWriter::ProbeMessage(std::uint32_t depth, std::string path, bool always) {
+  probe_ = std::make_unique<Probe>(Probe{depth, std::move(path), always, {}});
+}
+
 void PartWriter::FindUuencode() { uu_ = std::make_unique<UuFiles>(context_, info_.path); }
 
 void PartWriter::Data(Bytes decoded) {
   context_.sink.PartData(handle_, decoded);
   if (uu_ != nullptr) uu_->Write(decoded);
-  if (nested_ == nullptr) return;
+  if (probe_ != nullptr) {
+    Look(decoded);
+  } else if (nested_ != nullptr) {
+    ParseNested(decoded);
+  }
+}
+
+/// Decides by the first octets; what was held goes to the parser with the rest.
+void PartWriter::Look(Bytes decoded) {
+  const std::size_t room = kMessageHeadMax - probe_->head.size();
+  const std::size_t taken = std::min(room, decoded.size());
+  probe_->head.append(AsText(decoded.first(taken)));
+  const MessageHead head = BeginsMessage(probe_->head);
+  if (head == MessageHead::kOpen) return;
+  const std::unique_ptr<Probe> probe = std::move(probe_);
+  if (head == MessageHead::kOther && !probe->always) return;
+  if (probe->depth > context_.limits.depth_max) {
+    context_.sink.Limit("depth");
+    return;
+  }
+  nested_ = std::make_unique<Nested>(context_, probe->depth, probe->path);
+  ParseNested(AsBytes(probe->head).subspan(BeforeMessage(probe->head)));
+  ParseNested(decoded.subspan(taken));
+}
+
+void PartWriter::ParseNested(Bytes decoded) {
+  if (decoded.empty()) return;
   nested_->buffer.resize(Framer::OutputMax(decoded.size()));
   const Framer::Step step = nested_->framer.Write(decoded, nested_->buffer.data());
   nested_->parser.Write({nested_->buffer.data(), step.produced});

@@ -5,6 +5,7 @@
 
 #include "decoder.h"
 #include "mime.h"
+#include "uu_files.h"
 
 namespace postern {
 
@@ -15,6 +16,9 @@ class PartWriter final : public ByteSink {
   ~PartWriter() override;
   /// The decoded octets are a message themselves, or with `header` put before them.
   void ParseMessage(std::uint32_t depth, std::string_view header);
+  /// The decoded octets are looked into as a message too if they begin like one, whatever the part says that they
+  /// are: a saved mail is attached under many types. `always`: however they begin. `path` is that message's.
+  void ProbeMessage(std::uint32_t depth, std::string path, bool always);
   /// Files uuencoded inside of the text are parts too.
   void FindUuencode();
 
@@ -25,8 +29,11 @@ class PartWriter final : public ByteSink {
   void FileBegin(std::string_view name) override;
 
  private:
-  class UuFiles;
   struct Nested;
+  struct Probe;
+
+  void Look(Bytes decoded);
+  void ParseNested(Bytes decoded);
 
   MimeContext& context_;
   PartInfo info_;
@@ -34,6 +41,7 @@ class PartWriter final : public ByteSink {
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<UuFiles> uu_;
   std::unique_ptr<Nested> nested_;
+  std::unique_ptr<Probe> probe_;
   std::uint32_t files_ = 0;
 };
 

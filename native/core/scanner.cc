@@ -174,6 +174,7 @@ PartSink::Handle Scanner::PartBegin(PartInfo info) {
   Open& part = *open_[handle];
   part.report = report_.parts.size();
   part.encoded = info.encoded;
+  part.lines = info.lines;
   part.head.clear();
   PartReport report;
   report.path = std::move(info.path);
@@ -183,6 +184,7 @@ PartSink::Handle Scanner::PartBegin(PartInfo info) {
   bool good = part.sha256.Begin(database_->sha256());
   if (database_->wants_sha1()) good = part.sha1.Begin(database_->sha1()) && good;
   if (database_->wants_md5()) good = part.md5.Begin(database_->md5()) && good;
+  if (part.lines) good = part.line_digests.Begin(*database_) && good;
   if (part.encoded) good = part.watched.Begin(*streams_, kRawStream + 1 + handle, suspicion_) && good;
   if (!good) Failed();
   return handle;
@@ -197,6 +199,7 @@ void Scanner::PartData(Handle handle, Bytes decoded) {
   bool good = part.sha256.Update(decoded);
   if (database_->wants_sha1()) good = part.sha1.Update(decoded) && good;
   if (database_->wants_md5()) good = part.md5.Update(decoded) && good;
+  if (part.lines) good = part.line_digests.Write(decoded) && good;
   if (part.encoded) good = part.watched.Write(decoded) && good;
   if (!good) Failed();
 }
@@ -224,14 +227,22 @@ void Scanner::PartEnd(Handle handle) {
   const std::string sha256 = part.sha256.Finish();
   if (sha256.empty()) Failed();
   report.sha256 = HexOf(sha256);
-  if (database_->wants_sha256()) LookUp(sha256, report);
-  if (database_->wants_sha1()) LookUp(part.sha1.Finish(), report);
-  if (database_->wants_md5()) LookUp(part.md5.Finish(), report);
+  if (database_->wants_sha256()) LookUp(sha256, report.size, report);
+  LookUpDigests(part, report);
   free_.push_back(handle);
 }
 
-void Scanner::LookUp(const std::string& digest, const PartReport& part) {
-  const std::string_view name = database_->FindHash(digest, part.size);
+void Scanner::LookUpDigests(Open& part, const PartReport& report) {
+  if (database_->wants_sha1()) LookUp(part.sha1.Finish(), report.size, report);
+  if (database_->wants_md5()) LookUp(part.md5.Finish(), report.size, report);
+  if (!part.lines) return;
+  std::vector<LineDigests::Found> found;
+  if (!part.line_digests.Finish(found)) Failed();
+  for (const auto& [digest, size] : found) LookUp(digest, size, report);
+}
+
+void Scanner::LookUp(const std::string& digest, std::uint64_t size, const PartReport& part) {
+  const std::string_view name = database_->FindHash(digest, size);
   if (!name.empty()) report_.hits.insert({std::string(name), part.path});
 }
 

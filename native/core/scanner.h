@@ -6,6 +6,7 @@
 
 #include "database.h"
 #include "framer.h"
+#include "line_digests.h"
 #include "magic.h"
 #include "mime.h"
 #include "recheck.h"
@@ -38,10 +39,12 @@ class Scanner : private PartSink {
   struct Open {
     std::size_t report = 0;
     bool encoded = false;
+    bool lines = false;
     std::string head;
     Digest sha256;
     Digest sha1;
     Digest md5;
+    LineDigests line_digests;
     WatchedStream watched;
   };
 
@@ -58,7 +61,8 @@ class Scanner : private PartSink {
   std::vector<std::uint32_t> Candidates() const;
   void Failed() { report_.limits.emplace("error"); }
   void AddNames(PartReport& part, std::vector<std::string> names);
-  void LookUp(const std::string& digest, const PartReport& part);
+  void LookUpDigests(Open& part, const PartReport& report);
+  void LookUp(const std::string& digest, std::uint64_t size, const PartReport& part);
 
   const std::shared_ptr<const SignatureDatabase> database_;
   const MimeLimits limits_;

@@ -221,7 +221,40 @@ bool ReadOffset(std::string_view text, Offset& out, std::string& problem) {
   return false;
 }
 
+enum class Level { kOurs, kOther, kMalformed };
+
+/// `fields` from `first` on: the least and the last feature level, either may be absent or empty.
+Level ReadLevels(const std::vector<std::string_view>& fields, std::size_t first) {
+  unsigned least = 0;
+  unsigned last = kFeatureLevel;
+  if (fields.size() > first && !fields[first].empty() && !ReadNumber(fields[first], least)) return Level::kMalformed;
+  if (fields.size() > first + 1 && !fields[first + 1].empty() && !ReadNumber(fields[first + 1], last)) return Level::kMalformed;
+  return least <= kFeatureLevel && last >= kFeatureLevel ? Level::kOurs : Level::kOther;
+}
+
 }  // namespace
+
+std::string WithCrLf(std::string_view hex) {
+  std::string out;
+  bool changed = false;
+  for (std::size_t i = 0; i < hex.size();) {
+    const char c = hex[i];
+    const std::size_t gap_end = c == '{' ? hex.find('}', i) : c == '[' ? hex.find(']', i) : std::string_view::npos;
+    std::size_t length = 2;
+    if (gap_end != std::string_view::npos) length = gap_end + 1 - i;
+    if (c == '*' || c == '(' || c == ')' || c == '|' || c == '!') length = 1;
+    const std::string_view item = hex.substr(i, length);
+    // What stands before it may be a CR already.
+    const std::string_view before = i >= 2 ? hex.substr(i - 2, 2) : std::string_view();
+    if (EqualsIgnoreCase(item, "0a") && !EqualsIgnoreCase(before, "0d") && before.find('?') == std::string_view::npos) {
+      out += "0d";
+      changed = true;
+    }
+    out += item;
+    i += length;
+  }
+  return changed ? out : std::string();
+}
 
 std::variant<std::vector<PatternItem>, std::string> ParsePattern(std::string_view hex) {
   if (hex.size() > kPatternHexMax) return "pattern longer than " + std::to_string(kPatternHexMax) + " characters";
@@ -230,17 +263,15 @@ std::variant<std::vector<PatternItem>, std::string> ParsePattern(std::string_vie
   return std::move(reader.items);
 }
 
-std::variant<Signature, std::string> ParseNdbLine(std::string_view line) {
+std::variant<Signature, OtherLevel, std::string> ParseNdbLine(std::string_view line) {
   const std::vector<std::string_view> fields = Split(line, ':');
   if (fields.size() < 4 || fields.size() > 6) return "expected Name:Target:Offset:Pattern";
   if (!IsName(fields[0])) return "malformed name";
   unsigned target = 0;
   if (!ReadNumber(fields[1], target)) return "malformed target";
   if (!IsTarget(target)) return "target " + std::to_string(target) + " is not supported";
-  for (std::size_t i = 4; i < fields.size(); ++i) {
-    unsigned level = 0;  // ClamAV's feature level: read, and of no meaning here
-    if (!fields[i].empty() && !ReadNumber(fields[i], level)) return "malformed feature level";
-  }
+  const Level level = ReadLevels(fields, 4);
+  if (level == Level::kMalformed) return "malformed feature level";
   Signature out;
   out.name = fields[0];
   out.target = static_cast<Target>(target);
@@ -249,10 +280,11 @@ std::variant<Signature, std::string> ParseNdbLine(std::string_view line) {
   out.hex = fields[3];
   auto pattern = ParsePattern(out.hex);
   if (auto* wrong = std::get_if<std::string>(&pattern)) return std::move(*wrong);
+  if (level == Level::kOther) return OtherLevel{};
   return out;
 }
 
-std::variant<HashSignature, std::string> ParseHashLine(std::string_view line) {
+std::variant<HashSignature, OtherLevel, std::string> ParseHashLine(std::string_view line) {
   const std::vector<std::string_view> fields = Split(line, ':');
   if (fields.size() < 3 || fields.size() > 5) return "expected digest:size:name";
   HashSignature out;
@@ -266,6 +298,9 @@ std::variant<HashSignature, std::string> ParseHashLine(std::string_view line) {
   if (fields[1] != "*" && !ReadNumber(fields[1], out.size)) return "malformed size";
   if (!IsName(fields[2])) return "malformed name";
   out.name = fields[2];
+  const Level level = ReadLevels(fields, 3);
+  if (level == Level::kMalformed) return "malformed feature level";
+  if (level == Level::kOther) return OtherLevel{};
   return out;
 }
 

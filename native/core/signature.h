@@ -82,11 +82,22 @@ struct HashSignature {
   std::string name;
 };
 
+/// The version of ClamAV (its "feature level") that lines are read as: 1.4. A line may say from which and up to
+/// which it is meant.
+inline constexpr unsigned kFeatureLevel = 216;
+
+/// A line that is meant for another version.
+struct OtherLevel {};
+
 /// Name:Target:Offset:Hex[:MinFL[:MaxFL]], or why not.
-std::variant<Signature, std::string> ParseNdbLine(std::string_view line);
+std::variant<Signature, OtherLevel, std::string> ParseNdbLine(std::string_view line);
 
 /// digest:size:name[:MinFL[:MaxFL]] (.hdb, .hsb), or why not.
-std::variant<HashSignature, std::string> ParseHashLine(std::string_view line);
+std::variant<HashSignature, OtherLevel, std::string> ParseHashLine(std::string_view line);
+
+/// The pattern with CRLF wherever an LF alone stands in it: ClamAV sees the text of a mail with LF, here it has
+/// CRLF. Empty if there is none.
+std::string WithCrLf(std::string_view hex);
 
 /// Whether a signature for `target` is looked for in text that is folded to lower case and single blanks.
 inline bool IsTextTarget(Target target) { return target == Target::kHtml || target == Target::kText; }

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { createHash } from 'node:crypto'
-import { base64, data, EICAR, EICAR_NAME, scan, type ScanOptions } from './support.ts'
+import { base64, data, EICAR, EICAR_NAME, scan, type ScanOptions, uuencode } from './support.ts'
 import type { ScanReport } from '#src/match/types.ts'
 
 const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex')
@@ -15,25 +15,6 @@ const EXE_PART = [
   '',
   base64(EICAR),
 ]
-
-/** One character of six bits. */
-const char = (value: number): string => String.fromCodePoint(value === 0 ? 96 : value + 32)
-
-/** As uuencode(1) writes it. */
-function uuencode(name: string, text: string): string[] {
-  const lines: string[] = []
-  const bytes = Buffer.from(text)
-  for (let at = 0; at < bytes.length; at += 45) {
-    const chunk = bytes.subarray(at, at + 45)
-    let line = char(chunk.length)
-    for (let i = 0; i < chunk.length; i += 3) {
-      const v = ((chunk[i] ?? 0) << 16) | ((chunk[i + 1] ?? 0) << 8) | (chunk[i + 2] ?? 0)
-      line += char((v >> 18) & 63) + char((v >> 12) & 63) + char((v >> 6) & 63) + char(v & 63)
-    }
-    lines.push(line)
-  }
-  return [`begin 644 ${name}`, ...lines, '`', 'end']
-}
 
 test('parts are numbered as IMAP does and their octets end before the delimiter', (t) => {
   const found = report(

@@ -107,3 +107,22 @@ export function data(...lines: readonly string[]): string {
 export function base64(text: string | Uint8Array): string {
   return Buffer.from(text).toString('base64')
 }
+
+/** One character of six bits. */
+const char = (value: number): string => String.fromCodePoint(value === 0 ? 96 : value + 32)
+
+/** As uuencode(1) writes it. */
+export function uuencode(name: string, text: string): string[] {
+  const lines: string[] = []
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += 45) {
+    const chunk = bytes.subarray(at, at + 45)
+    let line = char(chunk.length)
+    for (let i = 0; i < chunk.length; i += 3) {
+      const v = ((chunk[i] ?? 0) << 16) | ((chunk[i + 1] ?? 0) << 8) | (chunk[i + 2] ?? 0)
+      line += char((v >> 18) & 63) + char((v >> 12) & 63) + char((v >> 6) & 63) + char(v & 63)
+    }
+    lines.push(line)
+  }
+  return [`begin 644 ${name}`, ...lines, '`', 'end']
+}

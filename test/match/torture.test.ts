@@ -1,5 +1,5 @@
 import test from 'ava'
-import { base64, data, EICAR, EICAR_NAME, scan } from './support.ts'
+import { base64, data, EICAR, EICAR_NAME, LIMITS, scan, uuencode } from './support.ts'
 
 const EXE_PART = [
   'Content-Type: application/octet-stream; name=evil.exe',
@@ -247,6 +247,110 @@ const TORTURE: readonly (readonly [title: string, defect: string, message: strin
     ),
   ],
 ]
+
+const SAVED = ['Subject: saved', 'Content-Type: multipart/mixed; boundary=s', '', '--s', ...EXE_PART, '--s--']
+
+const attached = (header: readonly string[], body: readonly string[]): string =>
+  data('Content-Type: multipart/mixed; boundary=b', '', '--b', ...header, '', ...body, '--b--')
+const inBase64 = (text: string): string => base64(text).replaceAll(/.{70}/g, '$&\r\n')
+
+/** Parts that mail programs open as mail, and files where they look for files, whatever the header says. */
+const OTHERWISE: readonly (readonly [title: string, message: string])[] = [
+  ['a mail saved as a file', attached(['Content-Type: application/octet-stream'], SAVED)],
+  [
+    'a mail saved as a file in base64, with LF',
+    attached(
+      ['Content-Type: application/octet-stream', 'Content-Transfer-Encoding: base64'],
+      [inBase64(SAVED.join('\n'))],
+    ),
+  ],
+  ['a mail saved as text', attached(['Content-Type: text/plain'], SAVED)],
+  ['a mail as the text', data('Subject: outside', '', ...SAVED)],
+  [
+    'a mail behind a byte order mark and an empty line',
+    attached(
+      ['Content-Type: text/plain', 'Content-Transfer-Encoding: base64'],
+      [inBase64(`\uFEFF\r\n${SAVED.join('\r\n')}`)],
+    ),
+  ],
+  ['a mailbox', attached(['Content-Type: application/mbox'], ['From x@y.example Sun Nov 22', ...SAVED])],
+  ['a file .eml that begins oddly', attached(['Content-Type: a/b; name="x.EML "'], ['Odd: yes', ...SAVED])],
+  ['a page .mht', attached(['Content-Type: a/b; name="x.mht"'], ['Snapshot: yes', ...SAVED])],
+  ['a part of a message', attached(['Content-Type: message/partial; number=1; total=2'], SAVED)],
+  ['a message of no known kind', attached(['Content-Type: message/odd'], ['Odd: yes', ...SAVED])],
+  [
+    'a saved mail in two encodings',
+    attached(
+      ['Content-Type: a/b', 'Content-Transfer-Encoding: 7bit', 'Content-Transfer-Encoding: quoted-printable'],
+      SAVED.map((line) => line.replaceAll('=', '=3D')),
+    ),
+  ],
+  [
+    'a saved mail in a saved mail',
+    attached(['Content-Type: a/b'], ['To: x', '', 'Received: y', '', ...SAVED]),
+  ],
+  [
+    'uuencode before the parts',
+    data(
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      ...uuencode('evil.exe', EICAR),
+      '--b',
+      '',
+      'x',
+      '--b--',
+    ),
+  ],
+  [
+    'uuencode behind the parts',
+    data(
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      '',
+      'x',
+      '--b--',
+      ...uuencode('evil.exe', EICAR),
+    ),
+  ],
+  ['uuencode in a part that is no text', attached(['Content-Type: a/b'], uuencode('evil.exe', EICAR))],
+]
+
+for (const [title, message] of OTHERWISE) {
+  test(`${title} is looked into, however it is cut`, (t) => {
+    const whole = scan(message).report
+    t.true(whole.parts.flatMap((part) => [...part.names]).includes('evil.exe'))
+    t.true(whole.hits.some((hit) => hit.signature === EICAR_NAME && hit.path !== ''))
+    t.deepEqual(whole.limits, [])
+    for (const cuts of [[1], [2], [3], [5, 1, 11]])
+      t.deepEqual(scan(message, { cuts, recheckCuts: cuts }).report, whole)
+  })
+}
+
+/** A text in so many messages, each the text of the one around it. */
+const levels = (count: number): string =>
+  data(...Array.from({ length: count }, () => 'Subject: x\r\n'), 'text')
+
+test('mail in mail in mail is looked into as deep as the limit, which is told', (t) => {
+  t.deepEqual(scan(levels(LIMITS.depthMax)).report.limits, [])
+  t.deepEqual(scan(levels(LIMITS.depthMax + 2)).report.limits, ['depth'])
+})
+
+test('text that only speaks of a header, and notes about mail, are no mail', (t) => {
+  for (const message of [
+    data('', 'Hello,', 'Subject: x', '', 'y'),
+    data('', 'Note: this', '', 'x'),
+    data('', 'http://example.org/ is new'),
+    attached(
+      ['Content-Type: message/delivery-status'],
+      ['Reporting-MTA: dns; a.example', '', 'Action: failed'],
+    ),
+  ])
+    t.false(
+      scan(message).report.parts.some((part) => part.path.includes('m')),
+      message,
+    )
+})
 
 for (const [title, defect, message] of TORTURE) {
   test(`${title} hides nothing, however it is cut`, (t) => {
