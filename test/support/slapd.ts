@@ -27,6 +27,8 @@ export interface SlapdOptions {
   readonly ldif?: string
   /** Follows another slapd (syncrepl, refreshAndPersist). */
   readonly providerPort?: number
+  /** One of two that both take writes and follow each other (multi-provider replication, slapd.conf(5)). */
+  readonly pair?: { readonly serverId: 1 | 2; readonly port: number; readonly peerPort: number }
   /** PEM files: StartTLS is offered then, and `ldaps` has a port of its own. */
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string }
 }
@@ -48,7 +50,8 @@ export class Slapd {
   }
 
   static async start(options: SlapdOptions): Promise<Slapd> {
-    const [port = 0, ldapsPort = 0] = await freePorts(2)
+    const [free = 0, ldapsPort = 0] = await freePorts(2)
+    const port = options.pair?.port ?? free
     const slapd = new Slapd(options, [port, ldapsPort])
     mkdirSync(join(options.folder, 'db'), { recursive: true })
     writeFileSync(join(options.folder, 'zimbra.schema'), zimbraSchema())
@@ -56,6 +59,18 @@ export class Slapd {
     if (options.ldif !== undefined) await slapd.load(options.ldif)
     await slapd.startAgain()
     return slapd
+  }
+
+  /** Two that follow each other; the first is filled, and the second is once it has read the first. */
+  static async startPair(
+    folders: readonly [string, string],
+    ldif: string,
+  ): Promise<{ readonly first: Slapd; readonly second: Slapd }> {
+    const [a = 0, b = 0] = await freePorts(2)
+    const [folder, other] = folders
+    const first = await Slapd.start({ folder, ldif, pair: { serverId: 1, port: a, peerPort: b } })
+    const second = await Slapd.start({ folder: other, pair: { serverId: 2, port: b, peerPort: a } })
+    return { first, second }
   }
 
   get #config(): string {
@@ -166,7 +181,8 @@ async function listens(port: number): Promise<boolean> {
   }
 }
 
-function slapdConf({ folder, providerPort, tls }: SlapdOptions): string {
+function slapdConf({ folder, providerPort, pair, tls }: SlapdOptions): string {
+  const followed = pair?.peerPort ?? providerPort
   const schemas = ['core', 'cosine', 'inetorgperson', 'dyngroup'].map(
     (name) => `include /etc/ldap/schema/${name}.schema`,
   )
@@ -180,7 +196,7 @@ moduleload back_mdb
 moduleload syncprov
 moduleload dynlist
 moduleload pw-sha2
-serverID ${providerPort === undefined ? 1 : 2}
+serverID ${pair?.serverId ?? (providerPort === undefined ? 1 : 2)}
 threads 4
 sizelimit unlimited
 ${tls === undefined ? '' : `TLSCertificateFile ${tls.certificateFile}\nTLSCertificateKeyFile ${tls.keyFile}\n`}
@@ -195,11 +211,11 @@ index objectClass,entryUUID,entryCSN,uid,mail eq
 index zimbraMailDeliveryAddress,zimbraMailAlias,zimbraMailCatchAllAddress,zimbraDomainName,zimbraId eq
 index zimbraMemberOf,zimbraOldMailAddress,zimbraAllowFromAddress eq
 ${
-  providerPort === undefined
+  followed === undefined
     ? ''
-    : `syncrepl rid=101 provider=ldap://127.0.0.1:${providerPort} type=refreshAndPersist retry="1 +" searchbase=""
+    : `syncrepl rid=101 provider=ldap://127.0.0.1:${followed} type=refreshAndPersist retry="1 +" searchbase=""
   bindmethod=simple binddn="${ADMIN_DN}" credentials=${ADMIN_PASSWORD}
-updateref ldap://127.0.0.1:${providerPort}
+${pair === undefined ? `updateref ldap://127.0.0.1:${followed}` : 'multiprovider on'}
 `
 }
 overlay syncprov

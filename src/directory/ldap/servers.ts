@@ -87,6 +87,13 @@ export class ServerChoice {
     this.#alarms.clear('LDAP_DOWN')
   }
 
+  /** A server that does not serve could: it is there, and where it knows as much as we do it is not behind. */
+  standsBy(url: string, isUpToDate: boolean): void {
+    this.#resting.delete(url)
+    this.#alarms.clear(codeOf('unreachable'), url)
+    if (isUpToDate) this.#alarms.clear(codeOf('behind'), url)
+  }
+
   /** All may be tried again at once: an operator asks. */
   forgive(): void {
     for (const [url, rest] of this.#resting) this.#resting.set(url, { ...rest, untilMs: 0 })

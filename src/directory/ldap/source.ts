@@ -9,6 +9,7 @@ import type { LdapConnection } from './connection.ts'
 import type { Mirror } from './mirror.ts'
 import type { LdapServers } from './servers.ts'
 import { ServerChoice } from './servers.ts'
+import { Standbys } from './standby.ts'
 import type { Round } from './sync.ts'
 import { Sync } from './sync.ts'
 import type { Kind } from './wanted.ts'
@@ -46,6 +47,7 @@ export class LdapSource {
   readonly choice: ServerChoice
   readonly #options: LdapSourceOptions
   readonly #sync: Sync
+  readonly #standbys: Standbys
   readonly #stop = new AbortController()
   #connection: LdapConnection | undefined
   #triedFirstMs = 0
@@ -60,6 +62,16 @@ export class LdapSource {
     this.alarms = new LdapAlarms(log)
     this.choice = new ServerChoice(servers, clock, this.alarms)
     this.#sync = new Sync({ mirror, kinds, base, compareMs: pollMs })
+    this.#standbys = new Standbys({
+      urls: servers.urls,
+      base,
+      mirror,
+      clock,
+      alarms: this.alarms,
+      choice: this.choice,
+      current: () => this.url,
+      onChange: () => options.onChange(0),
+    })
   }
 
   /** Begins, and goes on until it is closed. */
@@ -114,6 +126,7 @@ export class LdapSource {
     this.#wake.abort()
     this.#connection?.close()
     await this.#ended
+    await this.#standbys.ended()
   }
 
   #soon(): Promise<PollAnswer> {
@@ -129,6 +142,7 @@ export class LdapSource {
       const waiting = this.#waiting.splice(0)
       this.#wake = new AbortController()
       const answer = await this.#look()
+      this.#standbys.look(this.#stop.signal, waiting.length > 0)
       for (const { resolve } of waiting) resolve(answer)
       if (this.#waiting.length > 0) continue
       const until = AbortSignal.any([this.#stop.signal, this.#wake.signal])
