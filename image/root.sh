@@ -19,6 +19,9 @@ cp -a "$base" "$out"
 cp -R "$program/." "$out/"
 cp -R --no-dereference --remove-destination "$image/overlay/." "$out/"
 chown -hR 0:0 "$out/usr/lib/postern" "$out/usr/lib/postern-image" "$out/etc/postern"
+# The image's version is the program's: what `postern --version`, the console and SNMP tell.
+sed -i 's#^  "version": ".*",$#  "version": "'"$version"'",#' "$out/usr/lib/postern/package.json"
+grep -q "\"version\": \"$version\"" "$out/usr/lib/postern/package.json"
 # What was compiled comes with the image, for every user (cache.sh).
 sed -i 's#NODE_COMPILE_CACHE=[^ ]*#NODE_COMPILE_CACHE=/usr/lib/postern/compile-cache#' "$out/usr/lib/systemd/system"/postern*.service
 # /etc cannot be changed at a start; it is as it is meant to be.

@@ -14,6 +14,9 @@
  *                     "slot":"a", "version":"1.2.3", "triesLeft":2 (absent where the release is kept), and of the release
  *                     that was left last "fallback":{"version":…,"reason":…,"atMs":…}
  *     {"command":"update","words":["/var/lib/postern/updates/postern.ptu"]}   answers when it is written
+ *                     "anyway" behind it: also where it cannot be noted what waits in the queue
+ *     {"command":"stick"}             "files": updates on the USB stick, the newest first
+ *     {"command":"update-stick","words":["postern-2.0.0-amd64.ptu"]}          as "update", from the stick
  *     {"command":"progress"}          of an update: {"running":true,"percent":40,"text":"root is written"}
  *     {"command":"boot-previous"}     this one time; with the word "stay" until the next update
  *     {"command":"restart"} {"command":"power-off"} {"command":"factory-reset","words":["keep"]}   or ["wipe"]
@@ -30,6 +33,8 @@ export type ImageCommand =
   | 'provision'
   | 'slots'
   | 'update'
+  | 'stick'
+  | 'update-stick'
   | 'progress'
   | 'boot-previous'
   | 'restart'

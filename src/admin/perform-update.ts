@@ -7,7 +7,7 @@ import { CommandError } from './command-error.ts'
 import { fetchUpdate } from './fetch-update.ts'
 import type { TellFetched } from './fetch-update.ts'
 import type { ImageCommand } from './image-commands.ts'
-import { bundleDamage, OWN_KEYS, readBundle, readUpdateKeys } from './update-bundle.ts'
+import { bundleDamage, readBundle, readUpdateKeys } from './update-bundle.ts'
 
 /** What an update is made with. */
 export interface UpdateMeans {
@@ -20,8 +20,10 @@ export interface UpdateMeans {
   ) => Promise<Readonly<Record<string, unknown>>>
   /** Told what goes on. */
   readonly tell: TellFetched
-  /** Where the keys are that sign updates; those of this installation without it. */
-  readonly keysFolder?: string
+  /** Where the keys are that sign updates: of this installation, and those that the box was given (update-keys.ts). */
+  readonly keysFolders: readonly string[]
+  /** Start the release also where it cannot be noted what waits in the queue. */
+  readonly anyway?: boolean
 }
 
 const PROGRESS_MS = 1000
@@ -42,10 +44,11 @@ export async function performUpdate(source: string, means: UpdateMeans): Promise
 }
 
 /** A broken file is told here already: the helper would say the same, but nobody need be root for it. */
-async function check(path: string, { tell, keysFolder = OWN_KEYS }: UpdateMeans): Promise<void> {
+async function check(path: string, { tell, keysFolders }: UpdateMeans): Promise<void> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
   try {
-    const read = await readBundle(file, readUpdateKeys(keysFolder))
+    const keys = keysFolders.flatMap((folder) => readUpdateKeys(folder))
+    const read = await readBundle(file, keys)
     const trouble =
       read.kind === 'refused'
         ? read.reason
@@ -59,10 +62,31 @@ async function check(path: string, { tell, keysFolder = OWN_KEYS }: UpdateMeans)
 }
 
 async function have(file: string, means: UpdateMeans): Promise<string> {
+  return await follow(means, 'update', [file, ...(means.anyway === true ? ['anyway'] : [])])
+}
+
+/**
+ * Has the helper of the image take an update from the USB stick that is plugged in: the file of this name, or the newest. Resolves
+ * and throws as performUpdate does; the helper checks all of it itself.
+ */
+export async function performStickUpdate(
+  name: string,
+  means: Pick<UpdateMeans, 'ask' | 'tell' | 'anyway'>,
+): Promise<string> {
+  const words = [name, ...(means.anyway === true ? ['anyway'] : [])]
+  return await follow(means, 'update-stick', words)
+}
+
+/** Tells how far it is, until the helper has answered. */
+async function follow(
+  means: Pick<UpdateMeans, 'ask' | 'tell'>,
+  command: ImageCommand,
+  words: readonly string[],
+): Promise<string> {
   const done = new AbortController()
   const watched = every(systemClock, PROGRESS_MS, done.signal, () => void look(means, done.signal))
   try {
-    const { text } = await means.ask('update', [file])
+    const { text } = await means.ask(command, words)
     return typeof text === 'string' ? text : 'The update is written; the machine starts it now.'
   } finally {
     done.abort()
@@ -70,7 +94,7 @@ async function have(file: string, means: UpdateMeans): Promise<string> {
   }
 }
 
-async function look({ ask, tell }: UpdateMeans, signal: AbortSignal): Promise<void> {
+async function look({ ask, tell }: Pick<UpdateMeans, 'ask' | 'tell'>, signal: AbortSignal): Promise<void> {
   try {
     const { running, text, percent } = await ask('progress', [])
     if (running !== true || signal.aborted) return

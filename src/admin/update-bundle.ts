@@ -32,9 +32,6 @@ export interface UpdateKey {
   readonly key: KeyObject
 }
 
-/** Of the installation that this program belongs to: /usr/lib/postern/update-keys. */
-export const OWN_KEYS = join(import.meta.dirname, '..', '..', 'update-keys')
-
 /** Two serve while one takes the place of the other. */
 const KEYS_MAX = 8
 const MANIFEST_BYTES_MAX = 1_048_576

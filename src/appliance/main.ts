@@ -12,9 +12,10 @@ import { resetCommands } from './factory-reset.ts'
 import { otherSlot, readMachine, slotDevices } from './machine.ts'
 import { Outcomes } from './outcomes.ts'
 import { endMachine, powerCommands } from './power.ts'
-import { setUpCommands } from './provision/for-helper.ts'
-import { readReason } from './reasons.ts'
+import { ownKeeper, setUpCommands, STICK } from './provision/for-helper.ts'
+import { readDrainTrouble, readReason } from './reasons.ts'
 import { runProgram, whyFailed } from './run.ts'
+import { stickCommands } from './stick.ts'
 import { diskStorage } from './storage.ts'
 import { dropCache, forgetChoice, updateCommands } from './update-commands.ts'
 import { Updater } from './updater.ts'
@@ -75,17 +76,27 @@ const updater = new Updater({
   log,
   dropCache: (path) => dropCache(runProgram, path),
   forgetChoice: () => forgetChoice(runProgram),
-  restart: drainAndRestart,
+  drain,
+  restart,
 })
 const socket = join(at.run, 'helper.sock')
+const keeper = ownKeeper(runProgram, socket)
 const server = await openControl(
   socket,
   dispatcher(
     {
       ...powerCommands(runProgram),
-      ...updateCommands({ updater, outcomes, run: runProgram, restart: drainAndRestart }),
-      ...setUpCommands(runProgram, socket),
-      ...resetCommands({ esp: at.esp, storage, restart: () => endMachine(runProgram, 'reboot') }),
+      ...updateCommands({ updater, outcomes, run: runProgram, drain, restart }),
+      ...stickCommands({
+        device: '/dev/disk/by-label/POSTERN',
+        folder: STICK,
+        run: runProgram,
+        arch: machine.arch,
+        isAllowed: () => keeper.settings.system.sticks,
+        update: (path, anyway) => updater.update(path, anyway),
+      }),
+      ...setUpCommands(keeper),
+      ...resetCommands({ esp: at.esp, storage, restart }),
     },
     (command) => {
       if (command !== 'progress') log.write('info', 'appliance.command', { command })
@@ -122,12 +133,15 @@ async function look(): Promise<void> {
 }
 
 /** A unit of user postern's has Postern finish what is under way and notes what waits (appliance/drain.ts). */
-async function drainAndRestart(): Promise<string | undefined> {
+async function drain(): Promise<string | undefined> {
   const drained = await runProgram('/usr/bin/systemctl', ['start', 'postern-drain.service'])
-  // A queue that cannot be asked is no reason to stay with a release that is to be left.
-  const reason = drained.code === 0 ? undefined : whyFailed('systemctl', drained)
-  log.write(reason === undefined ? 'info' : 'warn', 'appliance.update', { step: 'drained', reason })
-  return await endMachine(runProgram, 'reboot')
+  if (drained.code === 0) return undefined
+  const reason = readDrainTrouble(at.boots)
+  return reason === '' ? whyFailed('systemctl', drained) : reason
+}
+
+function restart(): Promise<string | undefined> {
+  return endMachine(runProgram, 'reboot')
 }
 
 /** Whether this start has passed its boot check: a unit that stays active once it has ended well. */

@@ -86,13 +86,16 @@ export async function writeSlot(
   }
 }
 
-/** The kernel onto the EFI partition; with its last step the boot loader knows of the release. */
+/** The kernel onto the EFI partition, under a name that the boot loader does not look at. */
 export async function writeKernel(deps: WriterDeps, source: Source, tell: Tell): Promise<void> {
-  const { storage, esp } = deps
-  const unfinished = unfinishedName(esp)
-  await storage.create(unfinished, piecesOf(source, 'postern.efi', tell))
+  const unfinished = unfinishedName(deps.esp)
+  await deps.storage.create(unfinished, piecesOf(source, 'postern.efi', tell))
   await compare(deps, source, { name: 'postern.efi', path: unfinished, tell })
-  await storage.rename(unfinished, join(entryFolder(esp), trialName(source.bundle.manifest.version)))
+}
+
+/** From now on the boot loader knows of the release, and starts it next. */
+export async function offerKernel({ storage, esp }: WriterDeps, version: string): Promise<void> {
+  await storage.rename(unfinishedName(esp), join(entryFolder(esp), trialName(version)))
 }
 
 async function* piecesOf({ file, bundle }: Source, name: MemberName, tell: Tell): AsyncGenerator<Uint8Array> {

@@ -12,15 +12,18 @@ export interface UpdateCommandDeps {
   readonly updater: Updater
   readonly outcomes: Outcomes
   readonly run: Runner
+  /** As the updater's. */
+  readonly drain: () => Promise<string | undefined>
   readonly restart: () => Promise<string | undefined>
 }
 
 /** What console and `postern update` ask about releases. */
-export function updateCommands({ updater, outcomes, run, restart }: UpdateCommandDeps): Commands {
+export function updateCommands({ updater, outcomes, run, drain, restart }: UpdateCommandDeps): Commands {
   return {
-    update: async ([path, ...more]) => {
+    update: async ([path, how, ...more]) => {
       if (path === undefined || more.length > 0) return refused('name the file of the update')
-      return await updater.update(path)
+      if (how !== undefined && how !== 'anyway') return refused('the only word besides is "anyway"')
+      return await updater.update(path, how === 'anyway')
     },
     progress: async () => {
       const { progress } = updater
@@ -40,10 +43,13 @@ export function updateCommands({ updater, outcomes, run, restart }: UpdateComman
       const verb = how === 'stay' ? 'set-default' : 'set-oneshot'
       const ran = await run(BOOTCTL, [verb, previous.file])
       if (ran.code !== 0) return refused(whyFailed('bootctl', ran))
+      // That release was found good, and reads the same queue: nothing of it hangs on a list of what waits.
+      const undrained = await drain()
       const trouble = await restart()
       if (trouble !== undefined) return refused(trouble)
       const after = how === 'stay' ? 'and stays with it until the next update' : 'this one time'
-      return { ok: true, text: `The machine starts release ${previous.version}, ${after}.` }
+      const late = undrained === undefined ? '' : ` Deliveries under way were not waited for: ${undrained}.`
+      return { ok: true, text: `The machine starts release ${previous.version}, ${after}.${late}` }
     },
   }
 }

@@ -14,7 +14,7 @@ import { isKept, readEntries } from './esp.ts'
 import { otherSlot } from './machine.ts'
 import type { Machine, SlotDevices } from './machine.ts'
 import type { Outcomes } from './outcomes.ts'
-import { closeSlot, espTrouble, WriteFailed, writeKernel, writeSlot } from './slot-writer.ts'
+import { closeSlot, espTrouble, offerKernel, WriteFailed, writeKernel, writeSlot } from './slot-writer.ts'
 import type { Source, WriterDeps } from './slot-writer.ts'
 import type { UpdateState } from './state.ts'
 
@@ -27,7 +27,12 @@ export interface UpdaterDeps extends WriterDeps {
   readonly outcomes: Outcomes
   readonly clock: Clock
   readonly log: Log
-  /** Starts the machine anew, once it has finished what is under way; undefined where that has begun, else why not. */
+  /**
+   * Has Postern take no more mail, finish what is under way, and note what waits (appliance/drain.ts). undefined where that is
+   * done, else why not; then mail is taken again.
+   */
+  readonly drain: () => Promise<string | undefined>
+  /** Starts the machine anew; undefined where that has begun, else why not. */
   readonly restart: () => Promise<string | undefined>
   /** Ends a choice of the operator's which release is started (`postern update --previous --stay`). */
   readonly forgetChoice: () => Promise<void>
@@ -55,19 +60,22 @@ export class Updater {
     if (this.#phase === '') await this.#deps.outcomes.settle()
   }
 
-  /** Takes the bundle of a file; answers when it is written and the machine is about to start it. */
-  async update(path: string): Promise<CommandAnswer> {
+  /**
+   * Takes the bundle of a file; answers when it is written and the machine is about to start it. `anyway`: also where it
+   * cannot be noted what waits.
+   */
+  async update(path: string, anyway = false): Promise<CommandAnswer> {
     if (this.#restarting !== '') return refused(`the machine is about to start release ${this.#restarting}`)
     if (this.#phase !== '') return refused(`an update is under way: ${this.#phase}`)
     this.#phase = 'opening the update'
     try {
-      return await this.#update(path)
+      return await this.#update(path, anyway)
     } finally {
       this.#phase = ''
     }
   }
 
-  async #update(path: string): Promise<CommandAnswer> {
+  async #update(path: string, anyway: boolean): Promise<CommandAnswer> {
     const opened = await openFile(path)
     if (typeof opened === 'string') return this.#refuse(path, '', opened)
     await using file = opened
@@ -77,7 +85,7 @@ export class Updater {
     const { version } = read.bundle.manifest
     const trouble = (await this.#whyNot(source)) ?? (await bundleDamage(file, read.bundle, this.#tell))
     if (trouble !== undefined) return this.#refuse(path, version, trouble)
-    return (await this.#write(source)) ?? this.#done(version)
+    return (await this.#write(source)) ?? (await this.#start(version, anyway))
   }
 
   readonly #tell = (phase: string, done: number, all: number): void => {
@@ -110,7 +118,7 @@ export class Updater {
     return await espTrouble(this.#deps, source, machine.version)
   }
 
-  /** Every step up to the kernel's name leaves a machine that starts what runs now. */
+  /** Nothing of it is known to the boot loader yet. */
   async #write(source: Source): Promise<CommandAnswer | undefined> {
     const { machine, outcomes, clock, log } = this.#deps
     const { version, floor } = source.bundle.manifest
@@ -125,28 +133,56 @@ export class Updater {
       await writeKernel(this.#deps, source, this.#tell)
       return undefined
     } catch (error) {
-      const reason = error instanceof WriteFailed ? error.message : writingFailed(error)
-      log.write('error', 'appliance.update', { step: 'not written', version, slot, reason })
-      await outcomes.settle()
-      return refused(
-        `release ${version} could not be written: ${reason}. Release ${machine.version} stays as it is.`,
-      )
+      return await this.#notWritten(version, error)
     }
   }
 
-  #done(version: string): CommandAnswer {
-    this.#restarting = version
-    this.#deps.log.write('info', 'appliance.update', { step: 'written', version })
-    void this.#restart(version)
-    const text = `Release ${version} is written; the machine starts it now, and comes back to ${this.#deps.machine.version} if it does not pass its tests.`
-    return { ok: true, version, text }
+  async #notWritten(version: string, error: unknown): Promise<CommandAnswer> {
+    const { machine, outcomes, log } = this.#deps
+    const reason = error instanceof WriteFailed ? error.message : writingFailed(error)
+    log.write('error', 'appliance.update', { step: 'not written', version, reason })
+    await outcomes.settle()
+    return refused(
+      `release ${version} could not be written: ${reason}. Release ${machine.version} stays as it is.`,
+    )
   }
 
-  async #restart(version: string): Promise<void> {
+  /**
+   * Only what has been drained is left: the boot check of the new release could not tell whether every message is there.
+   * So the boot loader hears of it after that and not before, and a machine that is started anew meanwhile starts what runs now.
+   */
+  async #start(version: string, anyway: boolean): Promise<CommandAnswer> {
+    const { machine, outcomes, log } = this.#deps
+    this.#tell('finishing what is under way', 0, 1)
+    const undrained = await this.#deps.drain()
+    log.write(undrained === undefined ? 'info' : 'warn', 'appliance.update', {
+      step: 'drained',
+      version,
+      ...(undrained === undefined ? {} : { reason: undrained }),
+    })
+    if (undrained !== undefined && !anyway) {
+      await outcomes.settle()
+      return refused(
+        `release ${version} is not started: ${undrained}. Without a list of what waits it could not be told whether every message is still there. Release ${machine.version} stays, and takes mail as before.`,
+      )
+    }
+    try {
+      await offerKernel(this.#deps, version)
+    } catch (error) {
+      return await this.#notWritten(version, error)
+    }
+    log.write('info', 'appliance.update', { step: 'written', version })
+    this.#restarting = version
     const trouble = await this.#deps.restart()
-    if (trouble === undefined) return
+    if (trouble === undefined) {
+      const text = `Release ${version} is written; the machine starts it now, and comes back to ${machine.version} if it does not pass its tests.`
+      return { ok: true, version, text }
+    }
     this.#restarting = ''
-    this.#deps.log.write('error', 'appliance.update', { step: 'not restarted', version, reason: trouble })
+    log.write('error', 'appliance.update', { step: 'not restarted', version, reason: trouble })
+    return refused(
+      `release ${version} is written and will be tried at the next start, but the machine cannot be started anew: ${trouble}`,
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 import { isatty } from 'node:tty'
 import { usualUpdateUrl } from '#src/admin/provision-report.ts'
-import { performUpdate } from '#src/admin/perform-update.ts'
+import { performStickUpdate, performUpdate } from '#src/admin/perform-update.ts'
+import { keysBeside, OWN_KEYS } from '#src/admin/update-keys.ts'
 import { UPDATE_MS } from '#src/admin/image-commands.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import type { Config } from '#src/config/config.ts'
@@ -16,11 +17,12 @@ const NO_IMAGE =
 
 /**
  * `postern update [FILE|URL]`: another release of the appliance image (docs/update.md), without a word from where the box was
- * told that updates are (docs/first-boot.md). `--status`: both slots, and what was given
+ * told that updates are (docs/first-boot.md). `--stick [NAME]`: from the USB stick that is plugged in, the newest that is
+ * there. `--anyway`: also where it cannot be noted what waits in the queue. `--status`: both slots, and what was given
  * up; `--previous`: the release before, for one start, or with `--stay` until the next update.
  */
 export async function update(args: readonly string[]): Promise<number> {
-  const options = readOptions(args, ['status', 'previous', 'stay', 'json'])
+  const options = readOptions(args, ['status', 'previous', 'stay', 'json', 'stick', 'anyway'])
   const { flags, words } = options
   const config = configOf(options)
   if (flags.has('stay') && !flags.has('previous')) throw new UsageError('--stay goes with --previous')
@@ -34,19 +36,23 @@ export async function update(args: readonly string[]): Promise<number> {
     await print([`${String(answer['text'])}\n`])
     return 0
   }
-  const usual = usualUpdateUrl(config.console.helperSocket)
+  const isStick = flags.has('stick')
+  const usual = isStick ? 'the newest' : usualUpdateUrl(config.console.helperSocket)
   const [source = usual, ...more] = words
   if (source === '' || more.length > 0)
     throw new UsageError('name one file or address: postern update postern-2.0.0-amd64.ptu')
   // Asked before anything is fetched: half a gigabyte for nothing would be a pity.
   await askHelper(config, 'progress')
   const progress = new ProgressLine()
-  const text = await performUpdate(source, {
+  const means = {
     dataFolder: config.dataFolder,
-    ask: (command, given) => askHelper(config, command, given),
+    keysFolders: [OWN_KEYS, keysBeside(config.console.helperSocket)],
+    ask: (command: ImageCommand, given: readonly string[]) => askHelper(config, command, given),
     tell: progress.tell,
-  }).finally(() => progress.end())
-  await print([`${text}\n`])
+    anyway: flags.has('anyway'),
+  }
+  const made = isStick ? performStickUpdate(words[0] ?? '', means) : performUpdate(source, means)
+  await print([`${await made.finally(() => progress.end())}\n`])
   return 0
 }
 

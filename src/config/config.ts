@@ -87,7 +87,12 @@ export function sourceOf(config: Config): 'embedded' | 'ldap' {
 
 export type LoadedConfig =
   | { readonly kind: 'config'; readonly config: Config }
-  | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] }
+  | {
+      readonly kind: 'invalid'
+      readonly problems: readonly ConfigProblem[]
+      /** Where the mistakes leave no doubt about it: the password of the console lies there. */
+      readonly dataFolder?: string
+    }
 
 /** A larger file is no configuration. */
 const FILE_BYTES_MAX = 1_048_576
@@ -153,11 +158,14 @@ export function loadConfig(named: string | undefined, folder: string): LoadedCon
 /** Checks the text of a configuration file as a whole; every problem is told, each with its line. */
 export function readConfig(text: string, file: string, folder: string): LoadedConfig {
   const opened = openToml(text, file)
-  if (opened.kind === 'invalid') return opened
+  if (opened.kind === 'invalid') {
+    const named = /^data\s*=\s*"([^"\\]+)"/m.exec(text)?.[1]
+    return named === undefined ? opened : { ...opened, dataFolder: resolve(folder, named) }
+  }
   const { top, problems } = opened
   const config = readDocument(top, file, folder)
   return problems.list.length > 0
-    ? { kind: 'invalid', problems: problems.sorted }
+    ? { kind: 'invalid', problems: problems.sorted, dataFolder: config.dataFolder }
     : { kind: 'config', config }
 }
 

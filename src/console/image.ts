@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { usualUpdateUrl } from '#src/admin/provision-report.ts'
+import { keysBeside } from '#src/admin/update-keys.ts'
 import { CommandError } from '#src/admin/command-error.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import { UPDATE_MS } from '#src/admin/image-commands.ts'
@@ -25,14 +26,16 @@ export class Image {
     return usualUpdateUrl(this.#socket)
   }
 
+  /** Where keys of updates are that the box was given. */
+  get keysFolder(): string {
+    return keysBeside(this.#socket)
+  }
+
   /** Throws a CommandError with the helper's words, or where there is none, or it went away meanwhile. */
   async ask(command: ImageCommand, words: readonly string[] = []): Promise<Answer> {
     if (!this.isThere) throw new CommandError(NO_IMAGE)
-    const answer = await askFor(
-      this.#socket,
-      { command, words },
-      command === 'update' ? UPDATE_MS : undefined,
-    )
+    const limit = LONG.has(command) ? UPDATE_MS : undefined
+    const answer = await askFor(this.#socket, { command, words }, limit)
     if (answer === undefined)
       throw new CommandError(
         'the helper of the image does not answer: it has ended, or the machine is going down',
@@ -51,6 +54,9 @@ export class Image {
     }
   }
 }
+
+/** Half a gigabyte is checked and written. */
+const LONG: ReadonlySet<ImageCommand> = new Set(['update', 'update-stick'])
 
 /** Of an update that somebody has started: this console, another, or the tool. */
 export interface Progress {

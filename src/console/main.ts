@@ -57,12 +57,17 @@ async function main(): Promise<number> {
   return await runConsole(new Appliance(config, trouble), { env: process.env, stay: values.stay === true })
 }
 
-/** A console is most wanted where the configuration is broken: it then shows why, and works with the defaults. */
+/**
+ * A console is most wanted where the configuration is broken: it then shows why, and works with the defaults. But for the data
+ * folder, in which its password lies: a mistake somewhere else must not open it to everybody.
+ */
 function configOf(file: string | undefined): { readonly config: Config; readonly trouble: string } {
   const folder = process.cwd()
   const loaded = loadConfig(file, folder)
   if (loaded.kind === 'config') return { config: loaded.config, trouble: '' }
-  const defaults = readConfig('', '', folder)
+  const { dataFolder } = loaded
+  const text = dataFolder === undefined ? '' : `data = ${JSON.stringify(dataFolder)}\n`
+  const defaults = readConfig(text, '', folder)
   if (defaults.kind !== 'config') throw new Error('the defaults are no configuration')
   const trouble = `The configuration was not read: ${loaded.problems.map(problemText).join('; ')}`
   return { config: defaults.config, trouble }

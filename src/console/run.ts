@@ -4,6 +4,8 @@ import { provisionRemarks, readProvisionReport } from '#src/admin/provision-repo
 import { App } from './app.ts'
 import type { Appliance } from './appliance.ts'
 import type { Desk, Page } from './desk.ts'
+import type { ImageCommand } from '#src/admin/image-commands.ts'
+import { OWN_KEYS } from '#src/admin/update-keys.ts'
 import { ConsolePassword } from '#src/admin/console-password.ts'
 import { Image } from './image.ts'
 import { LazyPage } from './lazy-page.ts'
@@ -135,16 +137,19 @@ function pagesOf(
       return new NetworkPage({ appliance, image, desk })
     }),
     new LazyPage('Update', async () => {
-      const [{ UpdatePage }, { performUpdate }] = await Promise.all([
+      const [{ UpdatePage }, { performStickUpdate, performUpdate }] = await Promise.all([
         import('./pages/update.ts'),
         import('#src/admin/perform-update.ts'),
       ])
       const { dataFolder } = appliance.config
+      const ask = (command: ImageCommand, words: readonly string[]) => image.ask(command, words)
       return new UpdatePage({
         image,
         desk,
-        perform: (source, tell) =>
-          performUpdate(source, { dataFolder, tell, ask: (command, words) => image.ask(command, words) }),
+        perform: async ({ source, isOnStick, anyway }, tell) => {
+          const means = { dataFolder, keysFolders: [OWN_KEYS, image.keysFolder], tell, ask, anyway }
+          return await (isOnStick ? performStickUpdate(source, means) : performUpdate(source, means))
+        },
       })
     }),
     new LazyPage('Tests', async () => {

@@ -23,16 +23,25 @@ export class Drain {
     this.tell(children)
   }
 
+  /** The machine is not started anew after all: mail is taken again at once. */
+  end(children: readonly Child[]): void {
+    this.#untilMs = 0
+    for (const child of children) if (isReadyServer(child)) child.send({ kind: 'drain', ms: 0 })
+  }
+
   /** To be called when a process has become ready: it may not have heard of it. */
   tell(children: readonly Child[]): void {
     const leftMs = this.#untilMs - this.#clock.monotonicMs()
     if (leftMs <= 0) return
     for (const child of children) {
       const { pid } = child
-      if (child.spec.kind !== 'smtpd' || child.state.at !== 'ready' || pid === undefined) continue
-      if (this.#told.has(pid)) continue
+      if (!isReadyServer(child) || pid === undefined || this.#told.has(pid)) continue
       this.#told.add(pid)
       child.send({ kind: 'drain', ms: leftMs })
     }
   }
+}
+
+function isReadyServer({ spec, state }: Child): boolean {
+  return spec.kind === 'smtpd' && state.at === 'ready'
 }

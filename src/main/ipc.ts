@@ -13,7 +13,7 @@ import type { MetricsSnapshot } from '#src/base/metrics.ts'
  *                            left as it was
  *     master ▶ stop          finish what you have, then exit 0
  *     master ▶ ping          is your loop turning?                       smtpd, qmgr ▶ pong
- *     master ▶ drain         to smtpd: the machine is about to start anew, take no more mail for the next `ms`
+ *     master ▶ drain         to smtpd: the machine is about to start anew, take no more mail for the next `ms`; 0: it is not
  *     master ▶ flush         to qmgr: the embedded mailbox store has (again) become ready, so try everything now
  *     smtpd  ▶ anvil         may this client have one more connection?     master ▶ anvil {n, admitted}
  *     directory ▶ directory  the directory server has brought changes, so a generation may be due

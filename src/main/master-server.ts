@@ -371,6 +371,9 @@ export class Master {
       case 'drain':
         this.#drain.begin(this.#children)
         return { ok: true }
+      case 'drain-end':
+        this.#drain.end(this.#children)
+        return { ok: true }
       case 'stop':
         this.#options.onStop()
         return { ok: true }

@@ -105,10 +105,12 @@ export class Server extends SMTPServer implements ConnectionHost {
 
   /**
    * New clients get 421 4.3.2, and so do those that are in no transaction: the machine is about to start anew. Where
-   * that does not come about, all is as before after `ms`.
+   * that does not come about, all is as before after `ms`; with 0 it is at once.
    */
   drain(ms: number): void {
     clearTimeout(this.#drain)
+    this.#drain = undefined
+    if (ms === 0) return
     this.#drain = setTimeout(() => {
       this.#drain = undefined
     }, ms).unref()

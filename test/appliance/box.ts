@@ -50,6 +50,7 @@ export interface Box extends Disposable {
 interface Start {
   readonly storage: Storage
   readonly machine: Partial<Machine>
+  readonly drain: () => Promise<string | undefined>
   readonly restart: () => Promise<string | undefined>
   readonly partitionBytes: number
 }
@@ -109,6 +110,7 @@ export async function box(): Promise<Box> {
       keys: () => readUpdateKeys(keys),
       dropCache: () => Promise.resolve(),
       forgetChoice: () => Promise.resolve(),
+      drain: changes.drain ?? (() => Promise.resolve(undefined)),
       restart:
         changes.restart ??
         (() => {

@@ -41,6 +41,7 @@ async function served(one: Box) {
       ran.push([program, ...words].join(' '))
       return Promise.resolve({ code: 0, stdout: '', stderr: '' })
     },
+    drain: () => Promise.resolve(undefined),
     restart: () => Promise.resolve(undefined),
   })
   const server = await openControl(
@@ -71,7 +72,7 @@ test('an update is fetched from an address, checked, written by the helper, and 
     dataFolder,
     ask: helper.ask,
     tell: (line) => told.add(line),
-    keysFolder: one.keys,
+    keysFolders: [one.keys],
   })
   t.regex(text, /^Release 2\.0\.0 is written; the machine starts it now/)
   t.true(holdsUpdate(one))
@@ -86,7 +87,7 @@ test('a file that is damaged or not signed for this machine is told before the h
   const means = {
     dataFolder,
     tell: () => {},
-    keysFolder: one.keys,
+    keysFolders: [one.keys],
     ask: () => Promise.reject(new Error('asked')),
   }
   await t.throwsAsync(performUpdate(other.bundle, means), { message: /is signed with the key/ })

@@ -290,14 +290,45 @@ test('a file that changes while it is written comes to nothing', async (t) => {
   t.true(untouched(one))
 })
 
-test('a restart that does not come about leaves the update for the next one', async (t) => {
+test('a restart that does not come about is told, and leaves the update for the next one', async (t) => {
   using one = await box()
   const { updater } = one.start({ restart: () => Promise.resolve('the bus is away') })
-  t.true((await updater.update(one.bundle)).ok)
+  t.regex(
+    errorOf(await updater.update(one.bundle)),
+    /will be tried at the next start, but the machine cannot be started anew: the bus is away/,
+  )
   t.true(holdsUpdate(one))
   t.true(one.log.lines.some(({ facts }) => facts['step'] === 'not restarted'))
   // And may be written once more.
-  t.true((await updater.update(one.bundle)).ok)
+  t.true((await one.start().updater.update(one.bundle)).ok)
+})
+
+test('where it cannot be noted what waits, the release is not started, and the boot loader never hears of it', async (t) => {
+  using one = await box()
+  const { updater, outcomes } = one.start({ drain: () => Promise.resolve('the queue cannot be read') })
+  t.regex(
+    errorOf(await updater.update(one.bundle)),
+    /is not started: the queue cannot be read.* takes mail as before/,
+  )
+  t.true(untouched(one))
+  t.deepEqual(one.entries(), ['postern_1.0.0.efi'])
+  t.deepEqual(one.restarted, [])
+  t.false(outcomes.isOpen)
+  // Who knows of it may want the new release all the same: it may be what mends the queue.
+  t.true((await updater.update(one.bundle, true)).ok)
+  t.true(holdsUpdate(one))
+  t.deepEqual(one.restarted, ['1.0.0'])
+})
+
+test('the boot loader hears of a release when what waits has been noted, and not before', async (t) => {
+  using one = await box()
+  let seen: readonly string[] = []
+  const drain = () => {
+    seen = one.entries()
+    return Promise.resolve(undefined)
+  }
+  t.true((await one.start({ drain }).updater.update(one.bundle)).ok)
+  t.deepEqual(seen, ['postern.tmp', 'postern_1.0.0.efi'])
 })
 
 test('a release on trial is kept when its boot check has passed, and not before', async (t) => {

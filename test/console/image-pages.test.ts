@@ -30,7 +30,10 @@ async function pages(folder: string) {
     new UpdatePage({
       image,
       desk,
-      perform: async (source) => textOf(await image.ask('update', [source]), ''),
+      perform: async ({ source, isOnStick, anyway }) => {
+        const words = [source, ...(anyway ? ['anyway'] : [])]
+        return textOf(await image.ask(isOnStick ? 'update-stick' : 'update', words), '')
+      },
     }),
     new PowerPage({ appliance, image, desk, env: {}, password, isManaged: false }),
   ])
@@ -127,6 +130,20 @@ const CHANGES: readonly (readonly [string, Dialogue, readonly string[]])[] = [
     ['boot-previous'],
   ],
   [
+    'an update from the stick, and one that is to be started anyway',
+    [
+      ['2s', /There is no update for this machine on the stick/],
+      ['S', /There is no update/],
+      ['U', /File or address of the update:/],
+      ['/media/a.ptu\r', /Update from \/media\/a\.ptu, even if it cannot be noted what waits\?/],
+      ['n', /u update/],
+      ['U', /File or address/],
+      ['/media/a.ptu\r', /even if/],
+      ['y', /update is done/],
+    ],
+    ['stick', 'stick', 'update /media/a.ptu anyway'],
+  ],
+  [
     'restart and switching off',
     [
       ['3b', /Restart the machine\?/],
@@ -202,6 +219,20 @@ test('an update is followed while other pages are looked at, and what came of it
   t.deepEqual(helper.asked, ['update /media/postern.ptu'])
 })
 
+test('the newest update of a stick is offered, and another of it may be named', async (t) => {
+  using folder = tempFolder('helper')
+  using world = await pages(folder.path)
+  const { rig, helper } = world
+  const [newer, older] = ['postern-2.1.0-amd64.ptu', 'postern-2.0.0-amd64.ptu']
+  helper.handlers.stick = () => ({ ok: true, files: [newer, older] })
+  await rig.after('2s', /Which of the stick: postern-2\.1\.0-amd64\.ptu/)
+  await rig.after(`\u0015${older}\r`, /Update from postern-2\.0\.0-amd64\.ptu of the stick\? The machine/)
+  await rig.after('y', /update-stick is done/)
+  helper.handlers.stick = () => ({ ok: false, error: 'there is no USB stick with the label POSTERN (FAT)' })
+  await rig.after('s', /looking at the stick: there is no USB stick/)
+  t.deepEqual(helper.asked, ['stick', `update-stick ${older}`, 'stick'])
+})
+
 test('an update that was begun elsewhere is shown too, and no second one is begun', async (t) => {
   using folder = tempFolder('helper')
   using world = await pages(folder.path)
@@ -211,7 +242,7 @@ test('an update that was begun elsewhere is shown too, and no second one is begu
   await rig.after('b', /a: 1\.0\.0[\s\S]*An update is under way\./)
   helper.handlers.progress = () => ({ ok: true, running: false, text: '' })
   await rig.app.tick()
-  await rig.after('', /\n *u update {2}b start/)
+  await rig.after('', /\n *u update {2}s update from a stick/)
   t.notRegex(rig.text, /the bundle is checked/)
   t.deepEqual(helper.asked, [])
 })

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
@@ -64,6 +64,25 @@ test('before another release no new mail is taken, and after its start every mes
   // It leaves nothing behind, and nobody else has got it.
   t.is((await postern.queue()).length, 1)
   t.is(sink.deliveries.length, 0)
+})
+
+test('where what waits cannot be noted, it is told why and mail is taken again', async (t) => {
+  using folder = tempFolder('boot')
+  await using postern = await Appliance.start({ folder: folder.path })
+  // The list has nowhere to go: a folder has its name.
+  mkdirSync(join(folder.path, 'boots', 'promise.new'), { recursive: true })
+  const drained = await program('drain', postern)
+  t.is(drained.code, 1)
+  t.regex(readFileSync(join(folder.path, 'boots', 'drain.reason'), 'utf8'), /EISDIR/)
+  t.false(existsSync(join(folder.path, 'boots', 'promise')))
+  using client = await SmtpClient.connect(postern.smtpPort)
+  t.is((await client.reply()).code, 220)
+
+  rmSync(join(folder.path, 'boots', 'promise.new'), { recursive: true })
+  t.is((await program('drain', postern)).code, 0)
+  t.false(existsSync(join(folder.path, 'boots', 'drain.reason')))
+  using refused = await SmtpClient.connect(postern.smtpPort)
+  t.is((await refused.reply()).dsn, '4.3.2')
 })
 
 test('a message that was promised and is not there fails the boot check, with its id', async (t) => {

@@ -1,4 +1,8 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
+import { ConsolePassword } from '#src/admin/console-password.ts'
+import { systemClock } from '#src/base/clock.ts'
 import { Appliance } from '#test/support/appliance.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
 import { tempFolder } from '#test/support/temp.ts'
@@ -75,6 +79,20 @@ test('pages but the first want the password, five wrong ones lock, and a right o
   await using again = new ConsoleInPty(folder.path)
   await again.shows(/runs for/)
   await again.after('2a long password\r', /locked for/)
+})
+
+test('a mistake in postern.toml opens no page that wants the password', async (t) => {
+  for (const mistake of ['workers = "many"\n', 'not TOML\n']) {
+    using folder = tempFolder('console')
+    mkdirSync(join(folder.path, 'box'))
+    await new ConsolePassword(join(folder.path, 'box'), systemClock).set('a long password')
+    const file = join(folder.path, 'postern.toml')
+    writeFileSync(file, `data = "box"\n${mistake}`)
+    await using seen = new ConsoleInPty('/', ['--config', file])
+    await seen.shows(/The configuration was not read/)
+    await seen.after('2', /Password of the console/)
+    t.pass()
+  }
 })
 
 async function setPassword(postern: Appliance, password: string) {

@@ -7,17 +7,22 @@ import { provisionCommands } from './commands.ts'
 import { Keeper } from './keeper.ts'
 
 /** Where the stick is mounted (image/overlay/usr/lib/systemd/system). */
-const STICK = '/run/postern-image/stick'
+export const STICK = '/run/postern-image/stick'
+
+/** What the helper can do about the set-up of its own machine. */
+export function setUpCommands(keeper: Keeper): Commands {
+  return provisionCommands(keeper, STICK)
+}
 
 /**
- * What the helper can do about the set-up of its own machine: it keeps what it is told, and has postern-apply.service make
- * everything of it, which has the rights for that and is gone right after.
+ * Keeps what the helper is told of the set-up, and has postern-apply.service make everything of it, which has the rights for that and
+ * is gone right after. `socket` is the helper's.
  */
-export function setUpCommands(run: Runner, socket: string): Commands {
+export function ownKeeper(run: Runner, socket: string): Keeper {
   const make = async (): Promise<readonly string[]> => {
     const ran = await run('/usr/bin/systemctl', ['start', 'postern-apply.service'])
     if (ran.code !== 0) return [`The settings were not made: ${whyFailed('systemctl', ran)}`]
     return readProvisionReport(socket)?.troubles ?? []
   }
-  return provisionCommands(new Keeper({ root: '/', clock: systemClock, make }), STICK)
+  return new Keeper({ root: '/', clock: systemClock, make })
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorCode } from '#src/base/fault.ts'
 import { linkAtomically, writeAtomically } from './atomic-file.ts'
@@ -41,7 +41,9 @@ function makeOne(root: string, rendered: Rendered, owner: Owner | undefined): re
   const file = join(root, path)
   const before = held(file, what)
   if (before === text) return []
-  mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
+  // Whatever the umask of the unit takes away: in these folders others look for what is theirs.
+  const made = mkdirSync(dirname(file), { recursive: true })
+  if (made !== undefined) chmodSync(dirname(file), 0o755)
   if (what === 'link') linkAtomically(file, text)
   else writeAtomically(file, text, { mode: MODES[reader], owner: reader === 'postern' ? owner : undefined })
   return [{ path, before, after: text }]

@@ -11,11 +11,19 @@ import { gauge, wrap } from '#src/console/text.ts'
 export interface UpdateDeps {
   readonly image: Pick<Image, 'isThere' | 'ask' | 'progress' | 'updateUrl'>
   readonly desk: Desk
-  /** Makes an update, of a file or an address; resolves with what came of it (admin/perform-update.ts). */
+  /** Makes an update; resolves with what came of it (admin/perform-update.ts). */
   readonly perform: (
-    source: string,
+    what: WantedUpdate,
     tell: (text: string, percent: number | undefined) => void,
   ) => Promise<string>
+}
+
+export interface WantedUpdate {
+  /** A file or an address; on the stick, the name of a file. */
+  readonly source: string
+  readonly isOnStick: boolean
+  /** Also where it cannot be noted what waits in the queue. */
+  readonly anyway: boolean
 }
 
 const WIDTH = 79
@@ -31,6 +39,8 @@ export class UpdatePage implements Page {
     'The release that runs. On the appliance image both slots are shown, and why one was left where that has happened.',
     '',
     'u  update from a file, or an address of https or http: its signature is checked before anything is written; the machine starts the new release, and comes back to this one by itself where it does not pass its tests. Mail goes on until the machine starts anew. The page may be left meanwhile.',
+    's  the same from a USB stick (FAT, label POSTERN) with a file postern-VERSION-ARCH.ptu',
+    'U, S  the same, where the page has said that a release was not started because it could not be noted what waits in the queue: then the new release cannot tell whether a message is missing',
     'b  start the previous release again',
     '',
     'Elsewhere Postern is updated as it was installed.',
@@ -48,7 +58,7 @@ export class UpdatePage implements Page {
 
   get keys(): string {
     return this.#deps.image.isThere
-      ? 'u update  b start the previous release  ? help'
+      ? 'u update  s update from a stick  b start the previous release  ? help'
       : 'Arrows move  ? help  (nothing is done here: no appliance image)'
   }
 
@@ -109,29 +119,53 @@ export class UpdatePage implements Page {
 
   async press(key: Key): Promise<void> {
     if (this.#pager.press(key) || key.kind !== 'char' || !this.#deps.image.isThere) return
-    if (key.char !== 'u' && key.char !== 'b') return
+    const { char } = key
+    if (!['u', 'U', 's', 'S', 'b'].includes(char)) return
+    const anyway = char !== char.toLowerCase()
     if (this.#isRunning) this.#deps.desk.say('An update is under way.')
-    else if (key.char === 'u') await this.#update()
-    else await this.#previous()
+    else if (char === 'b') await this.#previous()
+    else if (char.toLowerCase() === 'u') await this.#fromAddress(anyway)
+    else await this.#fromStick(anyway)
   }
 
-  async #update(): Promise<void> {
+  async #fromAddress(anyway: boolean): Promise<void> {
     const { desk, image } = this.#deps
     const text = await desk.ask('File or address of the update:', { initial: image.updateUrl })
     const source = text?.trim() ?? ''
-    if (source === '') return
-    if (!(await desk.confirm(`Update from ${source}? The machine starts anew.`))) return
+    if (source !== '') await this.#update({ source, isOnStick: false, anyway })
+  }
+
+  async #fromStick(anyway: boolean): Promise<void> {
+    const { desk, image } = this.#deps
+    const found = await desk.work('looking at the stick', () => image.ask('stick'))
+    if (found === undefined) return
+    const files = Array.isArray(found['files']) ? found['files'].map(String) : []
+    const [newest = ''] = files
+    if (newest === '') {
+      desk.say('There is no update for this machine on the stick: postern-VERSION-ARCH.ptu')
+      return
+    }
+    const text = files.length === 1 ? newest : await desk.ask('Which of the stick:', { initial: newest })
+    const source = text?.trim() ?? ''
+    if (source !== '') await this.#update({ source, isOnStick: true, anyway })
+  }
+
+  async #update(what: WantedUpdate): Promise<void> {
+    const { desk } = this.#deps
+    const from = `${what.source}${what.isOnStick ? ' of the stick' : ''}`
+    const risk = what.anyway ? ', even if it cannot be noted what waits' : ''
+    if (!(await desk.confirm(`Update from ${from}${risk}? The machine starts anew.`))) return
     this.#isOurs = true
     this.#outcome = ''
     this.#progress = IDLE
     // Minutes, in which other pages can be looked at.
-    void this.#follow(source)
+    void this.#follow(what)
   }
 
-  async #follow(source: string): Promise<void> {
+  async #follow(what: WantedUpdate): Promise<void> {
     const { perform, desk } = this.#deps
     try {
-      this.#outcome = await perform(source, (text, percent) => {
+      this.#outcome = await perform(what, (text, percent) => {
         this.#progress = { running: true, percent, text }
       })
     } catch (error) {

@@ -6,6 +6,8 @@ import { Maker } from '#src/appliance/provision/maker.ts'
  * work. In a process of its own, since for a moment it is that user.
  */
 const [root = '', uid, gid] = process.argv.slice(2)
+// That of the unit.
+process.umask(0o077)
 const maker = new Maker({
   root,
   clock: systemClock,

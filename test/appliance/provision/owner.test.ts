@@ -56,6 +56,8 @@ asRoot(
     }
     for (const name of ['ldap-password', 'health-token'])
       t.deepEqual(rights(`run/postern-image/made/${name}`), [USER.uid, USER.gid, 0o600])
+    // A secret in a folder that its reader cannot look into would keep Postern from starting.
+    t.deepEqual(rights('run/postern-image/made'), [0, 0, 0o755])
     t.deepEqual(rights('var/lib/postern/console/password'), [USER.uid, USER.gid, 0o600])
     t.deepEqual(rights('run/postern-image/postern.toml'), [0, 0, 0o644])
     t.deepEqual(rights('run/postern-image/provisioned'), [0, 0, 0o644])
