@@ -66,7 +66,7 @@ async function failed(reason: string): Promise<never> {
   await replaceFile(diskStorage, drainTroubleFile(values.boots), `${reason}\n`).catch((error: unknown) => {
     process.stderr.write(`${errorText(error)}\n`)
   })
-  if (controlSocket !== undefined) await askControl(controlSocket, 'drain-end')
+  if (controlSocket !== undefined) await askControl(controlSocket, 'drain', ['end'])
   process.exit(1)
 }
 

@@ -17,14 +17,20 @@ export class Drain {
     this.#clock = clock
   }
 
-  begin(children: readonly Child[]): void {
+  /** What somebody says over the control socket: `end`, or nothing for the beginning. */
+  told([word]: readonly string[], children: readonly Child[]): void {
+    if (word === 'end') this.#end(children)
+    else this.#begin(children)
+  }
+
+  #begin(children: readonly Child[]): void {
     this.#untilMs = this.#clock.monotonicMs() + DRAIN_MS
     this.#told.clear()
     this.tell(children)
   }
 
   /** The machine is not started anew after all: mail is taken again at once. */
-  end(children: readonly Child[]): void {
+  #end(children: readonly Child[]): void {
     this.#untilMs = 0
     for (const child of children) if (isReadyServer(child)) child.send({ kind: 'drain', ms: 0 })
   }

@@ -369,10 +369,7 @@ export class Master {
       case 'lockouts':
         return await this.#desk.lockouts(words)
       case 'drain':
-        this.#drain.begin(this.#children)
-        return { ok: true }
-      case 'drain-end':
-        this.#drain.end(this.#children)
+        this.#drain.told(words, this.#children)
         return { ok: true }
       case 'stop':
         this.#options.onStop()

@@ -13,7 +13,7 @@ import { UnixServer } from './unix-server.ts'
  *     {"command":"rollback","words":["3"]}             the settings of generation 3 again; "release" ends that
  *     {"command":"lockouts"} {"ok":true, "lockouts":[…]} who may not log in for a while; words ["forgive", WHO] end that
  *     {"command":"drain"}    {"ok":true}               new clients get 421 for ten minutes: the machine is to start anew
- *     {"command":"drain-end"} {"ok":true}              it is not: mail is taken again
+ *     {"command":"drain","words":["end"]}              it is not: mail is taken again
  *     {"command":"stop"}     {"ok":true}               then the socket closes when everything has stopped
  *
  * and that of the appliance image's helper (admin/image-commands.ts). An answer to what cannot be done is
