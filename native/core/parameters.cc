@@ -24,7 +24,9 @@ constexpr std::size_t kParametersMax = 128;
 /// RFC 2231 numbers its sections 0, 1, 2…; a name needs a few.
 constexpr std::uint32_t kSectionMax = 9999;
 
-bool IsTokenEnd(char c) { return c == ';' || c == ' ' || c == '\t' || c == ',' || c == '\r' || c == '\n'; }
+bool IsWhite(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+bool IsTokenEnd(char c) { return c == ';' || c == ',' || IsWhite(c); }
 
 /// Where a quoted string that opens at text[0] ends: behind its closing quote, or the end of the text.
 std::size_t QuotedEnd(std::string_view text) {
@@ -47,11 +49,37 @@ std::string_view RawValue(std::string_view text) {
   return Trim(text.substr(0, std::min(i, text.size())));
 }
 
+/// A comment between an attribute and its value (RFC 2045 section 5.1 allows it) that is longer is not read over,
+/// but told: every place that may be an attribute is looked at.
+constexpr std::size_t kCommentMax = 1000;
+
+/// The length of the comment that text begins with, comments inside counted; 0 if it does not end within
+/// kCommentMax.
+std::size_t CommentLength(std::string_view text) {
+  int depth = 0;
+  for (std::size_t i = 0; i < std::min(text.size(), kCommentMax); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '(') {
+      ++depth;
+    } else if (text[i] == ')' && --depth == 0) {
+      return i + 1;
+    }
+  }
+  return 0;
+}
+
 /// Reads `[*section][*] =` behind the attribute's name. Returns what follows the equals sign, or npos.
-std::size_t ReadSuffix(std::string_view text, Parameter& parameter) {
+std::size_t ReadSuffix(std::string_view text, Parameter& parameter, Readings& readings) {
   std::size_t i = 0;
   const auto blanks = [&] {
-    while (i < text.size() && (IsBlank(text[i]) || text[i] == '\r' || text[i] == '\n')) ++i;
+    while (i < text.size()) {
+      const bool comment = text[i] == '(';
+      const std::size_t length = comment ? CommentLength(text.substr(i)) : IsWhite(text[i]) ? 1 : 0;
+      if (comment && length == 0 && text.size() - i > kCommentMax) readings.Overflow();
+      if (length == 0) return;
+      i += length;
+    }
   };
   blanks();
   if (i < text.size() && text[i] == '*') {
@@ -73,7 +101,8 @@ std::size_t ReadSuffix(std::string_view text, Parameter& parameter) {
   }
   if (i >= text.size() || text[i] != '=') return std::string_view::npos;
   ++i;
-  blanks();
+  // A comment here stays: a file may be called (1).exe.
+  while (i < text.size() && IsWhite(text[i])) ++i;
   return i;
 }
 
@@ -90,7 +119,7 @@ std::vector<Parameter> FindParameters(std::string_view value, std::string_view k
     }
     Parameter parameter;
     const std::string_view rest = value.substr(at + key.size());
-    const std::size_t from = ReadSuffix(rest, parameter);
+    const std::size_t from = ReadSuffix(rest, parameter, readings);
     if (from == std::string_view::npos) continue;
     parameter.raw = RawValue(rest.substr(from, Readings::kBytesMax + 1));
     if (found.size() == kParametersMax || parameter.raw.size() > Readings::kBytesMax) {

@@ -2,12 +2,14 @@ import { Buffer } from 'node:buffer'
 import { isIPv4, isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
 
-/** RFC 5321 section 4.5.3.1.1, in octets of the unquoted local part. */
-export const LOCAL_PART_MAX = 64
 /** RFC 5321 section 4.5.3.1.2. */
 export const DOMAIN_MAX = 255
-/** RFC 5321 section 4.5.3.1.3, brackets included. */
-export const PATH_MAX = 256
+/**
+ * Octets, brackets included. RFC 5321 section 4.5.3.1 wants 64 for the local part and 256 for all of it as the least,
+ * and where possible no limit; return paths of forwarders and of mailing lists (SRS, VERP) are longer, and Postfix takes
+ * them. This is longer than any that is known.
+ */
+export const PATH_MAX = 512
 /** RFC 1035 section 2.3.4. */
 const LABEL_MAX = 63
 
@@ -117,7 +119,6 @@ function parseMailbox(text: string, from: number, rules: PathRules): ParsedPath 
   const quoted = text[from] === '"'
   const local = quoted ? quotedString(text, from) : atoms(text, from)
   if (local === undefined || (local.value === '' && !quoted)) return BAD
-  if (Buffer.byteLength(local.value) > LOCAL_PART_MAX) return BAD
   let { end } = local
   let domain = ''
   if (text[end] === '@') {

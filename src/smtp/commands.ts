@@ -231,6 +231,9 @@ function rcptTo(session: Session, envelope: Envelope, args: string, about: Circu
   if (rest === undefined) return answer(REPLY.badRecipient, session)
   const parameters = parseRcptParameters(rest)
   if (!parameters.ok) return answer(parameters.reply, session)
+  // RFC 6533 section 3: utf-8-addr-unitext goes with SMTPUTF8 only.
+  if (!envelope.parameters.smtpUtf8 && !isAscii(parameters.value.orcpt))
+    return answer(REPLY.badOrcpt, session)
   if (envelope.accepted >= about.settings.recipientsMax) return answer(REPLY.tooManyRecipients, session)
   const recipient = path.address
   const postmaster = recipient.domain === '' && recipient.local.toLowerCase() === 'postmaster'

@@ -44,6 +44,27 @@ const CASES: readonly (readonly [title: string, field: string, expected: readonl
   ['an unclosed quote', 'Content-Disposition: attachment; filename="evil.exe', ['evil.exe']],
   ['quotes in the middle', 'Content-Disposition: attachment; filename=ev"il".exe', ['evil.exe']],
   ['a comment', 'Content-Disposition: attachment; filename=evil(x).exe', ['evil.exe', 'evil(x).exe']],
+  [
+    'comments around the equals sign',
+    'Content-Disposition: attachment; filename (x) = (y) evil.exe (z)',
+    ['evil.exe'],
+  ],
+  [
+    'comments in comments',
+    'Content-Disposition: attachment; filename (a (b\\) c) d) (e)="evil.exe"',
+    ['evil.exe'],
+  ],
+  [
+    'a comment behind the asterisk',
+    "Content-Disposition: attachment; filename*(x)=us-ascii''evil.exe",
+    ['evil.exe'],
+  ],
+  [
+    'a comment behind a number',
+    'Content-Disposition: attachment; filename*0 (x) = ev; filename*1 (y) = il.exe',
+    ['evil.exe'],
+  ],
+  ['a number in parentheses', 'Content-Disposition: attachment; filename=(1).exe', ['(1).exe']],
   ['two names', 'Content-Disposition: attachment; filename=a.txt; filename=evil.exe', ['a.txt', 'evil.exe']],
   [
     'a name cut at NUL',

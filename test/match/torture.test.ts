@@ -369,6 +369,7 @@ const ENDLESS: readonly (readonly [title: string, message: string])[] = [
   ['LF after LF', `\n${'\n'.repeat(4_000_000)}`],
   ['one parameter after the other', `Content-Type: ${'name='.repeat(20_000)}`],
   ['one open quote after the other', `Content-Type: a/b; ${'name*0="'.repeat(12_000)}`],
+  ['one open comment after the other', `Content-Type: a/b; ${'name('.repeat(20_000)}`],
   ['one encoded word after the other', `Subject: ${'=?iso-8859-2?q?a?= '.repeat(5000)}`],
   ['one empty encoded word after the other', `Subject: ${'=?u?q??='.repeat(12_000)}`],
   [
@@ -388,6 +389,11 @@ for (const [title, message] of ENDLESS) {
     t.true(scan(`${message}\r\n.\r\n`).ended)
   })
 }
+
+test('a comment before a name that is longer than any is told', (t) => {
+  const field = `Content-Type: a/b; name (${'x'.repeat(2000)}) = "evil.exe"`
+  t.deepEqual(scan(data(field, '', 'x')).report.limits, ['names'])
+})
 
 test('a name of more than four kilobytes is told', (t) => {
   t.deepEqual(scan(data(`Content-Type: a/b; name="${'x'.repeat(5000)}.exe"`, '', 'x')).report.limits, [
