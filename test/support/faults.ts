@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { errorCode } from '#src/base/fault.ts'
 import { until } from '#test/support/wait.ts'
@@ -57,9 +56,14 @@ export async function inject(fault: Injection): Promise<Injected> {
   })
   async function release(): Promise<void> {
     if (strace.exitCode !== null || strace.signalCode !== null) return
-    const gone = once(strace, 'exit')
     strace.kill('SIGTERM')
-    await gone
+    await until('strace has let go', () => {
+      if (strace.exitCode !== null || strace.signalCode !== null) return true
+      // Its fault has ended the process just now: strace then waits for a leader that is dead to stop, and for ever,
+      // because it is strace itself that keeps another dead thread from being reaped.
+      if (!alive(fault.pid)) strace.kill('SIGKILL')
+      return false
+    })
   }
   return { failures: () => failures, release, [Symbol.asyncDispose]: release }
 }

@@ -10,7 +10,7 @@ const POLL_MS = 25
 export async function until<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  withinMs = 60_000,
+  withinMs = 180_000,
 ): Promise<T> {
   const end = performance.now() + withinMs
   for (;;) {
