@@ -4,6 +4,7 @@ import type { Given } from './getopt.ts'
 import { print } from './output.ts'
 import type { QueueAccess } from '#src/queue/tool-access.ts'
 import { printable } from '#src/base/printable.ts'
+import { decodeXtext } from '#src/mail/xtext.ts'
 import { mailqTime } from './queue-format.ts'
 import { runTool, ToolError, toolQueue } from './tool.ts'
 
@@ -23,7 +24,10 @@ export function postcat(args: readonly string[]): Promise<number> {
 
 async function run(args: readonly string[]): Promise<number> {
   const given = getopt(args, 'bc:dehoqrsv')
-  if (typeof given === 'string') throw new ToolError(`${given}\npostcat: fatal: ${USAGE}`, 1)
+  if (typeof given === 'string') {
+    process.stderr.write(`postcat: ${given}\n`)
+    throw new ToolError(USAGE, 1)
+  }
   if (!given.options.some(({ letter }) => letter === 'q') || given.words.length === 0) {
     throw new ToolError(
       `${USAGE}\npostcat: fatal: messages lie in one file here, and are named by their id: postcat -q ID`,
@@ -119,7 +123,8 @@ function envelopeText(label: string, message: Fields, { envelope, recipients, in
   const origin = isRecord(known['origin']) ? known['origin'] : {}
   const list = Array.isArray(recipients) ? recipients.filter(isRecord) : []
   const size = Number(message['sizeBytes'])
-  const time = mailqTime(Number(message['arrivedMs']))
+  const arrivedMs = Number(message['arrivedMs'])
+  const time = `${mailqTime(arrivedMs)} ${new Date(arrivedMs).getFullYear()}`
   const sizes = [size, 0, list.length, 0, size, known['smtpUtf8'] === true ? 1 : 0]
   const lines = [
     `*** ENVELOPE RECORDS ${label} ***`,
@@ -129,12 +134,12 @@ function envelopeText(label: string, message: Fields, { envelope, recipients, in
     attribute('log_ident', message['id']),
     attribute('rewrite_context', 'remote'),
   ]
-  if (known['envid'] !== undefined && known['envid'] !== '')
-    lines.push(attribute('envelope_id', known['envid']))
+  const envid = textOf(known, 'envid')
+  if (envid !== '') lines.push(attribute('envelope_id', decodeXtext(envid) ?? envid))
   const ret = known['ret'] === 'FULL' ? 1 : known['ret'] === 'HDRS' ? 2 : 0
   if (ret > 0) lines.push(attribute('ret_flags', ret))
+  lines.push(`sender: ${bareAddress(textOf(isRecord(inside) ? inside : message, 'sender'))}`)
   if (known['eightBit'] === true) lines.push(attribute('encoding', '8bit'))
-  lines.push(`sender: ${printable(textOf(isRecord(inside) ? inside : message, 'sender'))}`)
   if (isRecord(envelope)) lines.push(...clientLines(origin))
   for (const recipient of list) lines.push(...recipientLines(recipient))
   return `${lines.join('\n')}\n*** MESSAGE CONTENTS ${label} ***\n`
@@ -167,10 +172,18 @@ function recipientLines(recipient: Fields): string[] {
   const lines: string[] = []
   if (flags > 0) lines.push(attribute('notify_flags', flags))
   const orcpt = textOf(recipient, 'orcpt')
-  if (orcpt !== '') lines.push(attribute('dsn_orig_rcpt', orcpt))
-  lines.push(`original_recipient: ${printable(textOf(recipient, 'original'))}`)
-  lines.push(`recipient: ${printable(textOf(recipient, 'address'))}`)
+  if (orcpt !== '') lines.push(attribute('dsn_orig_rcpt', decodeXtext(orcpt) ?? orcpt))
+  lines.push(`original_recipient: ${bareAddress(textOf(recipient, 'original'))}`)
+  lines.push(`recipient: ${bareAddress(textOf(recipient, 'address'))}`)
   return lines
+}
+
+/** Without the quotes of its local part, as Postfix keeps addresses in its files. */
+function bareAddress(address: string): string {
+  const quoted = /^"((?:[^"\\]|\\.)*)"(@.*)?$/.exec(address)
+  if (quoted === null) return printable(address)
+  const [, local = '', domain = ''] = quoted
+  return printable(`${local.replaceAll(/\\(.)/g, '$1')}${domain}`)
 }
 
 function attribute(key: string, value: unknown): string {

@@ -21,7 +21,10 @@ export function mailqTool(args: readonly string[]): Promise<number> {
 
 async function run(args: readonly string[]): Promise<number> {
   const given = getopt(args, 'c:fi:jps:v')
-  if (typeof given === 'string') throw new ToolError(`${given}\npostqueue: fatal: ${USAGE}`, EX.unavailable)
+  if (typeof given === 'string') {
+    process.stderr.write(`postqueue: ${given}\n`)
+    throw new ToolError(USAGE, EX.unavailable)
+  }
   const modes = given.options.filter(({ letter }) => 'fijps'.includes(letter))
   const [mode] = modes
   if (mode === undefined || modes.length > 1 || given.words.length > 0) {

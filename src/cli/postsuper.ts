@@ -55,13 +55,16 @@ async function run(args: readonly string[]): Promise<number> {
   const named = given.words.filter((word) => word !== MAILDROP).map(queueNamed)
   if (given.words.length > 0 && named.length === 0) return 0
   await using queue = await toolQueue(lastOf(given, 'c'))
+  // One line for each kind of action, however many ids it was given.
+  const counts = new Map<string, number>()
   // -p, -s and -S mend what does not arise here: the queue is one file, and checked whenever it is read.
   for (const { letter, value } of given.options) {
     const verb = VERBS.get(letter)
     if (verb === undefined) continue
     const count = value === 'ALL' ? await onAll(queue, verb, named) : await onIds(queue, verb, value, named)
-    tell(`${verb.many}: ${count} message${count === 1 ? '' : 's'}`)
+    counts.set(verb.many, (counts.get(verb.many) ?? 0) + count)
   }
+  for (const [many, count] of counts) tell(`${many}: ${count} message${count === 1 ? '' : 's'}`)
   return 0
 }
 

@@ -123,6 +123,48 @@ async function postcatShows(
   t.is(none.stderr, 'postcat: fatal: open queue file NOSUCH1234: No such file or directory\n')
 }
 
+test('postcat shows the envelope as Postfix keeps it, and postsuper counts all that it was given in one line', async (t) => {
+  using folder = tempFolder('tool-postcat')
+  await using sink = await LmtpSink.listen({ keep: true })
+  await sink.shut()
+  await using postern = await Appliance.start({ folder: folder.path, lmtpPort: sink.port })
+  const ids: string[] = []
+  {
+    using client = await SmtpClient.greeted(postern.smtpPort)
+    for (const sender of ['"odd \\"one"@one.example', 'b@two.example']) {
+      await client.command(`MAIL FROM:<${sender}> RET=HDRS ENVID=id+2B1+3D BODY=8BITMIME`)
+      await client.command('RCPT TO:<alice@example.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;A+2BB@x.example')
+      await client.command('DATA')
+      const { text } = await client.command(`${plainMail('odd', 'Hello.').toString()}\r\n.`)
+      ids.push(/queued as (\S+)/.exec(text)?.[1] ?? text)
+    }
+    await client.quit()
+  }
+  const [first = '', second = ''] = ids
+  const { stdout } = await tool(postern, 'postcat', ['-qe', first])
+  t.regex(stdout, /^message_arrival_time: \w{3} \w{3} [ \d]\d [\d:]{8} 20\d\d$/m)
+  t.regex(
+    stdout,
+    /^named_attribute: envelope_id=id\+1=\nnamed_attribute: ret_flags=2\nsender: odd "one@one\.example\nnamed_attribute: encoding=8bit$/m,
+  )
+  t.regex(
+    stdout,
+    /^named_attribute: notify_flags=10\nnamed_attribute: dsn_orig_rcpt=rfc822;A\+B@x\.example\noriginal_recipient: alice@/m,
+  )
+  const held = await tool(postern, 'postsuper', ['-h', first, '-h', second])
+  t.is(
+    held.stderr,
+    [
+      `postsuper: ${first}: placed on hold`,
+      `postsuper: ${second}: placed on hold`,
+      'postsuper: Placed on hold: 2 messages',
+      '',
+    ].join('\n'),
+  )
+  const wrong = await tool(postern, 'postqueue', ['-x'])
+  t.regex(wrong.stderr, /^postqueue: invalid option -- 'x'\npostqueue: fatal: usage: postqueue -f /)
+})
+
 test('postqueue has its queue tried: all of it, one message, one domain; its mistakes are Postfix’s', async (t) => {
   using folder = tempFolder('tool-postqueue')
   await using sink = await LmtpSink.listen({ keep: true })
