@@ -95,7 +95,8 @@ export function recipientOf(
     remoteMta: peer === undefined || peer === 'none' ? '' : mtaName(peer),
     diagnosticType: remote ? 'smtp' : 'x-postern',
     diagnostic: outcome.reply,
-    text: host === '' ? outcome.reply : `host ${host} said: ${outcome.reply}`,
+    // As the log and mailq have it, with the command that was answered.
+    text: host === '' ? outcome.reply : (outcome.sentence ?? `host ${host} said: ${outcome.reply}`),
     lastAttempt: order.attempted ? mailDate(nowMs) : '',
     retryUntil: order.kind === 'delayed' ? mailDate(order.retryUntilMs) : '',
   }

@@ -115,6 +115,14 @@ function unwrapped(report: Report): string {
   return (report.parts[0]?.content ?? '').replaceAll('\r\n    ', ' ')
 }
 
+test('the text says to what a peer has answered, and the fields hold its own words alone', async (t) => {
+  const sentence =
+    'host store.x.test[192.0.2.7] refused to talk to me: 550 5.7.1 no (in reply to LHLO command)'
+  const { report } = await bounce({ outcome: { reply: '550 5.7.1 no', dsn: '5.7.1', sentence } })
+  t.true(unwrapped(report).includes(`<a@x.test>: ${sentence}`))
+  t.is(report.status[1]?.get('diagnostic-code'), 'smtp; 550 5.7.1 no')
+})
+
 test('our own reasons are not put into the mouth of a peer', async (t) => {
   const { report } = await bounce({
     outcome: { source: 'local', relay: 'none', dsn: '4.4.7', reply: 'delivery time expired' },
