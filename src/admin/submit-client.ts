@@ -19,15 +19,25 @@ export interface Submission {
   /** Of MAIL and of each RCPT, each with a space before it. */
   readonly mailParameters: string
   readonly rcptParameters: string
-  /** The message, lines with CRLF, not dot-stuffed. */
-  readonly message: Buffer
+  /** The message, lines with CRLF, not dot-stuffed; undefined where it is only asked who would be taken. */
+  readonly message: Buffer | undefined
+}
+
+export interface Refusal {
+  readonly recipient: string
+  readonly reply: SubmitReply
 }
 
 export interface Submitted {
-  readonly refused: readonly { readonly recipient: string; readonly reply: SubmitReply }[]
+  readonly refused: readonly Refusal[]
+  /** Not asked for yet: they are for a transaction of their own. */
+  readonly left: readonly string[]
   /** The reply that decided: to the end of the data, or to what was refused before it. */
   readonly last: SubmitReply
 }
+
+/** Of one session: a server slows down, and at last hangs up, where more is refused (smtpd_soft_error_limit). */
+const REFUSED_MOST = 8
 
 /** Where the SMTP server of this box is reached from this box. */
 export function ownAddress({ address, port }: Address): { readonly host: string; readonly port: number } {
@@ -36,7 +46,7 @@ export function ownAddress({ address, port }: Address): { readonly host: string;
 }
 
 /**
- * Hands a message over by SMTP, from `localAddress` where one is given. Rejects with a system error where nobody answers.
+ * Hands a message over by SMTP, in one transaction, from `localAddress` where one is given. Rejects with a system error where nobody answers.
  */
 export async function submit(
   listener: Address,
@@ -64,25 +74,45 @@ async function dialogue(socket: Socket, submission: Submission): Promise<Submitt
     return next()
   }
   const greeting = await next()
-  if (greeting.code !== 220) return { refused: [], last: greeting }
+  if (greeting.code !== 220) return failed(greeting)
   const hello = await ask(`EHLO ${submission.helo}`)
-  if (hello.code !== 250) return { refused: [], last: hello }
+  if (hello.code !== 250) return failed(hello)
   const mail = await ask(`MAIL FROM:<${submission.sender}>${submission.mailParameters}`)
-  if (mail.code !== 250) return { refused: [], last: mail }
-  const refused: { recipient: string; reply: SubmitReply }[] = []
-  for (const recipient of submission.recipients) {
-    const reply = await ask(`RCPT TO:<${recipient}>${submission.rcptParameters}`)
-    if (reply.code !== 250 && reply.code !== 251) refused.push({ recipient, reply })
-  }
+  if (mail.code !== 250) return failed(mail)
+  const { refused, left, taken } = await named(submission, ask)
   const [first] = refused
-  if (first !== undefined && refused.length === submission.recipients.length)
-    return { refused, last: first.reply }
+  if (first !== undefined && taken === 0) return { refused, left, last: first.reply }
+  if (submission.message === undefined) {
+    socket.write('QUIT\r\n')
+    return { refused, left, last: mail }
+  }
   const data = await ask('DATA')
-  if (data.code !== 354) return { refused, last: data }
+  if (data.code !== 354) return { refused, left, last: data }
   socket.write(dotStuffed(submission.message))
   const last = await ask('.')
   socket.write('QUIT\r\n')
-  return { refused, last }
+  return { refused, left, last }
+}
+
+function failed(last: SubmitReply): Submitted {
+  return { refused: [], left: [], last }
+}
+
+/** Names as many recipients as the server takes in one transaction (RFC 5321 section 4.5.3.1.10: 452). */
+async function named(
+  { recipients, rcptParameters }: Submission,
+  ask: (line: string) => Promise<SubmitReply>,
+): Promise<Pick<Submitted, 'refused' | 'left'> & { readonly taken: number }> {
+  const refused: Refusal[] = []
+  let taken = 0
+  for (const [at, recipient] of recipients.entries()) {
+    const reply = await ask(`RCPT TO:<${recipient}>${rcptParameters}`)
+    if (reply.code === 250 || reply.code === 251) taken += 1
+    else if (reply.code === 452 && taken > 0) return { refused, left: recipients.slice(at), taken }
+    else refused.push({ recipient, reply })
+    if (refused.length === REFUSED_MOST) return { refused, left: recipients.slice(at + 1), taken }
+  }
+  return { refused, left: [], taken }
 }
 
 /** RFC 5321 section 4.5.2; the message ends with its line. */

@@ -6,11 +6,13 @@ import { encodeXtext } from '#src/mail/xtext.ts'
 import { getopt, lastOf } from './getopt.ts'
 import type { Given } from './getopt.ts'
 import { composed } from './sendmail-message.ts'
+import { headerAddresses } from './header-addresses.ts'
+import { print } from './output.ts'
 import { mailqTool, postqueue } from './postqueue.ts'
 import { ownNames } from './own-names.ts'
 import { relayDialogue } from './smtp-relay.ts'
 import { ownAddress, submit } from '#src/admin/submit-client.ts'
-import type { SubmitReply, Submitted } from '#src/admin/submit-client.ts'
+import type { Refusal, Submission, SubmitReply, Submitted } from '#src/admin/submit-client.ts'
 import { runTool, toolConfig, ToolError } from './tool.ts'
 
 /** sysexits.h. */
@@ -44,6 +46,7 @@ async function run(args: readonly string[]): Promise<number> {
   if (mode === 'i') return await newaliases()
   const config = toolConfig(lastOf(given, 'C'))
   if (mode === 's') return await speakSmtp(config)
+  if (mode === 'v') return await verify(given, config)
   if (mode !== 'm') throw new ToolError(`unsupported: -b${mode}`, EX.usage)
   return await sendMessage(given, config)
 }
@@ -96,7 +99,7 @@ async function sendMessage(given: Given, config: Config): Promise<number> {
     fullName: lastOf(given, 'F') ?? process.env['NAME'] ?? '',
     takeRecipients: fromHeader,
   })
-  const recipients = [...new Set([...given.words.map(bare), ...message.recipients])].map((address) =>
+  const recipients = [...new Set([...given.words.flatMap(named), ...message.recipients])].map((address) =>
     qualified(address, origin),
   )
   if (recipients.length === 0)
@@ -113,7 +116,52 @@ async function sendMessage(given: Given, config: Config): Promise<number> {
   return exitCode(submitted)
 }
 
-async function handOver(config: Config, submission: Parameters<typeof submit>[1]): Promise<Submitted> {
+/** -bv: who of the recipients would be taken, and why not. Postfix mails that to the caller, who reads it here at once. */
+async function verify(given: Given, config: Config): Promise<number> {
+  const { hostname, origin } = ownNames(config)
+  const recipients = given.words.flatMap(named).map((address) => qualified(address, origin))
+  if (recipients.length === 0) throw new ToolError('-bv wants recipient addresses', EX.usage)
+  const sender = senderOf(given, origin)
+  for (const address of [sender, ...recipients]) checkAddress(address)
+  const { refused, last } = await handOver(config, {
+    helo: hostname,
+    sender,
+    recipients,
+    message: undefined,
+    mailParameters: mailParameters(given, [sender, ...recipients], Buffer.alloc(0)),
+    rcptParameters: '',
+  })
+  const replies = new Map(refused.map(({ recipient, reply }) => [recipient, reply]))
+  const lines = recipients.map((each) => {
+    const reply = replies.get(each) ?? (last.code === 250 ? undefined : last)
+    return `${each}... ${reply === undefined ? 'deliverable' : reply.text}\n`
+  })
+  await print(lines)
+  if (last.code !== 250) return codeOf([last])
+  return refused.length === 0 ? 0 : codeOf(refused.map(({ reply }) => reply))
+}
+
+/** In as many transactions as the server wants for all of the recipients. */
+async function handOver(config: Config, submission: Submission): Promise<Submitted> {
+  const refused: Refusal[] = []
+  let taken: SubmitReply | undefined
+  for (let { recipients } = submission; ;) {
+    const done = await handOverSome(config, { ...submission, recipients })
+    refused.push(...done.refused)
+    if (done.last.code === 250) taken = done.last
+    else if (!done.refused.some(({ reply }) => reply === done.last)) {
+      // It is the message that is not wanted: who is left would fare no better. Where others have it, they are named.
+      const known = new Set(done.refused.map(({ recipient }) => recipient))
+      const untried = taken === undefined ? [] : recipients.filter((each) => !known.has(each))
+      refused.push(...untried.map((recipient) => ({ recipient, reply: done.last })))
+      return { refused, left: [], last: done.last }
+    }
+    if (done.left.length === 0) return { refused, left: [], last: taken ?? done.last }
+    recipients = done.left
+  }
+}
+
+async function handOverSome(config: Config, submission: Submission): Promise<Submitted> {
   try {
     return await submit(listenerOf(config), submission)
   } catch (error) {
@@ -124,14 +172,18 @@ async function handOver(config: Config, submission: Parameters<typeof submit>[1]
 
 /** -f and -r; else who calls. */
 function senderOf(given: Given, domain: string): string {
-  const named = lastOf(given, 'f') ?? lastOf(given, 'r')
-  if (named === undefined) return qualified(userInfo().username, domain)
-  const address = bare(named)
-  return address === '' ? '' : qualified(address, domain)
+  const text = lastOf(given, 'f') ?? lastOf(given, 'r')
+  if (text === undefined) return qualified(userInfo().username, domain)
+  if (/^(?:<>)?$/.test(text.trim())) return ''
+  const [address = ''] = named(text)
+  return qualified(address, domain)
 }
 
-function bare(address: string): string {
-  return /^<(.*)>$/.exec(address.trim())?.[1] ?? address.trim()
+/** The addresses of a word: `a@b`, but also `Ann <a@b>, c@d`, which Postfix's sendmail reads like a header. */
+function named(text: string): readonly string[] {
+  const addresses = headerAddresses(text)
+  if (addresses.length === 0) throw new ToolError(`bad address: ${JSON.stringify(text)}`, EX.dataError)
+  return addresses
 }
 
 function qualified(address: string, domain: string): string {

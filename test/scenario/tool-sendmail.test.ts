@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { Appliance, REPOSITORY } from '#test/support/appliance.ts'
@@ -78,4 +79,44 @@ test('sendmail sends what it is given, as Postfix’s does, and says with its ex
   await postern.stop()
   const away = await tool(postern, 'sendmail', ['alice@example.test'], 'Subject: x\n\nx\n')
   t.is(away.code, 75)
+})
+
+test('sendmail reaches everybody, however many they are and however many are not there', async (t) => {
+  using folder = tempFolder('tool-sendmail-many')
+  await using sink = await LmtpSink.listen({ keep: true })
+  const transports = join(folder.path, 'transport')
+  writeFileSync(transports, `far.example lmtp:[127.0.0.1]:${sink.port}\n`)
+  await using postern = await Appliance.start({
+    folder: folder.path,
+    lmtpPort: sink.port,
+    limits: ['smtpd_recipient_limit = 100', `transport_maps = "texthash:${transports}"`],
+  })
+  const many = Array.from({ length: 150 }, (_, n) => `u${n}@far.example`)
+  const strangers = Array.from({ length: 25 }, (_, n) => `nobody${n}@example.test`)
+  const header = `To: ${many.join(',\n ')}\nSubject: many\n\nx\n`
+  const ran = await tool(
+    postern,
+    'sendmail',
+    ['-t', '-f', 'a@far.example', 'Bob <bob@example.test>, root@example.test', ...strangers],
+    header,
+  )
+  t.is(ran.code, 67)
+  t.is(ran.stderr.match(/^sendmail: <(?:nobody\d+|root)@example\.test>: 550 5\.1\.1 /gm)?.length, 26)
+  await sink.taken(151)
+  t.deepEqual(
+    sink.deliveries.map(({ recipient }) => recipient).toSorted(),
+    ['bob@example.test', ...many].toSorted(),
+  )
+
+  const asked = await tool(postern, 'sendmail', ['-bv', 'alice@example.test', 'nobody@example.test'])
+  t.is(asked.code, 67)
+  t.regex(
+    asked.stdout,
+    /^alice@example\.test\.\.\. deliverable\nnobody@example\.test\.\.\. 550 5\.1\.1 .*\n$/,
+  )
+  t.is((await tool(postern, 'sendmail', ['-bv', 'Ann <alice@example.test>'])).code, 0)
+  // Nothing that is wrong with the message itself is tried recipient by recipient.
+  const refused = await tool(postern, 'sendmail', ['-f', 'no domain', ...many], 'x\n')
+  t.is(refused.code, 65)
+  t.is(sink.deliveries.length, 151)
 })
