@@ -5,6 +5,8 @@ import { ALARMS } from '#src/base/alarms.ts'
 import { FAULTS } from '#src/base/fault.ts'
 import { METRICS } from '#src/base/metric-table.ts'
 import type { MetricSpec } from '#src/base/metric-table.ts'
+import { ATTRIBUTES } from '#src/config/catalogue.ts'
+import { LOCALCONFIG_KEYS } from '#src/config/localconfig-keys.ts'
 import { SETTING_LIST } from '#src/config/settings.ts'
 
 /** Rules that hold for the code as a whole, read from the code itself. */
@@ -219,6 +221,32 @@ test('every setting has an effect: some code beyond the table reads it', (t) => 
     (key) => !readers.some(({ text }) => new RegExp(`\\b${key}\\b`).test(text)),
   )
   t.deepEqual(unused, [])
+})
+
+test('each mark of an attribute or key is true: what is read is named by code beyond the table, and nothing else is', (t) => {
+  const others = CODE.filter(
+    ({ file }) => !/^src\/config\/(?:attributes\/|settings|localconfig-keys)/.test(file),
+  )
+  const isNamed = (name: string): boolean =>
+    others.some(({ text }) => new RegExp(`['"\`]${name}['"\`]`, 'i').test(text))
+  const marked = [
+    ...ATTRIBUTES.map(({ name, use }) => ({ name, kind: use.kind })),
+    ...Object.entries(LOCALCONFIG_KEYS).map(([name, { use }]) => ({ name, kind: use?.kind ?? 'setting' })),
+  ]
+  t.deepEqual(
+    marked
+      .filter(({ name, kind }) => kind === 'read' && !isNamed(name))
+      .map(({ name }) => `${name} is not read`),
+    [],
+  )
+  t.deepEqual(
+    marked
+      .filter(
+        ({ name, kind }) => (kind === 'fixed' || kind === 'refused' || kind === 'later') && isNamed(name),
+      )
+      .map(({ name, kind }) => `${name} is read, and marked ${kind}`),
+    [],
+  )
 })
 
 test('every page that a page or a comment names is there', (t) => {

@@ -57,7 +57,12 @@ export type AttributeUse =
   | { readonly kind: 'fixed'; readonly text: string }
   /** A value other than the default is an alarm: whoever relies on it would be mistaken. `text` says what to do. */
   | { readonly kind: 'refused'; readonly text: string }
-  | { readonly kind: 'later'; readonly capability: Capability }
+  | {
+      readonly kind: 'later'
+      readonly capability: Capability
+      /** In a Zimbra it does something without anybody having set it: whoever leaves it alone is told, too. */
+      readonly actsByDefault: boolean
+    }
 
 /** An attribute as the tables write it; what is left out is nothing, or not so. */
 export interface AttributeRow {
@@ -112,7 +117,12 @@ export function refused(text: string): AttributeUse {
 }
 
 export function later(capability: Capability): AttributeUse {
-  return { kind: 'later', capability }
+  return { kind: 'later', capability, actsByDefault: false }
+}
+
+/** The same for what Zimbra does by default. */
+export function missed(capability: Capability): AttributeUse {
+  return { kind: 'later', capability, actsByDefault: true }
 }
 
 export function read(text: string): AttributeUse {
@@ -129,6 +139,6 @@ export function useText({ use }: Pick<Attribute, 'use'>): string {
     case 'refused':
       return use.text
     case 'later':
-      return `Has no effect yet: ${CAPABILITIES[use.capability]} come with a later release.`
+      return `Has no effect yet; what it is about comes with a later release: ${CAPABILITIES[use.capability]}.`
   }
 }

@@ -32,7 +32,7 @@ A value other than Zimbra's own default is an alarm in \`postern status\` and in
 ${attributeTable(ATTRIBUTES.filter(({ use }) => use.kind === 'refused'))}
 # Attributes that have no effect yet
 
-What each of them waits for comes with a later release. Until then a value other than Zimbra's own default is told, as above.
+What each of them waits for comes with a later release. Until then a value other than Zimbra's own default is told, as above, and the default too where a Zimbra does something by it.
 
 ${laterSections().join('\n')}
 # Keys of localconfig.xml

@@ -9,7 +9,8 @@ import type { Setting } from './setting.ts'
 
 /**
  * Something that is set and does not do what it says. `refused` is an alarm: whoever relies on it is mistaken. A value
- * that is Zimbra's own default asks for nothing, and a Zimbra has them all in its globalConfig: it is no note.
+ * that is Zimbra's own default asks for nothing, and a Zimbra has them all in its globalConfig: it is no note, unless the
+ * default itself does something there that is not done here yet.
  */
 export interface SettingNote {
   readonly attribute: string
@@ -71,9 +72,14 @@ function noteOn(name: string, values: readonly string[], names: ReadonlySet<stri
     const meant = suggestAttribute(name)
     return { kind: 'unknown', text: `Is not known.${meant === undefined ? '' : ` Did you mean ${meant}?`}` }
   }
-  if (isDefault(attribute, values)) return undefined
+  if (isDefault(attribute, values) && !isMissed(attribute)) return undefined
   if (attribute.name === 'zimbraServiceEnabled') return remarkOnServices(values)
   return attribute.use.kind === 'setting' ? overridden(attribute, names) : remark(attribute)
+}
+
+/** What Zimbra's default does there is not done here. */
+function isMissed({ use }: Attribute): boolean {
+  return use.kind === 'later' && use.actsByDefault
 }
 
 /** Services of a Zimbra's MTA that a later release brings. All others are other servers', or always there (snmp, stats). */

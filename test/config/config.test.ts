@@ -226,7 +226,7 @@ for (const [title, text, expected] of [
   [
     'a parameter that has no effect',
     '[limits]\nmilter_connect_timeout = "30s"',
-    'postern.toml:2: limits.milter_connect_timeout: cannot be set: Has no effect yet: milters come with a later release.',
+    'postern.toml:2: limits.milter_connect_timeout: cannot be set: Has no effect yet; what it is about comes with a later release: milters.',
   ],
   [
     'an attribute of accounts',

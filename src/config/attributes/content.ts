@@ -1,5 +1,5 @@
 import type { AttributeTable } from '#src/config/attribute.ts'
-import { GLOBAL, GLOBAL_SERVER, fixed, later } from '#src/config/attribute.ts'
+import { GLOBAL, GLOBAL_SERVER, fixed, later, missed } from '#src/config/attribute.ts'
 import { YES_NO } from './words.ts'
 
 const SHARE_NOTICES = fixed(
@@ -16,7 +16,7 @@ export const CONTENT_ATTRIBUTES: AttributeTable = {
     type: 'boolean',
     scope: GLOBAL_SERVER,
     default: 'TRUE',
-    use: later('dkim'),
+    use: missed('dkim'),
   },
   zimbraAmavisFinalSpamDestiny: {
     type: 'enum',
@@ -143,7 +143,7 @@ export const CONTENT_ATTRIBUTES: AttributeTable = {
   zimbraSpamHeaderValue: { type: 'string', scope: GLOBAL, default: 'YES', use: later('spam') },
   zimbraSpamIsNotSpamAccount: { type: 'email', scope: GLOBAL, use: later('training') },
   zimbraSpamIsSpamAccount: { type: 'email', scope: GLOBAL, use: later('training') },
-  zimbraSpamKillPercent: { type: 'integer', scope: GLOBAL, default: '75', use: later('spam') },
+  zimbraSpamKillPercent: { type: 'integer', scope: GLOBAL, default: '75', use: missed('spam') },
   zimbraSpamReportEnvelopeFrom: { type: 'string', scope: GLOBAL, default: '<>', use: later('training') },
   zimbraSpamReportSenderHeader: {
     type: 'string',
@@ -160,7 +160,7 @@ export const CONTENT_ATTRIBUTES: AttributeTable = {
   },
   zimbraSpamReportTypeSpam: { type: 'string', scope: GLOBAL, default: 'spam', use: later('training') },
   zimbraSpamSubjectTag: { type: 'astring', scope: GLOBAL, use: later('spam') },
-  zimbraSpamTagPercent: { type: 'integer', scope: GLOBAL, default: '33', use: later('spam') },
+  zimbraSpamTagPercent: { type: 'integer', scope: GLOBAL, default: '33', use: missed('spam') },
   zimbraSpamTrainingSubjectPrefix: {
     type: 'astring',
     scope: GLOBAL,
@@ -176,7 +176,7 @@ export const CONTENT_ATTRIBUTES: AttributeTable = {
   },
   zimbraSpamWhitelistHeader: { type: 'string', scope: GLOBAL, use: later('spam') },
   zimbraSpamWhitelistHeaderValue: { type: 'string', scope: GLOBAL, use: later('spam') },
-  zimbraVirusBlockEncryptedArchive: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: later('virus') },
+  zimbraVirusBlockEncryptedArchive: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: missed('virus') },
   zimbraVirusCheckEnabled: {
     type: 'boolean',
     scope: GLOBAL,
@@ -188,8 +188,8 @@ export const CONTENT_ATTRIBUTES: AttributeTable = {
     type: 'duration',
     scope: GLOBAL_SERVER,
     default: '2h',
-    use: later('virus'),
+    use: missed('virus'),
   },
-  zimbraVirusWarnAdmin: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: later('notices') },
-  zimbraVirusWarnRecipient: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: later('notices') },
+  zimbraVirusWarnAdmin: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: missed('notices') },
+  zimbraVirusWarnRecipient: { type: 'boolean', scope: GLOBAL, default: 'TRUE', use: missed('notices') },
 }

@@ -1,5 +1,5 @@
 import type { AttributeTable } from '#src/config/attribute.ts'
-import { GLOBAL, GLOBAL_SERVER, fixed, refused, later, read } from '#src/config/attribute.ts'
+import { GLOBAL, GLOBAL_SERVER, fixed, refused, later, missed, read } from '#src/config/attribute.ts'
 import { YES_NO } from './words.ts'
 
 const BUILT_IN_MAP = refused(
@@ -96,13 +96,13 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     type: 'boolean',
     scope: GLOBAL,
     default: 'TRUE',
-    use: later('notices'),
+    use: missed('notices'),
   },
   zimbraMtaBlockedExtensionWarnRecipient: {
     type: 'boolean',
     scope: GLOBAL,
     default: 'TRUE',
-    use: later('notices'),
+    use: missed('notices'),
   },
   zimbraMtaBounceNoticeRecipient: {
     type: 'string',
@@ -384,7 +384,7 @@ export const MTA_ATTRIBUTES: AttributeTable = {
     multi: true,
     scope: GLOBAL_SERVER,
     default: ['reject_invalid_helo_hostname', 'reject_non_fqdn_sender'],
-    use: later('restrictions'),
+    use: missed('restrictions'),
   },
   zimbraMtaSaslAuthEnable: {
     type: 'enum',

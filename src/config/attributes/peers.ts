@@ -1,5 +1,5 @@
 import type { AttributeTable } from '#src/config/attribute.ts'
-import { GLOBAL, GLOBAL_SERVER, fixed, later } from '#src/config/attribute.ts'
+import { GLOBAL, GLOBAL_SERVER, fixed, later, read } from '#src/config/attribute.ts'
 import { YES_NO } from './words.ts'
 
 const OF_THE_STORE = fixed('A setting of the mailbox server, which reads it itself.')
@@ -72,7 +72,14 @@ export const PEER_ATTRIBUTES: AttributeTable = {
   zimbraLmtpAdvertisedName: { type: 'string', scope: ['server'], use: OF_THE_STORE },
   zimbraLmtpBindAddress: { type: 'string', multi: true, scope: ['server'], use: OF_THE_STORE },
   zimbraLmtpBindOnStartup: { type: 'boolean', scope: GLOBAL_SERVER, default: 'FALSE', use: OF_THE_STORE },
-  zimbraLmtpBindPort: { type: 'port', scope: GLOBAL_SERVER, default: '7025', use: OF_THE_STORE },
+  zimbraLmtpBindPort: {
+    type: 'port',
+    scope: GLOBAL_SERVER,
+    default: '7025',
+    use: read(
+      'The port that zmprov puts into zimbraMailTransport of accounts whose zimbraMailHost is this server. Mail goes where zimbraMailTransport says.',
+    ),
+  },
   zimbraLmtpExposeVersionOnBanner: {
     type: 'boolean',
     scope: GLOBAL_SERVER,

@@ -88,8 +88,8 @@ export const RECIPIENT_ATTRIBUTES: AttributeTable = {
     type: 'enum',
     values: ['active', 'maintenance', 'locked', 'closed', 'suspended', 'shutdown'],
     scope: ['globalConfig', 'domain'],
-    use: fixed(
-      'Zimbra sets zimbraMailStatus of the domain along with it, and that decides whether mail is taken.',
+    use: read(
+      'Whether users of the domain may log in. zmprov sets zimbraMailStatus along with it, as in Zimbra, and that decides whether mail is taken.',
     ),
   },
   zimbraDomainType: {

@@ -28,6 +28,7 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'reject_unauth_pipelining',
     postfix: 'smtpd_client_restrictions',
+    text: '`reject_unauth_pipelining` is always so, set or not.',
     use: later('restrictions'),
   },
   zimbraMtaSmtpdDataRestrictions: {
@@ -35,6 +36,7 @@ export const SMTPD_ATTRIBUTES: AttributeTable = {
     scope: GLOBAL_SERVER,
     default: 'reject_unauth_pipelining',
     postfix: 'smtpd_data_restrictions',
+    text: '`reject_unauth_pipelining` is always so, set or not.',
     use: later('restrictions'),
   },
   zimbraMtaSmtpdErrorSleepTime: {

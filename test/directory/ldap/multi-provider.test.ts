@@ -100,4 +100,5 @@ real(
     )
     t.true(box.knows('only-first@a.test'), 'who was known is known')
     t.is((await box.live.recipient('only-second@a.test')).kind, 'unavailable', 'who was not is not refused')
-})
+  },
+)
