@@ -17,6 +17,7 @@ import { readDrainTrouble, readReason } from './reasons.ts'
 import { runProgram, whyFailed } from './run.ts'
 import { stickCommands } from './stick.ts'
 import { diskStorage } from './storage.ts'
+import { TrialGate } from './trial-gate.ts'
 import { dropCache, forgetChoice, updateCommands } from './update-commands.ts'
 import { Updater } from './updater.ts'
 
@@ -79,6 +80,7 @@ const updater = new Updater({
   drain,
   restart,
 })
+const gate = new TrialGate(at.run, runProgram)
 const socket = join(at.run, 'helper.sock')
 const keeper = ownKeeper(runProgram, socket)
 const server = await openControl(
@@ -115,7 +117,7 @@ await log.printed()
 
 function isUnsettled(): boolean {
   try {
-    return outcomes.isOpen || outcomes.isTrial
+    return outcomes.isOpen || outcomes.isTrial || gate.isShut
   } catch {
     // `look` has told why the EFI partition cannot be read; it is tried again.
     return true
@@ -126,6 +128,7 @@ function isUnsettled(): boolean {
 async function look(): Promise<void> {
   try {
     if (outcomes.isTrial && (await hasPassed())) await outcomes.keep()
+    if (gate.isShut && !outcomes.isTrial) await gate.open()
     await updater.look()
   } catch (error) {
     log.write('error', 'appliance.update', { step: 'looking', reason: errorText(error) })

@@ -8,7 +8,8 @@ const SYSTEMCTL = '/usr/bin/systemctl'
 /** Restarts the machine or switches it off; undefined where that is under way, else why it cannot be. */
 export async function endMachine(run: Runner, how: 'reboot' | 'poweroff'): Promise<string | undefined> {
   const ran = await run(SYSTEMCTL, ['--no-block', how])
-  return ran.code === 0 ? undefined : whyFailed('systemctl', ran)
+  // systemd may already be ending this unit, and what it has started, before systemctl has heard that it is.
+  return ran.code === 0 || ran.signal === 'SIGTERM' ? undefined : whyFailed('systemctl', ran)
 }
 
 /** Commands that end the machine. The units are stopped in their order: master finishes what is under way. */

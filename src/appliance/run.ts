@@ -4,6 +4,8 @@ import { errorText } from '#src/base/fault.ts'
 /** What came of a program; `code` is null where it was killed or could not be started, and `stderr` then says why. */
 export interface Ran {
   readonly code: number | null
+  /** What ended it, where a signal did. */
+  readonly signal?: NodeJS.Signals
   readonly stdout: string
   readonly stderr: string
 }
@@ -43,7 +45,9 @@ export const runProgram: Runner = async (program, words, input = '') => {
     const why = signal.aborted ? `no end within ${RUN_MS / 1000} s` : errorText(error)
     resolve({ code: null, stdout, stderr: `${program}: ${why}` })
   })
-  child.once('close', (code) => resolve({ code, stdout, stderr }))
+  child.once('close', (code, ended) => {
+    resolve({ code, stdout, stderr, ...(ended === null ? {} : { signal: ended }) })
+  })
   return await promise
 }
 

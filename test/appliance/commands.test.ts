@@ -1,9 +1,10 @@
-import { statSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { dispatcher, refused } from '#src/appliance/commands.ts'
 import { powerCommands } from '#src/appliance/power.ts'
 import { runProgram } from '#src/appliance/run.ts'
+import { TrialGate } from '#src/appliance/trial-gate.ts'
 import { openControl } from '#src/net/control-server.ts'
 import { askMaster } from '#src/cli/control-client.ts'
 import { tempFolder } from '#test/support/temp.ts'
@@ -44,6 +45,35 @@ test('the machine is ended by systemctl without waiting, and what systemctl says
     ['/usr/bin/systemctl', '--no-block', 'reboot'],
     ['/usr/bin/systemctl', '--no-block', 'poweroff'],
   ])
+})
+
+test('a systemctl that systemd ends together with the helper has not failed', async (t) => {
+  const killed = () =>
+    Promise.resolve({ code: null, signal: 'SIGTERM' as const, stdout: '', stderr: 'no bus' })
+  t.like(await powerCommands(killed).restart?.([]), { ok: true })
+  const ran = await runProgram('/bin/sh', ['-c', 'kill -TERM $$'])
+  t.deepEqual([ran.code, ran.signal], [null, 'SIGTERM'])
+})
+
+test('others are kept out until a release on trial was found good, and the firewall is told until it has heard', async (t) => {
+  using folder = tempFolder('gate')
+  const rules = join(folder.path, 'firewall-trial.d', '50-trial.nft')
+  t.false(new TrialGate(folder.path, runProgram).isShut)
+  mkdirSync(join(folder.path, 'firewall-trial.d'))
+  writeFileSync(rules, '')
+  let code = 1
+  const ran: string[] = []
+  const gate = new TrialGate(folder.path, (program, words) => {
+    ran.push([program, ...words].join(' '))
+    return Promise.resolve({ code, stdout: '', stderr: 'the bus is away' })
+  })
+  t.true(gate.isShut)
+  await t.throwsAsync(gate.open(), { message: 'the firewall lets no mail in: systemctl: the bus is away' })
+  t.true(gate.isShut)
+  code = 0
+  await gate.open()
+  t.false(gate.isShut || existsSync(rules))
+  t.is(ran[1], '/usr/bin/systemctl reload postern-firewall.service')
 })
 
 test('a program gets its words as they are and none of our environment, and one that is not there is told', async (t) => {

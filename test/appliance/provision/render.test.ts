@@ -179,12 +179,14 @@ test('while the console has no password there is neither SNMP nor a way through 
   t.false(closed.has('/run/postern-image/firewall-open.d/50-open.nft'))
 })
 
-withNft('the kernel takes the rules of the firewall, shut and open', async (t) => {
+withNft('the kernel takes the rules of the firewall: shut, open, and of a release on trial', async (t) => {
   using folder = tempFolder('provision')
   const seen: string[] = []
-  for (const isOpen of [false, true]) {
-    const root = join(folder.path, String(isOpen))
-    const all = await files(FULL, isOpen)
+  for (const state of ['shut', 'open', 'trial'] as const) {
+    const root = join(folder.path, state)
+    const all = new Map(await files(FULL, state !== 'shut'))
+    if (state === 'trial')
+      all.set('/run/postern-image/firewall-trial.d/50-trial.nft', ofImage('usr/lib/postern-image/trial.nft'))
     for (const [path, text] of all) {
       if (!path.endsWith('.nft')) continue
       mkdirSync(join(root, path, '..'), { recursive: true })
@@ -211,10 +213,15 @@ withNft('the kernel takes the rules of the firewall, shut and open', async (t) =
     if (taken === undefined) return
     seen.push(taken)
   }
-  const [shut = '', open = ''] = seen
+  const [shut = '', open = '', trial = ''] = seen
   t.regex(shut, /chain gate \{\s+iif "lo" return/)
   t.regex(shut, /chain input \{[^}]*policy drop;\s+ct state new jump gate/)
   t.regex(open, /chain gate \{\s+\}/)
   t.regex(open, /ip saddr 192\.0\.2\.0\/24 tcp dport 8025 accept/)
   t.regex(open, /ip6 saddr 2001:db8::\/32 udp dport 1161 accept/)
+  // The self-test's mail comes over loopback.
+  const refused =
+    /iifname != "lo" tcp dport \{ 25, 465, 587 \} ct state new counter packets 0 bytes 0 reject with tcp reset/
+  t.regex(trial, refused)
+  t.notRegex(open, refused)
 })
