@@ -98,9 +98,10 @@ function* byDomain(store: Store, domain: string): Generator<readonly number[]> {
   // What an action moves from one state to another is met once.
   const seen = new Set<number>()
   const fresh = (seqs: readonly number[]): number[] => {
-    const unseen = seqs.filter((seq) => !seen.has(seq))
+    // New mail has a row for each of its recipients.
+    const unseen = new Set(seqs.filter((seq) => !seen.has(seq)))
     for (const seq of unseen) seen.add(seq)
-    return unseen
+    return [...unseen]
   }
   for (const state of WAITING) {
     for (let after = 0; ;) {

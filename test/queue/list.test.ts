@@ -84,6 +84,24 @@ test('a filter means exactly those messages in which all of it holds', (t) => {
   )
 })
 
+test('a message with several recipients in a domain is found once, before it was tried as behind it', (t) => {
+  using paths = scratch()
+  const nowMs = systemClock.nowMs()
+  const to = ['a@x.example', 'b@x.example', 'c@x.example'].map((each) => recipient(each))
+  const message = newMessage({ arrivedMs: nowMs - MINUTE_MS, recipients: to })
+  using db = new QueueDb(openStore(databasePath(paths.queueDir), { pageBytes: PAGE_BYTES }))
+  const inserted = db.insert(message, nowMs - MINUTE_MS)
+  using reader = open(paths)
+  const found = (): number[] =>
+    [...findPages(reader, { recipientDomain: 'x.example' }, NONE_ACTIVE)]
+      .flat()
+      .map(({ recipients }) => recipients.length)
+  t.deepEqual(found(), [3])
+  if (inserted.kind === 'clash') throw new Error('clash')
+  db.transact(false, () => db.act('hold', inserted.seq, nowMs))
+  t.deepEqual(found(), [3])
+})
+
 test('the counts by domain and by queue are those of the rows, through every move', (t) => {
   using paths = scratch()
   const nowMs = systemClock.nowMs()
