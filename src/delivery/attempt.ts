@@ -114,6 +114,8 @@ export class Attempts {
       const { approach } = approached
       const made = await this.#context.connector.open(approach, signal)
       approached.note(made)
+      if (made.kind === 'open' && made.namesake === true)
+        alarms.raise(request.message.id, `host ${made.connection.name} greets with my own name`)
       const opened = promised(made, request)
       walk.setupMs = clock.monotonicMs() - beganMs
       if (opened.kind === 'failed') {

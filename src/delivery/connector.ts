@@ -36,6 +36,8 @@ export type Opened =
       readonly connection: Connection
       /** What was wrong with TLS all the same: not offered, or not to be had, at a level that does without. */
       readonly tls: TlsFailure | undefined
+      /** It greeted with our own name. */
+      readonly namesake?: true
     }
   | { readonly kind: 'failed'; readonly failure: OpenFailure }
 
@@ -102,7 +104,8 @@ export class Connector {
     const { failure: failed, tlsFailure } = handshake
     connections.of(outcomeOf(failed !== undefined, connection.connected)).add()
     if (failed === undefined) {
-      return { opened: { kind: 'open', connection, tls: tlsFailure }, plainMayDo: false }
+      const opened: Opened = { kind: 'open', connection, tls: tlsFailure }
+      return { opened: handshake.namesake ? { ...opened, namesake: true } : opened, plainMayDo: false }
     }
     if (!connection.connected && !signal.aborted) {
       const text = `connect to ${connection.relay}: ${systemText(connection.connectError)}`

@@ -64,6 +64,7 @@ export class Handshake implements Dialogue {
   #secured = false
   #capabilities: Capabilities = NO_CAPABILITIES
   #failure: Result | undefined
+  #namesake = false
   #tlsFailure: TlsFailure | undefined
   #counts = true
   #busy = false
@@ -87,6 +88,11 @@ export class Handshake implements Dialogue {
   /** What was wrong with TLS, whether or not it had to be right. */
   get tlsFailure(): TlsFailure | undefined {
     return this.#tlsFailure
+  }
+
+  /** It greets with our own name; what it answers to EHLO decides (smtp(8): a warning). */
+  get namesake(): boolean {
+    return this.#namesake
   }
 
   /** Why the connection cannot be used; undefined when it can. */
@@ -170,7 +176,10 @@ export class Handshake implements Dialogue {
 
   #greeted(reply: PeerReply): Step {
     if (reply.code >= 300 && reply.code < 400) return this.broken('garbage')
-    if (reply.code < 300) return this.#sayHello()
+    if (reply.code < 300) {
+      this.#namesake = this.#isOurselves(reply)
+      return this.#sayHello()
+    }
     // smtp_skip_5xx_greeting: a 5xx here is about the host, not about our mail, and is tried again later.
     return this.#refused('deferred', reply)
   }
@@ -258,12 +267,12 @@ export class Handshake implements Dialogue {
     return LEAVE
   }
 
-  /** The first word of the answer to EHLO is the name of who answers (RFC 5321 section 4.1.1.1). */
+  /** The first word of a greeting, and of the answer to EHLO, is the name of who answers (RFC 5321 sections 4.2, 4.1.1.1). */
   #isOurselves(reply: PeerReply): boolean {
     const { ownNames } = this.#options
     if (ownNames === undefined) return false
     const name = /^.{4}([^ ]+)/.exec(reply.lines[0] ?? '')?.[1] ?? ''
-    return ownNames.has(name.toLowerCase())
+    return ownNames.has(name.toLowerCase().replace(/\.$/, ''))
   }
 
   #startTls(reply: PeerReply): Step {

@@ -166,9 +166,9 @@ export const LHLO_ALL =
   '250-peer\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-SIZE\r\n250 ENHANCEDSTATUSCODES\r\n'
 
 /** Greets, answers LHLO or EHLO, and goes on with `then`. */
-export function greeted(then: Script, hello: string = LHLO_ALL): Script {
+export function greeted(then: Script, hello: string = LHLO_ALL, greeting = '220 peer LMTP\r\n'): Script {
   return async (conversation) => {
-    conversation.say('220 peer LMTP\r\n')
+    conversation.say(greeting)
     await conversation.line()
     conversation.say(hello)
     await then(conversation)

@@ -3,7 +3,7 @@ import { FakePeer, greeted, wellBehaved } from './fake-peer.ts'
 import { deliverer, never, request } from './requests.ts'
 import type { Planner } from '#src/delivery/attempt.ts'
 import type { DestinationHop } from '#src/queue/ports.ts'
-import type { Script } from './fake-peer.ts'
+import type { Conversation, Script } from './fake-peer.ts'
 
 /** What a host of the domain does with a message. */
 type Manner =
@@ -15,6 +15,8 @@ type Manner =
   | 'hangs up'
   | 'loses the dot'
   | 'is ourselves'
+  | 'is ourselves with a dot'
+  | 'greets as us'
   | 'some'
 
 const HELLO = '250 peer\r\n'
@@ -37,18 +39,17 @@ function script(manner: Manner): Script {
       }
     case 'is ourselves':
       return (c) => greeted((d) => d.closed(), '250 MX.Test at your service\r\n')(c)
+    case 'is ourselves with a dot':
+      return (c) => greeted((d) => d.closed(), '250 mx.test.\r\n')(c)
+    case 'greets as us':
+      return (c) => greeted((d) => takeOne(d), HELLO, '220 MX.test ESMTP\r\n')(c)
     case 'full':
       return greeted((c) => c.answer('250 ok\r\n', '450 4.2.0 later\r\n', '450 4.2.0 later\r\n'), HELLO)
     case 'refuses':
       return greeted((c) => c.answer('250 ok\r\n', '550 5.1.1 no\r\n', '550 5.1.1 no\r\n'), HELLO)
     case 'some':
       // Takes the first recipient, puts off the second, refuses the third.
-      return greeted(async (c) => {
-        await c.answer('250 ok\r\n', '250 ok\r\n', '450 4.2.0 later\r\n', '550 5.1.1 no\r\n', '354 go\r\n')
-        await c.message()
-        c.say('250 2.0.0 taken\r\n')
-        await c.closed()
-      }, HELLO)
+      return greeted((c) => takeOne(c, '450 4.2.0 later\r\n', '550 5.1.1 no\r\n'), HELLO)
     case 'loses the dot':
       return greeted(async (c) => {
         await c.answer('250 ok\r\n', '250 ok\r\n', '354 go\r\n')
@@ -56,6 +57,13 @@ function script(manner: Manner): Script {
         c.socket.end()
       }, HELLO)
   }
+}
+
+async function takeOne(c: Conversation, ...others: readonly string[]): Promise<void> {
+  await c.answer('250 ok\r\n', '250 ok\r\n', ...others, '354 go\r\n')
+  await c.message()
+  c.say('250 2.0.0 taken\r\n')
+  await c.closed()
 }
 
 interface Way {
@@ -66,13 +74,13 @@ interface Way {
   readonly recipients?: number
 }
 
-/** One message along hosts in that order: `kind dsn host` of each recipient, and how many hosts were connected to. */
+/** One message along hosts in that order: `kind dsn host` of each recipient, how many hosts were connected to, alarms. */
 async function walk({
   hosts,
   fallback = [],
   role = 'domain',
   recipients = 1,
-}: Way): Promise<readonly [string[], number]> {
+}: Way): Promise<readonly [string[], number, string[]]> {
   await using stack = new AsyncDisposableStack()
   const peers: FakePeer[] = []
   for (const manner of [...hosts, ...fallback]) peers.push(stack.use(await FakePeer.listen(script(manner))))
@@ -103,7 +111,9 @@ async function walk({
   const names = Array.from({ length: recipients }, (_, n) => `r${n}@far.example`)
   const outcomes = await delivery.deliver(request(0, names, { destination }), never)
   const told = outcomes.map(({ kind, dsn, relay }) => `${kind} ${dsn} ${relay.replace(/\[.*/, '')}`)
-  return [told, peers.filter(({ conversations }) => conversations.length > 0).length]
+  const alarms = delivery.log.lines.filter(({ event }) => event === 'delivery.alarm')
+  const reasons = alarms.map(({ facts }) => String(facts['reason']))
+  return [told, peers.filter(({ conversations }) => conversations.length > 0).length, reasons]
 }
 
 const CASES: readonly (readonly [string, Way, readonly string[], number])[] = [
@@ -162,10 +172,25 @@ const CASES: readonly (readonly [string, Way, readonly string[], number])[] = [
     ['deferred 4.4.6 mx0.example'],
     1,
   ],
+  [
+    'the dot behind our name changes nothing',
+    { hosts: ['is ourselves with a dot'] },
+    ['bounced 5.4.6 mx0.example'],
+    1,
+  ],
+  ['a host that only greets as we do gets it', { hosts: ['greets as us'] }, ['sent 2.0.0 mx0.example'], 1],
 ]
 
 for (const [title, way, expected, connected] of CASES) {
   test(title, async (t) => {
-    t.deepEqual(await walk(way), [expected, connected])
+    const [told, connections] = await walk(way)
+    t.deepEqual([told, connections], [expected, connected])
   })
 }
+
+test('an administrator is told of who says our own name, in whichever of its words', async (t) => {
+  const [, , loop] = await walk({ hosts: ['is ourselves'] })
+  t.deepEqual(loop, ['mail loops back to myself: mx0.example[127.0.0.1] has my own name'])
+  const [, , greeting] = await walk({ hosts: ['greets as us'] })
+  t.deepEqual(greeting, ['host mx0.example[127.0.0.1] greets with my own name'])
+})
