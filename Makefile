@@ -110,6 +110,10 @@ bench-directory: install-test ## an LDAP directory of 100,000 accounts: reading,
 bench-queue: install ## a queue of 1,000,000 deferred recipients: restart, mailq, counts, flush, memory, trace
 	@node test/bench/queue-restart.ts
 
+.PHONY: bench-snmp
+bench-snmp: install-test ## what 1,000 SNMP polls a second cost mail: nobody polls, snmpd's own objects, our rows; ratios first
+	@node test/bench/snmp.ts
+
 .PHONY: pictures
 pictures: install-test ## draw the pictures of docs/ anew: the status page in Debian's Chromium, the console in tmux
 	POSTERN_PICTURES=docs/pictures ava test/scenario/health.test.ts --match 'the page*'

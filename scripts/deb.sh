@@ -39,6 +39,7 @@ Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size "$tree" | cut -f1)
 Depends: libvectorscan5 | libhyperscan5, libpcre2-8-0, libc6 (>= 2.36), libstdc++6 (>= 12), libgcc-s1, libatomic1, systemd (>= 252)
 Recommends: nftables, ca-certificates
+Suggests: smartmontools, snmpd
 Section: mail
 Priority: optional
 Description: hardened mail appliance: verdict before 250, 250 means on disk

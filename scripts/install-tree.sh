@@ -59,7 +59,7 @@ put() {
     "systemd/$1" >"$dest$2"
   chmod "$3" "$dest$2"
 }
-for unit in systemd/*.service systemd/*.socket systemd/*.slice; do
+for unit in systemd/*.service systemd/*.socket systemd/*.slice systemd/*.timer; do
   unit=${unit#systemd/}
   put "$unit" "$prefix/lib/systemd/system/$unit" 644
 done

@@ -10,6 +10,7 @@ import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
 import { checkPair } from '#src/net/pair.ts'
 import type { HealthConfig } from '#src/config/health.ts'
+import { addManners, unreadable } from './manners.ts'
 import { PAGE_FILES } from './page.ts'
 import type { QueueDesk } from './queue-desk.ts'
 import type { HealthReader } from './reader.ts'
@@ -137,6 +138,7 @@ export class HealthServer {
       requestTimeout: REQUEST_MS,
       maxRequestsPerSocket: REQUESTS_PER_SOCKET_MAX,
       forceCloseConnections: true,
+      frameworkErrors: unreadable,
       http: {
         maxHeaderSize: HEADER_BYTES_MAX,
         headersTimeout: HEADERS_MS,
@@ -144,6 +146,7 @@ export class HealthServer {
       },
     })
     limit(app.server)
+    addManners(app)
     if (token !== '') askForToken(app, () => this.#settings.token)
     const { reader, queue } = this.#o
     addRoutes(app, { reader, queue, isGuarded: token !== '' })

@@ -1,6 +1,7 @@
 import type { Alarm, AlarmChange } from '#src/base/alarms.ts'
 import type { Clock } from '#src/base/clock.ts'
 import type { Log } from '#src/base/log.ts'
+import { DISK_REPORTS, reportedTroubles } from '#src/workers/disk-reports.ts'
 import { hardwareTroubles } from '#src/workers/hardware.ts'
 import { AlarmDesk } from './alarm-desk.ts'
 import { AlarmRules } from './alarm-rules.ts'
@@ -15,6 +16,8 @@ export interface AlarmWatchOptions {
   readonly sight: () => Omit<Sight, 'metrics'>
   /** Where the kernel shows its hardware. */
   readonly sysFolder?: string
+  /** Where the answers of disks are (disk-reports.ts). */
+  readonly diskFolder?: string
   /** What tells of an update that was given up (update-alarm.ts). */
   readonly updateFile: string
   readonly isMailing: () => boolean
@@ -60,7 +63,7 @@ export class AlarmWatch implements Disposable {
   /** Looks now. */
   async look(): Promise<void> {
     const { metrics } = await this.#o.metrics.collect()
-    if (this.#looks % HARDWARE_LOOKS === 0) this.#hardware = hardwareTroubles(this.#o.sysFolder ?? '/sys')
+    if (this.#looks % HARDWARE_LOOKS === 0) this.#hardware = this.#lookAtHardware()
     this.#looks += 1
     this.#desk.found([
       ...this.#rules.look({ ...this.#o.sight(), metrics }),
@@ -68,6 +71,11 @@ export class AlarmWatch implements Disposable {
       ...failedUpdates(this.#o.updateFile),
     ])
     this.#desk.tick(this.#o.isMailing())
+  }
+
+  #lookAtHardware(): ReturnType<typeof hardwareTroubles> {
+    const { sysFolder = '/sys', diskFolder = DISK_REPORTS } = this.#o
+    return [...hardwareTroubles(sysFolder), ...reportedTroubles(diskFolder)]
   }
 
   [Symbol.dispose](): void {

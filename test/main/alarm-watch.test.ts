@@ -25,6 +25,7 @@ function world() {
     metrics: { collect: () => Promise.resolve({ metrics, atMs: clock.nowMs(), silent: [] }) },
     sight: () => ({ children: [], settings: [], signaturesMaxMs: 14 * DAY_MS }),
     sysFolder: folder.path,
+    diskFolder: join(folder.path, 'disks'),
     updateFile: join(folder.path, 'failed.json'),
     isMailing: () => true,
     mail: (subject) => mails.push(subject),

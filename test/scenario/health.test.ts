@@ -274,6 +274,33 @@ test('without the token nothing is told, and who writes to whom is told to nobod
   t.is((await closed.get('/', {})).status, 200)
 })
 
+test('what is wrong is told as the interface says, and no answer may be kept, framed or run by a browser', async (t) => {
+  await using it = await box({ token: true })
+  for (const [path, method, status] of [
+    ['/nothing', 'GET', 404],
+    ['/api/v1/nothing', 'GET', 404],
+    ['/%zz', 'GET', 400],
+    ['/healthz', 'POST', 405],
+    ['/api/v1/messages', 'DELETE', 405],
+    ['/api/v1/messages?limit=1&limit=2', 'GET', 200],
+    ['/metrics', 'GET', 200],
+    ['/', 'GET', 200],
+  ] as const) {
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    const response = await fetch(`${it.url}${path}`, { method, headers, signal: AbortSignal.timeout(30_000) })
+    t.is(response.status, status, path)
+    if (status >= 400) t.regex(await response.text(), /^\{"error":"[^"]+"\}$/, path)
+    if (status === 405) t.is(response.headers.get('allow'), 'GET, HEAD')
+    t.is(response.headers.get('x-content-type-options'), 'nosniff', path)
+    t.regex(
+      response.headers.get('content-security-policy') ?? '',
+      /default-src 'none';.*frame-ancestors 'none'/,
+      path,
+    )
+    t.is(response.headers.get('cache-control'), path === '/' ? 'no-cache' : 'no-store', path)
+  }
+})
+
 /** The answer and its code, by curl: nobody has signed this certificate. */
 async function curl(url: string, ...more: readonly string[]): Promise<string> {
   return (await run('curl', ['-sk', '-m', '20', '-w', ' %{http_code}', ...more, url])).stdout

@@ -97,8 +97,15 @@ export class Snmpd implements AsyncDisposable {
     if (made.kind === 'wrong') throw new Error(made.problems.join('\n'))
     const file = join(this.#folder, 'snmpd.conf')
     writeFileSync(file, `${made.text}${more.join('\n')}\n`, { mode: 0o600 })
-    const args = ['-C', '-c', file, '-f', '-Lo', '-I', SNMPD_MODULES_OFF]
-    this.#child = await startListening('snmpd', args, snmpEnvironment(this.#folder))
+    // Not with -C, which keeps it from reading its own state.
+    const args = ['-f', '-Lo', '-I', SNMPD_MODULES_OFF]
+    const state = join(this.#folder, 'state')
+    const env = { ...snmpEnvironment(this.#folder), SNMPCONFPATH: `${this.#folder}:${state}` }
+    this.#child = await startListening('snmpd', args, env)
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
   }
 
   get isRunning(): boolean {

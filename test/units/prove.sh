@@ -1,7 +1,8 @@
 #!/bin/sh
 # Proves the package and its units under a systemd that has booted: a fresh Debian in a container with a network of its own
 # (systemd-nspawn), the package installed and started there, and mail sent without a pause while everything is reloaded,
-# restarted and killed (guest.mjs). Needs root, debootstrap and systemd-container; a few minutes.
+# restarted and killed (guest.mjs); and snmpd, in the sandbox that the image has for it, tells our rows (guest-snmp.mjs); and disks are asked
+# for their health (guest-disk.mjs). Needs root, debootstrap and systemd-container; a few minutes.
 #
 #   test/units/prove.sh             a fresh Debian 12 (SUITE=trixie for 13)
 #   KEEP=1 test/units/prove.sh      leaves the folder behind
@@ -35,13 +36,15 @@ if [ ! -d "$root/etc" ]; then
   # The quicker one of the two, where it is there.
   make=debootstrap
   ! command -v mmdebstrap >/dev/null || make=mmdebstrap
-  "$make" --variant=minbase --include="systemd-sysv,dbus,iproute2,libatomic1,libstdc++6,$hs" \
+  "$make" --variant=minbase --include="systemd-sysv,dbus,iproute2,libatomic1,libstdc++6,$hs,snmpd,snmp,smartmontools" \
     "${SUITE:-bookworm}" "$root" "$mirror" >"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; exit 1; }
 fi
 say 'the package'
 package=$(DEB_LEVEL=0 scripts/deb.sh "$work")
 cp "$package" "$root/root/postern.deb"
-cp test/units/guest.mjs "$root/root/"
+cp test/units/*.mjs "$root/root/"
+# Nothing of snmpd runs before it has users (docs/snmp.md); its sandbox is that of the image.
+cp -R image/overlay/usr/lib/systemd/system/snmpd.service.d "$root/etc/systemd/system/"
 
 say 'it boots'
 setsid systemd-nspawn --quiet -D "$root" --machine=postern-units --private-network --register=no --keep-unit -b \
@@ -64,5 +67,8 @@ inside dpkg -i /root/postern.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log
 say 'it is installed; systemctl enable --now'
 inside systemctl enable --now postern.socket postern.service || { inside journalctl --no-pager -n 100 >&2; exit 1; }
 inside postern status
-inside /usr/lib/postern/node_modules/.bin/node /root/guest.mjs || { inside journalctl --no-pager -n 200 >&2; exit 1; }
+for guest in guest-snmp guest-disk guest; do
+  say "$guest"
+  inside /usr/lib/postern/node_modules/.bin/node "/root/$guest.mjs" || { inside journalctl --no-pager -n 200 >&2; exit 1; }
+done
 say 'proved'

@@ -23,6 +23,9 @@ function started(key: string): readonly string[] {
 }
 
 const SYS_NAME = '1.3.6.1.2.1.1.5.0'
+/** RFC 3411: which engine it is, and how often it was started. */
+const ENGINE_ID = '1.3.6.1.6.3.10.2.1.1.0'
+const ENGINE_BOOTS = '1.3.6.1.6.3.10.2.1.2.0'
 
 /** snmpd with what a provisioning file makes, on a loopback port, as the image starts it but for its user. */
 class RenderedSnmpd implements AsyncDisposable {
@@ -45,13 +48,10 @@ class RenderedSnmpd implements AsyncDisposable {
     // What is kept of an earlier start, without its users.
     const [sed = '', ...words] = started('ExecStartPre').map((word) => word.replace('/var/lib/snmp', state))
     await run(sed.replace(/^-/, ''), words)
-    const [program = '', ...args] = started('ExecStart')
-      .join(' ')
-      .replace(' -u Debian-snmp -g Debian-snmp', '')
-      .replace('-LOw', '-Lo')
-      .replace('/run/postern-image/made/snmpd.conf', conf)
-      .split(' ')
-    const child = spawn(program, args, { env: snmpEnvironment(folder), stdio: ['ignore', 'pipe', 'pipe'] })
+    const [program = '', ...args] = started('ExecStart').join(' ').replace('-LOw', '-Lo').split(' ')
+    const [setting = ''] = started('Environment')
+    const env = { ...snmpEnvironment(folder), SNMPCONFPATH: inFolder(setting, folder, state) }
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -71,6 +71,11 @@ class RenderedSnmpd implements AsyncDisposable {
   }
 }
 
+/** `SNMPCONFPATH=…` of the unit, for the folder of a test. */
+function inFolder(setting: string, folder: string, state: string): string {
+  return setting.replace('SNMPCONFPATH=', '').replace('%d', folder).replace('/var/lib/snmp', state)
+}
+
 function fileFor(port: number, user: string): string {
   return `[system]
 hostname = "mx1.example.com"
@@ -86,8 +91,9 @@ priv = "privacy of ${user}"
 
 const V3 = ['-v3', '-l', 'authPriv', '-a', 'SHA-256', '-x', 'AES']
 
-async function get(folder: string, port: number, who: readonly string[]) {
-  const words = ['-t', '20', '-r', '0', ...who, '-Oqv', `127.0.0.1:${port}`, SYS_NAME]
+// oxlint-disable-next-line max-params -- what is asked for is nearly always the same
+async function get(folder: string, port: number, who: readonly string[], object = SYS_NAME) {
+  const words = ['-t', '20', '-r', '0', ...who, '-Oqv', `127.0.0.1:${port}`, object]
   return await run('snmpget', words, { env: snmpEnvironment(folder) })
 }
 
@@ -140,5 +146,28 @@ withSnmpd(
     t.truthy(second)
     t.is((await get(folder.path, port, as('monitor'))).code, 0)
     t.regex((await get(folder.path, port, as('former'))).stderr, /Unknown user name/)
+  },
+)
+
+withSnmpd(
+  'snmpd is the same engine after each start, and counts its starts, so that no packet is taken twice',
+  async (t) => {
+    using folder = tempFolder('snmpd')
+    const [port = 0] = await freeUdpPorts(1)
+    const told: (readonly string[])[] = []
+    for (let start = 1; start <= 2; start += 1) {
+      await using snmpd = await RenderedSnmpd.start(folder.path, fileFor(port, 'monitor'))
+      t.truthy(snmpd)
+      const [id, boots] = [ENGINE_ID, ENGINE_BOOTS].map((object) =>
+        get(folder.path, port, as('monitor'), object),
+      )
+      told.push([(await id)?.stdout.trim() ?? '', (await boots)?.stdout.trim() ?? ''])
+    }
+    const [[first = ''] = []] = told
+    t.regex(first, /^"80 00 1F 88 /)
+    t.deepEqual(told, [
+      [first, '1'],
+      [first, '2'],
+    ])
   },
 )
