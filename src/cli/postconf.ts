@@ -120,7 +120,8 @@ function known(name: string, places: Places): readonly Parameter[] {
 function warnOfAll({ resolved }: CurrentSettings): void {
   for (const { attribute, source, value, reason } of resolved.problems)
     warn(`${attribute} (${source}): ${reason}; its value ${JSON.stringify(value)} is not used`)
-  for (const { attribute, source, text } of resolved.notes) warn(`${attribute} (${source}): ${text}`)
+  for (const { attribute, source, text, byDefault } of resolved.notes)
+    if (byDefault !== true) warn(`${attribute} (${source}): ${text}`)
 }
 
 function warn(text: string): void {

@@ -17,6 +17,8 @@ export interface SettingNote {
   readonly source: SourceName
   readonly kind: 'fixed' | 'refused' | 'later' | 'unknown' | 'overridden'
   readonly text: string
+  /** Nobody has set it so: it is Zimbra's own default, which does something there and not here yet. */
+  readonly byDefault?: true
 }
 
 /** Families of attributes that are about mail on its way; the rest of Zimbra's schema is for other servers. */
@@ -61,7 +63,7 @@ const UNASKED =
 /** There are some three hundred attributes that could have one; more are a broken import. */
 const NOTES_MAX = 1000
 
-type Remark = Pick<SettingNote, 'kind' | 'text'>
+type Remark = Pick<SettingNote, 'kind' | 'text' | 'byDefault'>
 
 /** `names`: all attributes of the entry, in lower case. */
 function noteOn(name: string, values: readonly string[], names: ReadonlySet<string>): Remark | undefined {
@@ -72,14 +74,16 @@ function noteOn(name: string, values: readonly string[], names: ReadonlySet<stri
     const meant = suggestAttribute(name)
     return { kind: 'unknown', text: `Is not known.${meant === undefined ? '' : ` Did you mean ${meant}?`}` }
   }
-  if (isDefault(attribute, values) && !isMissed(attribute)) return undefined
+  if (isDefault(attribute, values)) return missedDefault(attribute)
   if (attribute.name === 'zimbraServiceEnabled') return remarkOnServices(values)
   return attribute.use.kind === 'setting' ? overridden(attribute, names) : remark(attribute)
 }
 
 /** What Zimbra's default does there is not done here. */
-function isMissed({ use }: Attribute): boolean {
-  return use.kind === 'later' && use.actsByDefault
+function missedDefault(attribute: Attribute): Remark | undefined {
+  const { use } = attribute
+  if (use.kind !== 'later' || !use.actsByDefault) return undefined
+  return { kind: 'later', text: useText(attribute), byDefault: true }
 }
 
 /** Services of a Zimbra's MTA that a later release brings. All others are other servers', or always there (snmp, stats). */

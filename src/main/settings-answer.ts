@@ -44,7 +44,8 @@ const NAMED_MAX = 20
 
 /** One line on attributes that do nothing; `postconf` and `zmprov` say which. */
 export function notesLine(notes: readonly SettingNote[]): readonly string[] {
-  const idle = notes.filter(({ kind }) => kind !== 'refused')
+  // What nobody has set asks for nobody's attention each day.
+  const idle = notes.filter(({ kind, byDefault }) => kind !== 'refused' && byDefault !== true)
   if (idle.length === 0) return []
   const names = idle.slice(0, NAMED_MAX).map(({ attribute }) => attribute)
   const more = idle.length > NAMED_MAX ? [`and ${idle.length - NAMED_MAX} more`] : []
