@@ -59,6 +59,7 @@ export class SpoolPool {
   readonly #underWay = new Set<Promise<void>>()
   #making = false
   #closed = false
+  #isScarce = false
 
   /** `onError` is told ENOSPC and its like when a new file cannot be made. */
   constructor(dir: string, used: ReadonlySet<string>, log: Log, onError: (code: string) => void) {
@@ -85,7 +86,7 @@ export class SpoolPool {
   /** Gives files to `owner`, at once where there are free ones. */
   lease(owner: SpoolOwner, count: number, grant: Grant): void {
     const held = this.#leaseCounts.get(owner) ?? 0
-    if (this.#closed || held + count > LEASES_MAX) {
+    if (this.#closed || this.#isScarce || held + count > LEASES_MAX) {
       grant([])
       return
     }
@@ -142,7 +143,7 @@ export class SpoolPool {
   reclaim(file: string, bytes: number): void {
     const size = Math.max(bytes, this.#bytes.get(file) ?? 0)
     const full = this.#free.length >= SPOOL_FREE_FILES_MAX || this.#freeBytes + size > SPOOL_FREE_BYTES_MAX
-    if (this.#closed || full || size > SPOOL_FREE_FILE_BYTES_MAX) {
+    if (this.#closed || this.#isScarce || full || size > SPOOL_FREE_FILE_BYTES_MAX) {
       this.discard(file)
       return
     }
@@ -177,10 +178,21 @@ export class SpoolPool {
     )
   }
 
-  /** Gives back to the file system what is kept for the next large bodies: the disk is full. */
-  discardFree(): void {
+  /**
+   * The disk is full: what is kept for the next large bodies goes back to the file system, and so does what becomes
+   * free from now on, or a queue that empties would hold the very room that it waits for.
+   */
+  shrink(): void {
+    this.#isScarce = true
     for (const file of this.#free.splice(0)) this.discard(file)
     this.#freeBytes = 0
+    for (const waiting of this.#waiting.splice(0)) waiting.grant([])
+  }
+
+  /** The disk has room again. */
+  grow(): void {
+    this.#isScarce = false
+    this.refill()
   }
 
   /** The owner is gone, or its connection is. */
@@ -196,9 +208,9 @@ export class SpoolPool {
     }
   }
 
-  /** Makes files ahead of need. Called at start and whenever the disk has room again. */
+  /** Makes files ahead of need. */
   refill(): void {
-    if (this.#making || this.#closed || this.#free.length >= this.#wanted()) return
+    if (this.#making || this.#closed || this.#isScarce || this.#free.length >= this.#wanted()) return
     this.#making = true
     this.#track(
       this.#make()

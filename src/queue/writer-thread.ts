@@ -167,8 +167,8 @@ class WriterThread {
 
   #spaceChanged(open: boolean): void {
     this.#server.announce(open)
-    if (open) this.#spool.refill()
-    else this.#spool.discardFree()
+    if (open) this.#spool.grow()
+    else this.#spool.shrink()
   }
 
   #fatal(error: unknown): void {

@@ -90,3 +90,35 @@ function fill(file: string): void {
     closeSync(fd)
   }
 }
+
+asRoot('a queue that has filled the disk itself gives the room back as it empties', async (t) => {
+  using folder = tempFolder('disk-filled')
+  const data = join(folder.path, 'small')
+  mkdirSync(data)
+  await must('mount', ['-t', 'tmpfs', '-o', 'size=28m', 'tmpfs', data])
+  try {
+    await using sink = await LmtpSink.listen()
+    await sink.shut()
+    await using postern = await Appliance.start({
+      folder: folder.path,
+      data,
+      lmtpPort: sink.port,
+      limits: ['message_size_limit = 2000000'],
+    })
+    const message = Buffer.from(`Subject: large\r\n\r\n${`${'z'.repeat(70)}\r\n`.repeat(12_000)}`)
+    const send = async (): Promise<number> => {
+      using client = await SmtpClient.greeted(postern.smtpPort)
+      return (await client.send({ from: 'sender@client.example', to: ['alice@example.test'], message })).code
+    }
+    let accepted = 0
+    while ((await send()) === 250) accepted += 1
+    t.true(accepted > 5, `${accepted} were taken`)
+    await sink.open()
+    t.is((await postern.tool('queue', 'flush', 'ALL')).code, 0)
+    await until('the queue is empty', async () => (await postern.queue()).length === 0)
+    await until('mail is taken again', async () => (await send()) === 250)
+    await until('all of it is delivered', () => sink.deliveries.length === accepted + 1)
+  } finally {
+    await run('umount', ['-l', data])
+  }
+})
