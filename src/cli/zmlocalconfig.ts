@@ -145,7 +145,7 @@ function checkKey(
   if (problem !== '') throw new ToolError(`${key}: ${problem}, not ${JSON.stringify(value)}`, 1)
   if (!Object.hasOwn(LOCALCONFIG_KEYS, key) && !how.force) {
     const meant = suggest(key, Object.keys(LOCALCONFIG_KEYS))
-    const hint = meant === undefined ? '' : `; did you mean ${meant}?`
+    const hint = meant === undefined ? '.' : `; did you mean ${meant}?`
     throw new ToolError(`${key} is not known here${hint} With -f it is set all the same.`, 1)
   }
   const use = useOf(key)

@@ -71,6 +71,7 @@ content_filter = smtp-amavis:[127.0.0.1]:10024
 smtpd_timeout = 77s
 smtpd_recipient_restrictions = reject_non_fqdn_recipient, permit
 made_up_parameter = yes
+postconf: warning: /opt/zimbra/conf/main.cf: unused parameter: a=b
 `
 
 const LOCALCONFIG = `<?xml version="1.0" encoding="UTF-8"?>
@@ -143,6 +144,10 @@ test('what a Zimbra would be here is told before anything is changed', async (t)
   t.like(parameter('smtpd_timeout'), { kind: 'differs', from: 'default' })
   t.regex(parameter('smtpd_recipient_restrictions')?.reason ?? '', /zimbraMtaRestriction/)
   t.like(parameter('made_up_parameter'), { kind: 'lost' })
+  t.regex(
+    report.postconf.find(({ parameter: line }) => line.includes('warning'))?.reason ?? '',
+    /was not read/,
+  )
   const verdict = (name: string) => report.attributes.find((one) => one.name === name)?.verdict.kind
   t.is(verdict('zimbraMailDeliveryAddress'), 'honoured')
   t.is(verdict('uid'), 'honoured')
@@ -288,4 +293,12 @@ test('a dump needs the memory of a few entries, however many it has', async (t) 
     report.attributes.find(({ name }) => name === 'zimbraPrefNumber59'),
     { entries: 12_000, kind: 'account' },
   )
+})
+
+test('nothing that was read moves the cursor of who reads the report', async (t) => {
+  using folder = tempFolder('import-zimbra')
+  const words = filled(folder.path)
+  writeFileSync(join(folder.path, 'postconf'), 'no parameter \u001b[2J \u009b2J \u2028 \u007f\n')
+  const { stdout } = await postern(folder.path, 'import-zimbra', ...words)
+  t.true(stdout.includes(String.raw`no parameter \u001b[2J \u009b2J \u2028 \u007f`), stdout)
 })

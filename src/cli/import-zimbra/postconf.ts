@@ -49,9 +49,20 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^debugger?_.*$|^compatibility_level$|^inet_interfaces$/, 'Listeners and log are set in postern.toml.'],
 ]
 
+/** Lines that were not read, as far as they are told; of a file that is none of Postfix's all would be. */
+const UNREAD_MAX = 50
+const UNREAD_CHARS_MAX = 200
+
+export interface PostconfText {
+  readonly lines: ReadonlyMap<string, string>
+  /** Lines that are no parameters. */
+  readonly unread: readonly string[]
+}
+
 /** Reads the output of `postconf -n`; a line that begins with a blank goes on with the one above. */
-export function parsePostconf(text: string): ReadonlyMap<string, string> {
+export function parsePostconf(text: string): PostconfText {
   const found = new Map<string, string>()
+  const unread: string[] = []
   let last = ''
   for (const line of text.split(/\r?\n/)) {
     if (/^\s*(?:#|$)/.test(line)) continue
@@ -60,19 +71,27 @@ export function parsePostconf(text: string): ReadonlyMap<string, string> {
       continue
     }
     const match = /^([a-zA-Z0-9_.-]{1,200})\s*=\s*(.*)$/.exec(line)
-    if (match === null || found.size >= PARAMETERS_MAX) continue
+    if (match === null || found.size >= PARAMETERS_MAX) {
+      if (unread.length < UNREAD_MAX) unread.push(line.slice(0, UNREAD_CHARS_MAX))
+      last = ''
+      continue
+    }
     last = match[1] ?? ''
     found.set(last, (match[2] ?? '').trim().slice(0, VALUE_CHARS_MAX))
   }
-  return found
+  return { lines: found, unread }
 }
 
 /** Holds what Postfix said against what Postern will have in force. */
 export function comparePostconf(
-  lines: ReadonlyMap<string, string>,
+  { lines, unread }: PostconfText,
   values: ParameterValues,
 ): readonly Compared[] {
-  return [...lines].map(([parameter, postfix]) => compare(parameter, postfix, lines, values))
+  const reason = 'This line is none of "postconf -n", and was not read.'
+  return [
+    ...[...lines].map(([parameter, postfix]) => compare(parameter, postfix, lines, values)),
+    ...unread.map((line) => ({ kind: 'lost' as const, parameter: line, postfix: '', reason })),
+  ]
 }
 
 function compare(

@@ -123,9 +123,11 @@ function* section(title: string, lines: readonly string[]): Generator<string> {
 /** What comes from the directory stays on its line. */
 function shown(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replaceAll(/[\u0000-\u001f\u007f\u0085\u2028\u2029]/g, (char) =>
-    JSON.stringify(char).slice(1, -1),
-  )
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => {
+    // JSON leaves those beyond ASCII as they are.
+    const escaped = JSON.stringify(char).slice(1, -1)
+    return escaped === char ? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}` : escaped
+  })
 }
 
 function differences(compared: readonly Compared[]): readonly string[] {
@@ -138,7 +140,9 @@ function differences(compared: readonly Compared[]): readonly string[] {
 
 function lostParameters(compared: readonly Compared[]): readonly string[] {
   return compared.flatMap((one) =>
-    one.kind === 'lost' ? [`${one.parameter} = ${one.postfix}: ${one.reason}`] : [],
+    one.kind === 'lost'
+      ? [`${one.parameter}${one.postfix === '' ? '' : ` = ${one.postfix}`}: ${one.reason}`]
+      : [],
   )
 }
 
