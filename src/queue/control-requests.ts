@@ -3,7 +3,7 @@ import type { Log } from '#src/base/log.ts'
 import { ACTIONS } from './changes.ts'
 import type { Action, ActionResult, ActionWhy } from './changes.ts'
 import { ACTION_IDS_MAX, ACTION_STEP, LIST_PAGE } from './limits.ts'
-import { findPages } from './list-find.ts'
+import { findIds, findPages } from './list-find.ts'
 import { isEmptyFilter, matches, readFilter } from './list-filter.ts'
 import type { QueueFilter } from './list-filter.ts'
 import { bodyBlocks, insideOf } from './list-inside.ts'
@@ -169,8 +169,8 @@ async function actOnFound(
 ): Promise<ActionResult> {
   let count = 0
   let meant: string[] = []
-  for (const page of findPages(reader, filter, await active())) {
-    for (const message of page) meant.push(message.id)
+  for (const ids of findIds(reader, filter, await active())) {
+    meant.push(...ids)
     // Each step is a commit, and so a flush of the disk.
     if (meant.length >= ACTION_STEP) {
       count += (await write(action, meant, why)).count

@@ -1,11 +1,12 @@
 import { systemClock } from '#src/base/clock.ts'
 import type { Store } from '#src/store/sqlite.ts'
 import type { QueueFilter } from './list-filter.ts'
-import { matches } from './list-filter.ts'
+import { isEmptyFilter, matches } from './list-filter.ts'
 import { LIST_PAGE } from './limits.ts'
 import type { ActiveSeqs, ListedMessage } from './listing.ts'
 import { listSeqs, portions } from './listing.ts'
 import type { QueueReader } from './queue-reader.ts'
+import { isText } from './rows.ts'
 import { domainOf } from './schema.ts'
 
 /** Rows that are looked through between two pages, so that a search leaves turns for mail: about 5 ms. */
@@ -27,6 +28,29 @@ export function* findPages(
     for (const some of portions(reader, seqs))
       yield listSeqs(reader, some, active).filter((message) => matches(verify, message))
   }
+}
+
+/**
+ * The ids of those messages. A recipient domain alone is known exactly by its index, so of such messages nothing else is
+ * read: that is half of what it takes to flush a domain.
+ */
+export function* findIds(
+  reader: QueueReader,
+  filter: QueueFilter,
+  active: ActiveSeqs,
+): Generator<readonly string[]> {
+  const { recipientDomain, ...others } = filter
+  if (recipientDomain === undefined || !isEmptyFilter(others)) {
+    for (const page of findPages(reader, filter, active)) yield page.map(({ id }) => id)
+    return
+  }
+  const idsOf = reader.store
+    .prepare<[string]>(
+      'SELECT message.id FROM json_each(?) AS wanted CROSS JOIN message ON seq = wanted.value',
+    )
+    .pluck()
+  for (const seqs of byDomain(reader.store, recipientDomain.toLowerCase()))
+    yield idsOf.all(JSON.stringify(seqs)).filter(isText)
 }
 
 function* seqPages(store: Store, filter: QueueFilter): Generator<readonly number[]> {

@@ -2,7 +2,7 @@ import test from 'ava'
 import { systemClock } from '#src/base/clock.ts'
 import { readFilter } from '#src/queue/list-filter.ts'
 import type { QueueFilter } from '#src/queue/list-filter.ts'
-import { findPages } from '#src/queue/list-find.ts'
+import { findIds, findPages } from '#src/queue/list-find.ts'
 import { bodyBlocks, insideOf } from '#src/queue/list-inside.ts'
 import { countDomains, countQueues, shape } from '#src/queue/list-shape.ts'
 import { NONE_ACTIVE } from '#src/queue/listing.ts'
@@ -75,6 +75,7 @@ test('a filter means exactly those messages in which all of it holds', (t) => {
   for (const [filter, ids] of [...FILTERS, [times, ['BBBBBB2', 'BBBBBB3']] as const]) {
     const found = [...findPages(reader, filter, NONE_ACTIVE)].flat().map(({ id }) => id)
     t.deepEqual(found, ids, JSON.stringify(filter))
+    t.deepEqual([...findIds(reader, filter, NONE_ACTIVE)].flat(), ids, JSON.stringify(filter))
   }
   const seq = reader.seqOf('BBBBBB2')
   const active = [...findPages(reader, { queues: ['active'] }, new Set([seq ?? 0]))].flat()
