@@ -24,7 +24,7 @@ export interface SinkDelivery {
 export interface SinkOptions {
   /** One that is free if not given. */
   readonly port?: number
-  /** The reply to a recipient after its message; undefined is 250. Decides per recipient, as LMTP does. */
+  /** The reply to a recipient after its message; undefined is 250, '' none at all: it hangs. Decides per recipient, as LMTP does. */
   readonly answer?: (recipient: string, ledgerId: string, sender: string) => string | undefined
   /** Keeps whole messages in `deliveries`, for small tests; or those from the null sender, which are reports. */
   readonly keep?: boolean | 'reports'
@@ -247,7 +247,7 @@ class SinkSession {
         message: this.#keeps() ? message : Buffer.alloc(0),
       })
     }
-    this.#say(`${said}\r\n`)
+    if (said !== '') this.#say(`${said}\r\n`)
   }
 
   #keeps(): boolean {

@@ -15,6 +15,8 @@ import { join, resolve } from 'node:path'
 const MIB = 1024 * 1024
 export const ROOT_A_OFFSET = 513 * MIB
 
+const ROOT_B_OFFSET = 1041 * MIB
+
 /** The image that `make image` left, of package.json's version unless $POSTERN_IMAGE names a disk. */
 export function builtImage(): string {
   const version: unknown = JSON.parse(readFileSync('package.json', 'utf8')).version
@@ -40,6 +42,18 @@ export function flipBit(disk: string, offset: number): void {
     octet[0] = (octet[0] ?? 0) ^ 1
     writeSync(fd, octet, 0, 1, offset)
     fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Whether nothing was ever written to slot b. */
+export function isSlotEmpty(disk: string): boolean {
+  const fd = openSync(disk, 'r')
+  try {
+    const octets = Buffer.alloc(MIB)
+    readSync(fd, octets, 0, MIB, ROOT_B_OFFSET)
+    return octets.every((octet) => octet === 0)
   } finally {
     closeSync(fd)
   }
