@@ -33,17 +33,22 @@ function walk(object, who = USER) {
 }
 
 const OURS = '.1.3.6.1.4.1.8072.9999.9999.2525'
+/** @type {[name: string, object: string, isRight: (values: string[]) => boolean][]} */
 const ROWS = [
-  ['POSTERN-MIB, posternVersion', `${OURS}.1.1.1`, (all) => /^"?\d+\.\d+\.\d+/.test(all[0] ?? '')],
+  ['POSTERN-MIB, posternVersion', `${OURS}.1.1.1`, (values) => /^"?\d+\.\d+\.\d+/.test(values[0] ?? '')],
   [
     'NETWORK-SERVICES-MIB, applName',
     '.1.3.6.1.2.1.27.1.1.2',
-    (all) => all.some((one) => one.includes('postern')),
+    (values) => values.some((one) => one.includes('postern')),
   ],
-  ['MTA-MIB, mtaGroupName', '.1.3.6.1.2.1.28.2.1.25', (all) => all.some((one) => one.includes('deferred'))],
-  ['IF-MIB, ifDescr', '.1.3.6.1.2.1.2.2.1.2', (all) => all.some((one) => one.includes('lo'))],
-  ['HOST-RESOURCES-MIB, hrStorageDescr', '.1.3.6.1.2.1.25.2.3.1.3', (all) => all.length > 0],
-  ['UCD-SNMP-MIB, laLoad', '.1.3.6.1.4.1.2021.10.1.3', (all) => all.length === 3],
+  [
+    'MTA-MIB, mtaGroupName',
+    '.1.3.6.1.2.1.28.2.1.25',
+    (values) => values.some((one) => one.includes('deferred')),
+  ],
+  ['IF-MIB, ifDescr', '.1.3.6.1.2.1.2.2.1.2', (values) => values.some((one) => one.includes('lo'))],
+  ['HOST-RESOURCES-MIB, hrStorageDescr', '.1.3.6.1.2.1.25.2.3.1.3', (values) => values.length > 0],
+  ['UCD-SNMP-MIB, laLoad', '.1.3.6.1.4.1.2021.10.1.3', (values) => values.length === 3],
 ]
 
 async function all(what) {
