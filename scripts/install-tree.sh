@@ -40,7 +40,7 @@ rm -rf "$node/include" "$node/share" "$node/CHANGELOG.md" "$lib/node_modules/bet
   "$lib/node_modules/better-sqlite3/src"
 find "$lib/node_modules/better-sqlite3/prebuilds" -mindepth 1 -maxdepth 1 ! -name "linux-$arch*" -exec rm -rf {} +
 find "$lib/node_modules" -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.tsbuildinfo' -o -name '*.html' -o -name '.[a-z]*' \) -delete
-find "$lib/node_modules" -depth -type d \( -name test -o -name tests -o -name benchmark -o -name benchmarks -o -name .github -o -name __tests__ -o -name docs -o -name examples -o -name scripts -o -name integration \) \
+find "$lib/node_modules" -depth -type d \( -name test -o -name tests -o -name benchmark -o -name benchmarks -o -name .github -o -name .husky -o -name __tests__ -o -name docs -o -name examples -o -name scripts -o -name integration \) \
   -exec rm -rf {} +
 # The tools find their settings by it, whatever folder they are called in.
 ln -s /etc/postern/postern.toml "$lib/installed.toml"

@@ -210,7 +210,7 @@ export class App {
     if (verdict === undefined) return false
     if (verdict.kind === 'right') this.#loggedIn = true
     else if (verdict.kind === 'wrong')
-      this.#said = `That is not the password; ${verdict.left} tries are left.`
+      this.#said = `That is not the password; ${verdict.left} ${verdict.left === 1 ? 'try is' : 'tries are'} left.`
     else this.#said = `Too many wrong passwords: the console is locked for ${age(verdict.forMs)}.`
     return verdict.kind === 'right'
   }

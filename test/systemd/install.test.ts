@@ -107,7 +107,7 @@ test.serial('a package that is not there is named, and nothing is installed or t
 })
 
 withDpkg(
-  'two packages of the same sources are the same, octet for octet, and lintian finds no error',
+  'two packages of the same sources are the same, octet for octet, and lintian finds nothing wrong',
   async (t) => {
     t.timeout(WITHIN_MS)
     using folder = tempFolder('deb')
@@ -122,7 +122,7 @@ withDpkg(
     t.notRegex(contents, /^-..s|^-.....s/m, 'no set-id program')
     t.regex(contents, /^-rw-r----- root\/root .* \.\/etc\/postern\/postern\.toml$/m)
     if (installed('lintian')) {
-      const ran = await run('lintian', ['--allow-root', '--fail-on', 'error', first])
+      const ran = await run('lintian', ['--allow-root', '--fail-on', 'error,warning', first])
       t.is(ran.code, 0, ran.stdout)
     }
   },

@@ -67,6 +67,17 @@ inside dpkg -i /root/postern.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log
 say 'it is installed; systemctl enable --now'
 inside systemctl enable --now postern.socket postern.service || { inside journalctl --no-pager -n 100 >&2; exit 1; }
 inside postern status
+say "exposure, by $(inside systemctl --version | head -n 1)"
+# As test/systemd/units.test.ts has it with the systemd of the machine: tenths.
+for bound in postern:5 postern-smtpd@:12 postern-qmgr:12 postern-directory:12 postern-health:12 postern-mailbox:12 \
+  postern-console@:20 postern-firewall:20 postern-disk@:20; do
+  unit=/usr/lib/systemd/system/${bound%:*}.service
+  told=$(inside systemd-analyze security --offline=true --no-pager --threshold="${bound##*:}" "$unit") || { echo "$told" >&2; exit 1; }
+  echo "$told" | tail -n 1
+done
+# With what the image lays over it, as it runs.
+told=$(inside systemd-analyze security --no-pager --threshold=20 snmpd.service) || { echo "$told" >&2; exit 1; }
+echo "$told" | tail -n 1
 for guest in guest-snmp guest-disk guest; do
   say "$guest"
   inside /usr/lib/postern/node_modules/.bin/node "/root/$guest.mjs" || { inside journalctl --no-pager -n 200 >&2; exit 1; }
