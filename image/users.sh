@@ -17,4 +17,5 @@ add postern 970 /var/lib/postern
 add postern-smtpd 971 /var/lib/postern
 add postern-health 972 /var/lib/postern
 add postern-mailbox 973 /var/lib/postern
+add postern-disk 976 /
 printf '%s\n' systemd-journal:x:961: postern-tls:x:974: postern-log:x:975: >>"$root/etc/group"

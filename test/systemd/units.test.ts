@@ -219,6 +219,20 @@ withSysusers('every user and group that a unit or a folder names is made', async
   t.deepEqual([...wanted.group.difference(names('group'))], [])
 })
 
+test('every user and group of the package has a number of its own in the image', (t) => {
+  const users = readFileSync(join(REPOSITORY, 'image', 'users.sh'), 'utf8')
+  const made = readFileSync(join(FOLDER, 'postern.sysusers'), 'utf8').matchAll(/^([ug]) (\S+)/gm)
+  const numbers = [...made].map(
+    ([, kind = '', name = '']) =>
+      (kind === 'u' ? new RegExp(`^add ${name} (\\d+) `, 'm') : new RegExp(` ${name}:x:(\\d+):`)).exec(
+        users,
+      )?.[1],
+  )
+  t.true(numbers.length >= 7)
+  t.false(numbers.includes(undefined), numbers.join(' '))
+  t.is(new Set(numbers).size, numbers.length)
+})
+
 test('smtpd sees of the data what it needs, and is shut out of the rest by its user as well', (t) => {
   const unit = readFileSync(join(FOLDER, 'postern-smtpd@.service'), 'utf8')
   t.regex(unit, /^User=postern-smtpd$/m)
