@@ -41,15 +41,20 @@ image: install ## the disk image of the appliance, build/image/postern-VERSION-A
 	@image/build.sh '$(VERSION)' '$(ARCH)' build/image
 
 .PHONY: test-image
-test-image: image ## start the image in QEMU: mail, console, verity, power cut, …; prints the minutes of each (TEST= one file)
+test-image: image ## start the image in QEMU: mail, console, update, verity, power cut, …; prints the minutes of each (TEST= one file)
 	@scripts/debian-packages.sh test-image
-	ava --config ava.image.config.mjs $(AVA_FLAGS) $(TEST)
-	@[ -n '$(TEST)' ] || image/digest.sh >test/image/proved.txt
+	digest=$$(image/digest.sh) && ava --config ava.image.config.mjs $(AVA_FLAGS) $(TEST) && \
+		{ [ -n '$(TEST)' ] || echo "$$digest" >test/image/proved.txt; }
 
 .PHONY: test-image-short
-test-image-short: image ## of test-image what shows that the image starts, takes mail and answers on the serial line
+test-image-short: image ## of test-image what shows most: start, mail, console, update; notes it in test/image/proved.txt
 	@scripts/debian-packages.sh test-image
-	ava --config ava.image.config.mjs $(AVA_FLAGS) test/image/boot.test.ts
+	digest=$$(image/digest.sh) && ava --config ava.image.config.mjs $(AVA_FLAGS) test/image/boot.test.ts test/image/update.test.ts && \
+		echo "$$digest" >test/image/proved.txt
+
+.PHONY: test-image-changed
+test-image-changed: install ## the image is built and started where what it is made of is not what test/image/proved.txt says
+	@test/image/gate.sh
 
 .PHONY: image-lock
 image-lock: ## image/versions.lock anew: the versions that Debian has today (ARCH=)

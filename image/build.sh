@@ -21,7 +21,9 @@ began=$(date +%s)
 
 step "Debian 13 for $arch"
 for set_name in tools kernel guest; do
-  scripts/once.sh "$cache/$set_name.stamp" image/packages.list image/versions.lock image/tree.sh image/users.sh -- \
+  # Of the lists what belongs to this set: another package of the root is no reason to unpack a compiler again.
+  grep -h "^$set_name[- ]" image/packages.list image/versions.lock >"$cache/$set_name.wanted"
+  scripts/once.sh "$cache/$set_name.stamp" "$cache/$set_name.wanted" image/tree.sh image/users.sh -- \
     image/tree.sh "$set_name" "$arch" "$cache/$set_name"
 done
 tools() { image/in-tools.sh "$cache/tools" "$PWD" "$work" "$@"; }
@@ -30,7 +32,7 @@ inside=/source/build/image/cache/$arch
 step 'Node and the addons'
 scripts/once.sh "$cache/node.stamp" package-lock.json image/node.sh -- image/node.sh "$arch" "$cache/node"
 # shellcheck disable=SC2046 -- names of ours
-scripts/once.sh "$cache/addon.stamp" image/versions.lock image/addon.sh package-lock.json binding.gyp \
+scripts/once.sh "$cache/addon.stamp" "$cache/tools.wanted" image/addon.sh package-lock.json binding.gyp \
   $(find native -name '*.cc' -o -name '*.h') -- \
   image/in-tools.sh "$cache/tools" "$PWD" "$work" image/addon.sh /source "$arch" "$inside/node" /tmp/addon /made/addon
 
@@ -42,7 +44,7 @@ mkdir -p "$work/update-keys"
 cp "$keys"/update*.pem "$work/update-keys/"
 tools image/program.sh /source "$arch" "$inside/node" /made/addon /made/program
 tools image/root.sh /source "$inside/guest" "$inside/kernel" /made/program "$version" "$arch" /made/root
-scripts/once.sh "$cache/initrd.stamp" image/versions.lock image/initrd.sh image/initrd/init image/initrd/modules.list -- \
+scripts/once.sh "$cache/initrd.stamp" "$cache/guest.wanted" "$cache/kernel.wanted" "$cache/tools.wanted" image/initrd.sh image/initrd/init image/initrd/modules.list -- \
   image/in-tools.sh "$cache/tools" "$PWD" "$work" \
   image/initrd.sh /source /made/root "$inside/guest/usr/bin/busybox" /tmp/initrd /made/initrd.zst
 

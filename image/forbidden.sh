@@ -19,7 +19,7 @@ for unit in serial-getty@.service getty@.service debug-shell.service; do
   [ "$(readlink "etc/systemd/system/$unit")" = /dev/null ] || complain "$unit is not masked"
 done
 # A program whose library was pruned would be found missing only when somebody needs it.
-for program in usr/lib/postern/node_modules/node-linux-*/bin/node usr/sbin/unbound usr/sbin/chronyd usr/sbin/snmpd usr/sbin/nft \
+for program in usr/lib/postern/node_modules/node-linux-*/bin/node usr/sbin/unbound usr/sbin/chronyd usr/sbin/snmpd usr/sbin/nft usr/bin/ping \
   usr/lib/postern/build/Release/postern.node usr/sbin/fsck.ext4 usr/bin/systemd-repart usr/bin/systemd-cryptsetup; do
   for library in $(objdump -p "$program" | awk '/NEEDED/ { print $2 }'); do
     [ -n "$(find usr/lib -name "$library")" ] || complain "$program needs $library"

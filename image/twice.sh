@@ -9,7 +9,7 @@ export SOURCE_DATE_EPOCH
 rm -rf "$3"
 mkdir -p "$3"
 for round in 1 2; do
-  rm -rf "build/image/cache/$2" "build/image/made/$2"
+  rm -rf --one-file-system "build/image/cache/$2" "build/image/made/$2"
   image/build.sh "$1" "$2" "$3/$round"
   # What the root has, so that a difference has a name.
   (

@@ -154,6 +154,7 @@ missing_for_test_image() {
   missing_for_image
   has qemu-system-x86_64 || missing="$missing qemu-system-x86"
   want ovmf
+  has swtpm || missing="$missing swtpm"
   has mcopy || missing="$missing mtools"
   has mkfs.vfat || missing="$missing dosfstools"
   has sfdisk || missing="$missing fdisk"

@@ -19,6 +19,7 @@
  *     {"command":"update-stick","words":["postern-2.0.0-amd64.ptu"]}          as "update", from the stick
  *     {"command":"progress"}          of an update: {"running":true,"percent":40,"text":"root is written"}
  *     {"command":"boot-previous"}     this one time; with the word "stay" until the next update
+ *     {"command":"recovery-key"}      of an encrypted data partition, in "lines"
  *     {"command":"restart"} {"command":"power-off"} {"command":"factory-reset","words":["keep"]}   or ["wipe"]
  */
 export type ImageCommand =
@@ -37,6 +38,7 @@ export type ImageCommand =
   | 'update-stick'
   | 'progress'
   | 'boot-previous'
+  | 'recovery-key'
   | 'restart'
   | 'power-off'
   | 'factory-reset'

@@ -14,6 +14,7 @@ import { Outcomes } from './outcomes.ts'
 import { endMachine, powerCommands } from './power.ts'
 import { ownKeeper, setUpCommands, STICK } from './provision/for-helper.ts'
 import { readDrainTrouble, readReason } from './reasons.ts'
+import { RECOVERY_KEY_FILE, recoveryKeyCommands } from './recovery-key.ts'
 import { runProgram, whyFailed } from './run.ts'
 import { stickCommands } from './stick.ts'
 import { diskStorage } from './storage.ts'
@@ -98,6 +99,7 @@ const server = await openControl(
         update: (path, anyway) => updater.update(path, anyway),
       }),
       ...setUpCommands(keeper),
+      ...recoveryKeyCommands(join(at.state, RECOVERY_KEY_FILE)),
       ...resetCommands({ esp: at.esp, storage, restart }),
     },
     (command) => {

@@ -195,6 +195,20 @@ test('what the helper says of the network and of both slots is shown', async (t)
   t.deepEqual(helper.asked, [])
 })
 
+test('the recovery key is shown until another key, and of a partition without one it is said why', async (t) => {
+  using folder = tempFolder('helper')
+  using world = await pages(folder.path)
+  const { rig, helper } = world
+  const key = Array.from({ length: 8 }, () => 'cbdefghi').join('-')
+  helper.handlers['recovery-key'] = () => ({ ok: true, text: 'Note it.', lines: [key] })
+  await rig.after('3y', new RegExp(`${key}[^]*Note it\\.`))
+  await rig.after('b', /Restart the machine\?/)
+  t.notRegex(rig.text, /cbdefghi/)
+  await rig.after('n', /b reboot/)
+  helper.handlers['recovery-key'] = () => ({ ok: false, error: 'the data partition is not encrypted' })
+  await rig.after('y', /the data partition is not encrypted/)
+})
+
 test('an update is followed while other pages are looked at, and what came of it is told', async (t) => {
   using folder = tempFolder('helper')
   using world = await pages(folder.path)

@@ -4,7 +4,7 @@ import type { Started } from '#src/admin/start.ts'
 import type { Appliance } from '#src/console/appliance.ts'
 import type { Desk, Page } from '#src/console/desk.ts'
 import type { Canvas } from '#src/console/grid.ts'
-import { textOf } from '#src/console/image.ts'
+import { linesOf, textOf } from '#src/console/image.ts'
 import type { Image } from '#src/console/image.ts'
 import type { ImageCommand } from '#src/admin/image-commands.ts'
 import type { Key } from '#src/console/keys.ts'
@@ -36,21 +36,24 @@ export class PowerPage implements Page {
     'On the appliance image also:',
     'b  reboot: restarts the machine',
     'o  switches it off',
+    'y  shows the key that opens the data partition where the TPM of this machine does not: note it on the first day',
     'f  sets it back to how it was delivered; that is asked twice, and whether the queue is kept',
   ]
   readonly #deps: PowerDeps
+  /** The recovery key, until another page or key. */
+  #shown: readonly string[] = []
 
   constructor(deps: PowerDeps) {
     this.#deps = deps
   }
 
   get keys(): string {
-    const machine = this.#deps.image.isThere ? '  b reboot  o power off  f reset' : ''
+    const machine = this.#deps.image.isThere ? '  b reboot  o off  y key  f reset' : ''
     return `r restart  t stop  l reload  k password${machine}  ?`
   }
 
   enter(): void {
-    // Nothing is shown that could be old.
+    this.#shown = []
   }
 
   draw(canvas: Canvas): void {
@@ -62,7 +65,9 @@ export class PowerPage implements Page {
     if (image.isThere) {
       canvas.put(7, 2, 'b   restart the machine')
       canvas.put(8, 2, 'o   switch the machine off')
-      canvas.put(9, 2, 'f   factory reset: all settings are lost; it is asked twice')
+      canvas.put(9, 2, 'y   show the recovery key of the data partition')
+      canvas.put(10, 2, 'f   factory reset: all settings are lost; it is asked twice')
+      for (const [at, line] of this.#shown.entries()) canvas.put(12 + at, 2, line)
     } else {
       canvas.put(7, 2, 'This is no appliance image: the machine is restarted and switched off with the')
       canvas.put(8, 2, 'means of its system, and there is no factory reset.')
@@ -71,6 +76,7 @@ export class PowerPage implements Page {
 
   async press(key: Key): Promise<void> {
     if (key.kind !== 'char') return
+    this.#shown = []
     switch (key.char) {
       case 'r':
         return await this.#restart()
@@ -88,6 +94,7 @@ export class PowerPage implements Page {
   async #machine(char: string): Promise<void> {
     if (char === 'b') await this.#simple('restart', 'Restart the machine?')
     else if (char === 'o') await this.#simple('power-off', 'Switch the machine off?')
+    else if (char === 'y') await this.#recoveryKey()
     else if (char === 'f') await this.#factoryReset()
   }
 
@@ -96,6 +103,14 @@ export class PowerPage implements Page {
     if (!(await desk.confirm(question))) return
     const answer = await desk.work('asking', () => image.ask(command))
     if (answer !== undefined) desk.say(textOf(answer, 'It is being done.'))
+  }
+
+  async #recoveryKey(): Promise<void> {
+    const { image, desk } = this.#deps
+    const answer = await desk.work('asking', () => image.ask('recovery-key'))
+    if (answer === undefined) return
+    this.#shown = linesOf(answer)
+    desk.say(textOf(answer, ''))
   }
 
   async #factoryReset(): Promise<void> {

@@ -33,6 +33,18 @@ export function flashed(folder: string, image = builtImage(), gigabytes = 8): st
   return disk
 }
 
+/** What a disk has from `offset` on. */
+export function readOctets(disk: string, offset: number, length: number): Buffer {
+  const fd = openSync(disk, 'r')
+  try {
+    const octets = Buffer.alloc(length)
+    readSync(fd, octets, 0, length, offset)
+    return octets
+  } finally {
+    closeSync(fd)
+  }
+}
+
 /** Changes one bit of the octet at `offset`, of a machine that is off. */
 export function flipBit(disk: string, offset: number): void {
   const fd = openSync(disk, 'r+')

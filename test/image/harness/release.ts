@@ -19,7 +19,7 @@ export interface Mistake {
 const OUTPUT_MAX = 16 * 1024 * 1024
 
 const SCRIPT = `set -eu
-mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$1"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/scratch" "$1"
 cd "$1"
 exec image/build.sh "$3" amd64 "$2/out"`
 
@@ -37,7 +37,7 @@ export async function builtRelease(version: string, folder: string, mistake?: Mi
   // Not below the repository, which is the lower layer.
   const layers = mkdtempSync('/var/tmp/postern-release-')
   try {
-    for (const one of ['upper', 'work', 'out']) mkdirSync(join(layers, one))
+    for (const one of ['upper', 'scratch', 'out']) mkdirSync(join(layers, one))
     if (mistake !== undefined) makeMistake(mistake, join(layers, 'upper'))
     const words = ['--mount', '--propagation', 'private', 'sh', '-c', SCRIPT, 'sh']
     await run('unshare', [...words, resolve('.'), layers, version], { maxBuffer: OUTPUT_MAX })

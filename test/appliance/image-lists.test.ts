@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+import test from 'ava'
+
+/** SET or SET-ARCH, and a package. */
+function listed(): readonly (readonly [set: string, name: string])[] {
+  return readFileSync('image/packages.list', 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .flatMap((line) => {
+      const [set = '', ...names] = line.split(' ')
+      return names.map((name) => [set, name] as const)
+    })
+}
+
+const LOCK = new Set(
+  readFileSync('image/versions.lock', 'utf8')
+    .split('\n')
+    .map((line) => line.replace(/=.*/, '')),
+)
+
+for (const arch of ['amd64'])
+  test(`each package that an image for ${arch} wants has its version in the lock`, (t) => {
+    const wanted = listed().filter(([set]) => !set.includes('-') || set.endsWith(`-${arch}`))
+    const missing = wanted
+      .map(([set, name]) => `${set.replace(`-${arch}`, '')}-${arch} ${name.replace(/:.*/, '')}`)
+      .filter((line) => !LOCK.has(line))
+    t.deepEqual(missing, [], 'make image-lock writes them')
+    t.true(wanted.length > 30)
+  })
