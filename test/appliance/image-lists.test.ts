@@ -27,3 +27,12 @@ for (const arch of ['amd64'])
     t.deepEqual(missing, [], 'make image-lock writes them')
     t.true(wanted.length > 30)
   })
+
+test('each user of ours has a number in the image, where what it owns outlives the root', (t) => {
+  const numbered = readFileSync('image/users.sh', 'utf8')
+  const users = readFileSync('systemd/postern.sysusers', 'utf8').matchAll(/^[ug] (\S+)/gm)
+  const names = [...users].map(([, name = '']) => name)
+  t.true(names.includes('postern-smtpd'))
+  const without = names.filter((name) => !new RegExp(`^add ${name} \\d|[ ]${name}:x:\\d`, 'm').test(numbered))
+  t.deepEqual(without, [], 'image/users.sh names them')
+})
