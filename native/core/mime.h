@@ -57,12 +57,17 @@ struct MimeContext {
   CharsetConverter& charsets;
   MimeLimits limits;
   std::uint32_t parts = 0;
+  /// Where parts are counted, if not here.
+  MimeContext* counted = nullptr;
 
   /// Whether one part more may be opened; if not, the limit is told.
   bool TakePart();
   /// A second reading gets a share of the parts that are left, for good: so what it opens does not depend on how
   /// the two readings take turns.
   MimeContext Share();
+  /// For what is only taken for a message: its parts count with the others, and its headers are not told, since whoever
+  /// takes it for text must not find them refused (header_checks(5) is about what is declared a message).
+  MimeContext Unannounced();
 };
 
 class PartWriter;

@@ -21,6 +21,7 @@ std::string JoinPath(const std::string& path, const std::string& child) {
 }
 
 bool MimeContext::TakePart() {
+  if (counted != nullptr) return counted->TakePart();
   if (parts >= limits.parts_max) {
     sink.Limit("parts");
     return false;
@@ -31,9 +32,17 @@ bool MimeContext::TakePart() {
 
 MimeContext MimeContext::Share() {
   constexpr std::uint32_t kShare = 8;
+  MimeContext& whole = counted != nullptr ? *counted : *this;
   MimeContext out{sink, charsets, limits};
-  out.limits.parts_max = (limits.parts_max - parts) / kShare;
-  parts += out.limits.parts_max;
+  out.limits.parts_max = (whole.limits.parts_max - whole.parts) / kShare;
+  whole.parts += out.limits.parts_max;
+  return out;
+}
+
+MimeContext MimeContext::Unannounced() {
+  MimeContext out{sink, charsets, limits};
+  out.limits.keep_headers = false;
+  out.counted = counted != nullptr ? counted : this;
   return out;
 }
 

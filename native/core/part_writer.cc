@@ -8,9 +8,11 @@ namespace postern {
 
 /// A message that was encoded as a whole: its line ends are made whole again before it is parsed.
 struct PartWriter::Nested {
-  Nested(MimeContext& context, std::uint32_t depth, std::string path) : parser(context, depth, std::move(path)) {
+  Nested(MimeContext& around, std::uint32_t depth, std::string path, bool declared)
+      : unannounced(around.Unannounced()), parser(declared ? around : unannounced, depth, std::move(path)) {
     framer.Begin(Framer::Mode::kBdat);
   }
+  MimeContext unannounced;
   Framer framer;
   MimeParser parser;
   std::vector<std::uint8_t> buffer;
@@ -30,7 +32,7 @@ PartWriter::PartWriter(MimeContext& context, PartInfo info, Encoding encoding)
 PartWriter::~PartWriter() = default;
 
 void PartWriter::ParseMessage(std::uint32_t depth, std::string_view header) {
-  nested_ = std::make_unique<Nested>(context_, depth, info_.path);
+  nested_ = std::make_unique<Nested>(context_, depth, info_.path, true);
   nested_->parser.Write(AsBytes(header));
 }
 
@@ -63,7 +65,7 @@ void PartWriter::Look(Bytes decoded) {
     context_.sink.Limit("depth");
     return;
   }
-  nested_ = std::make_unique<Nested>(context_, probe->depth, probe->path);
+  nested_ = std::make_unique<Nested>(context_, probe->depth, probe->path, false);
   ParseNested(AsBytes(probe->head).subspan(BeforeMessage(probe->head)));
   ParseNested(decoded.subspan(taken));
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createSocket } from 'node:dgram'
 import { join } from 'node:path'
 import { SNMPD_MODULES_OFF, snmpdConf } from '#src/admin/snmpd-conf.ts'
@@ -100,6 +100,7 @@ export class Snmpd implements AsyncDisposable {
     // Not with -C, which keeps it from reading its own state.
     const args = ['-f', '-Lo', '-I', SNMPD_MODULES_OFF]
     const state = join(this.#folder, 'state')
+    forgetUsers(join(state, 'snmpd.conf'))
     const env = { ...snmpEnvironment(this.#folder), SNMPCONFPATH: `${this.#folder}:${state}` }
     this.#child = await startListening('snmpd', args, env)
   }
@@ -175,6 +176,15 @@ export async function startListening(
     if (/Error opening specified endpoint|couldn't open|Address already in use/.test(said)) return undefined
     throw new Error(`${program} ended with ${child.exitCode}: ${said}`)
   })
+}
+
+/**
+ * As the unit of the image does before each start: snmpd keeps users with their keys beside its count of starts, and those
+ * it has kept would stand before those of its settings.
+ */
+function forgetUsers(file: string): void {
+  if (!existsSync(file)) return
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/^usmUser.*\n/gm, ''), { mode: 0o600 })
 }
 
 /** Who asks, in the words of snmpcmd(1). */
