@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import test from 'ava'
 import { askLine } from '#src/net/ask-line.ts'
 import { REPOSITORY } from '#test/support/appliance.ts'
@@ -351,11 +351,15 @@ asRoot(
     const denied = files.map(() => 'EACCES')
     for (const file of files) t.true(existsSync(file), file)
     t.deepEqual(JSON.parse(await postern.ask('smtpd', opening(files, 'r'))), denied)
-    const lookups = readdirSync(join(data, 'directory')).map((name) => join(data, 'directory', name))
+    // Who has failed to log in is beside what lookups read, and is for the directory process alone.
+    const known = readdirSync(join(data, 'directory')).map((name) => join(data, 'directory', name))
+    const isLookup = (file: string) => !basename(file).startsWith('attempts.db')
+    const lookups = known.filter(isLookup)
     t.true(lookups.length >= 1)
+    t.true(known.length > lookups.length)
     t.deepEqual(
-      JSON.parse(await postern.ask('smtpd', opening(lookups, 'r'))),
-      lookups.map(() => ''),
+      JSON.parse(await postern.ask('smtpd', opening(known, 'r'))),
+      known.map((file) => (isLookup(file) ? '' : 'EACCES')),
     )
     t.deepEqual(
       JSON.parse(await postern.ask('smtpd', opening(lookups, 'r+'))),
