@@ -324,6 +324,11 @@ asRoot('whoever comes to master as smtpd is believed nothing that smtpd does not
   t.is(await postern.send('afterwards', 'Hello.'), 250)
 })
 
+/** What lookups read; failed logins lie beside it and are for the directory process alone. */
+function isLookup(file: string): boolean {
+  return !basename(file).startsWith('attempts.db')
+}
+
 asRoot(
   "who has taken smtpd over reads neither the queue, nor settings, secrets, mailboxes, nor others' sockets",
   async (t) => {
@@ -351,9 +356,7 @@ asRoot(
     const denied = files.map(() => 'EACCES')
     for (const file of files) t.true(existsSync(file), file)
     t.deepEqual(JSON.parse(await postern.ask('smtpd', opening(files, 'r'))), denied)
-    // Who has failed to log in is beside what lookups read, and is for the directory process alone.
     const known = readdirSync(join(data, 'directory')).map((name) => join(data, 'directory', name))
-    const isLookup = (file: string) => !basename(file).startsWith('attempts.db')
     const lookups = known.filter(isLookup)
     t.true(lookups.length >= 1)
     t.true(known.length > lookups.length)
