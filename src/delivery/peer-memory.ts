@@ -1,9 +1,8 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { migrate } from '#src/store/migrate.ts'
-import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
+import { KeptStore } from '#src/store/kept-store.ts'
+import { openStore } from '#src/store/sqlite.ts'
 import type { Store } from '#src/store/sqlite.ts'
 import type { PolicySource, TlsFailureType } from './tls-outcome.ts'
 
@@ -76,34 +75,18 @@ export interface TlsCount {
 /** The file of delivery's memory. Nothing of it ever throws, and nothing of it is worth a flush of the disk. */
 export class PeerMemory implements Disposable {
   readonly #log: Log
-  #store: Store | undefined
+  readonly #store: KeptStore
   #rowsOf = { day: '', rows: 0 }
 
   /** A file that is damaged is made anew; where there can be none, memory serves until the next start. */
   constructor(path: string, log: Log) {
     this.#log = log
-    try {
-      this.#store = open(path)
-    } catch (error) {
-      this.#store = this.#again(path, error)
-    }
-  }
-
-  #again(path: string, cause: unknown): Store | undefined {
-    this.#tell(cause)
-    if (storeErrorKind(cause) !== 'damaged') return undefined
-    try {
-      for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
-      return open(path)
-    } catch (error) {
-      this.#tell(error)
-      return undefined
-    }
+    this.#store = new KeptStore({ path, migrations: MIGRATIONS, tell: (error) => this.#tell(error) })
   }
 
   /** Policies that have not expired. */
   policies(nowMs: number): readonly KeptPolicy[] {
-    return this.#try([], (store) =>
+    return this.#store.try([], (store) =>
       store
         .prepare<[number], KeptPolicy>(
           'SELECT domain, id, text, expires_ms AS expiresMs FROM sts_policy WHERE expires_ms > ?',
@@ -113,7 +96,7 @@ export class PeerMemory implements Disposable {
   }
 
   keepPolicy({ domain, id, text, expiresMs }: KeptPolicy, nowMs: number): void {
-    this.#try(undefined, (store) => {
+    this.#store.try(undefined, (store) => {
       store.prepare('DELETE FROM sts_policy WHERE expires_ms <= ?').run(nowMs)
       store
         .prepare('INSERT OR REPLACE INTO sts_policy (domain, id, text, expires_ms) VALUES (?, ?, ?, ?)')
@@ -129,7 +112,7 @@ export class PeerMemory implements Disposable {
 
   /** Adds sessions to their days, in one transaction; beyond ROWS_OF_DAY_MAX only to rows that are there. */
   addTls(counts: readonly TlsCount[], nowMs: number): void {
-    this.#try(undefined, (store) => {
+    this.#store.try(undefined, (store) => {
       store.transaction(() => this.#addAll(store, counts, nowMs))()
     })
   }
@@ -157,37 +140,13 @@ export class PeerMemory implements Disposable {
     return this.#rowsOf.rows >= ROWS_OF_DAY_MAX
   }
 
-  #try<T>(instead: T, work: (store: Store) => T): T {
-    if (this.#store === undefined) return instead
-    try {
-      return work(this.#store)
-    } catch (error) {
-      this.#tell(error)
-      return instead
-    }
-  }
-
   #tell(error: unknown): void {
     const reason = `what is known of other domains is not kept over a restart: ${errorText(error)}`
     this.#log.write('warn', 'delivery.alarm', { reason })
   }
 
   [Symbol.dispose](): void {
-    this.#store?.close()
-    this.#store = undefined
-  }
-}
-
-function open(path: string): Store {
-  const store = openStore(path, { cacheBytes: 1024 * 1024 })
-  try {
-    store.pragma('synchronous = normal')
-    store.pragma('wal_autocheckpoint = 500')
-    migrate(store, MIGRATIONS)
-    return store
-  } catch (error) {
-    store.close()
-    throw error
+    this.#store[Symbol.dispose]()
   }
 }
 

@@ -1,11 +1,9 @@
-import { chmodSync, rmSync } from 'node:fs'
 import type { Clock } from '#src/base/clock.ts'
 import { elapsed } from '#src/base/clock.ts'
 import { errorText } from '#src/base/fault.ts'
 import type { Log } from '#src/base/log.ts'
-import { migrate } from '#src/store/migrate.ts'
-import { openStore, storeErrorKind } from '#src/store/sqlite.ts'
-import type { Statement, Store } from '#src/store/sqlite.ts'
+import { KeptStore } from '#src/store/kept-store.ts'
+import type { Statement } from '#src/store/sqlite.ts'
 import { RATE_UNIT_MS } from './limits.ts'
 import type { CountKeeper, CountScope, KeptCount } from './limits.ts'
 
@@ -58,36 +56,26 @@ export class AttemptStore implements CountKeeper, Disposable {
   readonly #log: Log
   readonly #stop = new AbortController()
   readonly #changes = new Map<string, Change>()
-  #store: Store | undefined
+  readonly #store: KeptStore
   #isWaiting = false
   #hasFailed = false
 
   constructor(path: string, clock: Clock, log: Log) {
     this.#clock = clock
     this.#log = log
-    try {
-      this.#store = open(path)
-    } catch (error) {
-      this.#store = this.#again(path, error)
-    }
-  }
-
-  #again(path: string, cause: unknown): Store | undefined {
-    this.#tell(cause)
-    if (storeErrorKind(cause) !== 'damaged') return undefined
-    try {
-      for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
-      return open(path)
-    } catch (error) {
-      this.#tell(error)
-      return undefined
-    }
+    this.#store = new KeptStore({
+      path,
+      migrations: MIGRATIONS,
+      // Who has tried to come in is nobody else's business.
+      mode: 0o600,
+      tell: (error) => this.#tell(error),
+    })
   }
 
   load(scope: CountScope): readonly KeptCount[] {
     const nowMs = this.#clock.nowMs()
     const isRate = scope.endsWith('-rate')
-    return this.#try([], (store) => {
+    return this.#store.try([], (store) => {
       const rows = store
         .prepare<[string], Row>(
           `SELECT key, failures, since_ms AS sinceMs, locked_until_ms AS untilMs, written_ms AS writtenMs
@@ -110,7 +98,7 @@ export class AttemptStore implements CountKeeper, Disposable {
   }
 
   #note(change: Change): void {
-    if (this.#store === undefined) return
+    if (!this.#store.isOpen) return
     this.#changes.set(`${change.scope} ${change.key}`, change)
     if (this.#isWaiting) return
     this.#isWaiting = true
@@ -127,22 +115,12 @@ export class AttemptStore implements CountKeeper, Disposable {
     this.#changes.clear()
     if (changes.length === 0) return
     const nowMs = Math.floor(this.#clock.nowMs())
-    this.#try(undefined, (store) => {
+    this.#store.try(undefined, (store) => {
       const put = store.prepare('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?)')
       const remove = store.prepare('DELETE FROM attempt WHERE scope = ? AND key = ?')
       store.transaction(() => writeAll(changes, { put, remove, nowMs })).immediate()
       this.#hasFailed = false
     })
-  }
-
-  #try<T>(instead: T, work: (store: Store) => T): T {
-    if (this.#store === undefined) return instead
-    try {
-      return work(this.#store)
-    } catch (error) {
-      this.#tell(error)
-      return instead
-    }
   }
 
   /** Once for as long as it is so: a full disk fails five times a second. */
@@ -156,23 +134,7 @@ export class AttemptStore implements CountKeeper, Disposable {
   [Symbol.dispose](): void {
     this.flush()
     this.#stop.abort()
-    this.#store?.close()
-    this.#store = undefined
-  }
-}
-
-function open(path: string): Store {
-  const store = openStore(path, { cacheBytes: 1024 * 1024 })
-  try {
-    // Who has tried to come in is nobody else's business; SQLite gives its other files the same mode.
-    chmodSync(path, 0o600)
-    store.pragma('synchronous = normal')
-    store.pragma('wal_autocheckpoint = 500')
-    migrate(store, MIGRATIONS)
-    return store
-  } catch (error) {
-    store.close()
-    throw error
+    this.#store[Symbol.dispose]()
   }
 }
 
