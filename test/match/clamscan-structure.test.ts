@@ -2,7 +2,7 @@
 // in docs/scanner.md.
 
 import test from 'ava'
-import { compare, hasClamscan, type Mail } from './clamscan.ts'
+import { compare, hasClamscan, HEADER, type Mail } from './clamscan.ts'
 import { base64, uuencode } from './support.ts'
 
 const withClamscan = hasClamscan() ? test : test.skip
@@ -10,15 +10,6 @@ const withClamscan = hasClamscan() ? test : test.skip
 const FILE = 'xx The-Marker-Zq81 yy and some more text, so that this fills a line or two of the file'
 const BASE64 = base64(FILE).replaceAll(/.{76}/g, '$&\r\n')
 const UU = `${uuencode('file.dat', FILE).join('\r\n')}\r\n`
-
-const HEADER = [
-  'Received: from a.example by b.example; Sun, 22 Nov 2026 10:00:00 +0000',
-  'From: a@example.org',
-  'To: b@example.org',
-  'Subject: parity',
-  'MIME-Version: 1.0',
-  '',
-].join('\r\n')
 
 const part = (type = 'application/octet-stream', encoding = 'base64', body = BASE64): string =>
   `Content-Type: ${type}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${body}\r\n`

@@ -4,7 +4,7 @@
 import test from 'ava'
 import { createHash } from 'node:crypto'
 import type { SignatureSource } from '#src/match/types.ts'
-import { compare, hasClamscan, type Mail } from './clamscan.ts'
+import { compare, hasClamscan, HEADER, type Mail } from './clamscan.ts'
 import { base64 } from './support.ts'
 
 const lacks = !hasClamscan()
@@ -24,16 +24,6 @@ const source = (kind: SignatureSource['kind'], lines: readonly string[]): Signat
   kind,
   text: Buffer.from(`${lines.join('\n')}\n`),
 })
-
-/** ClamAV takes for mail what begins like mail. */
-const HEADER = [
-  'Received: from a.example by b.example; Sun, 22 Nov 2026 10:00:00 +0000',
-  'From: a@example.org',
-  'To: b@example.org',
-  'Subject: parity',
-  'MIME-Version: 1.0',
-  '',
-].join('\r\n')
 
 const part = (type: string, encoding: string, body: string): string =>
   `Content-Type: ${type}\r\nContent-Transfer-Encoding: ${encoding}\r\nContent-Disposition: attachment; filename="f.dat"\r\n\r\n${body}\r\n`

@@ -7,6 +7,16 @@ import type { SignatureSource } from '#src/match/types.ts'
 import { tempFolder } from '#test/support/temp.ts'
 import { LIMITS, scanWith } from './support.ts'
 
+/** ClamAV takes for mail what begins like mail. */
+export const HEADER = [
+  'Received: from a.example by b.example; Sun, 22 Nov 2026 10:00:00 +0000',
+  'From: a@example.org',
+  'To: b@example.org',
+  'Subject: parity',
+  'MIME-Version: 1.0',
+  '',
+].join('\r\n')
+
 export interface Mail {
   readonly title: string
   /** Each octet a character (latin-1); lines with CRLF. */

@@ -10,6 +10,15 @@ import { MAIL_KIND, wantedKinds } from '#src/directory/ldap/wanted.ts'
 import { ADMIN_DN, ADMIN_PASSWORD, Slapd } from '#test/support/slapd.ts'
 import type { SlapdOptions } from '#test/support/slapd.ts'
 import { tempFolder } from '#test/support/temp.ts'
+import { accountEntry, domainEntry, domainParents, tree } from '#test/support/zimbra-ldif.ts'
+
+/** The domain a.test with user0 to user19. */
+export const LDIF = [
+  tree({ zimbraMtaMyNetworks: '127.0.0.0/8' }),
+  domainParents(['a.test']),
+  domainEntry('a.test'),
+  ...Array.from({ length: 20 }, (_, n) => accountEntry(`user${n}@a.test`)),
+].join('')
 
 /** Entries as records that add them. */
 export function adding(ldif: string): string {

@@ -3,17 +3,10 @@ import { join } from 'node:path'
 import test from 'ava'
 import { Slapd, slapdLacks } from '#test/support/slapd.ts'
 import { until } from '#test/support/wait.ts'
-import { accountEntry, domainEntry, domainParents, tree } from '#test/support/zimbra-ldif.ts'
-import { adding, Box } from './box.ts'
+import { accountEntry } from '#test/support/zimbra-ldif.ts'
+import { adding, Box, LDIF } from './box.ts'
 
 const real = slapdLacks() === undefined ? test : test.skip
-
-const LDIF = [
-  tree({ zimbraMtaMyNetworks: '127.0.0.0/8' }),
-  domainParents(['a.test']),
-  domainEntry('a.test'),
-  ...Array.from({ length: 20 }, (_, n) => accountEntry(`user${n}@a.test`)),
-].join('')
 
 /** Two servers that both take writes, each with a number of its own, and what follows them. */
 async function pairOf(box: Box): Promise<{ readonly first: Slapd; readonly second: Slapd }> {

@@ -3,17 +3,10 @@ import test from 'ava'
 import { LdapProxy } from '#test/support/ldap-proxy.ts'
 import { ADMIN_PASSWORD, slapdLacks } from '#test/support/slapd.ts'
 import { until } from '#test/support/wait.ts'
-import { accountEntry, domainEntry, domainParents, listEntry, tree } from '#test/support/zimbra-ldif.ts'
-import { adding, Box } from './box.ts'
+import { accountEntry, listEntry } from '#test/support/zimbra-ldif.ts'
+import { adding, Box, LDIF } from './box.ts'
 
 const real = slapdLacks() === undefined ? test : test.skip
-
-const LDIF = [
-  tree({ zimbraMtaMyNetworks: '127.0.0.0/8' }),
-  domainParents(['a.test']),
-  domainEntry('a.test'),
-  ...Array.from({ length: 20 }, (_, n) => accountEntry(`user${n}@a.test`)),
-].join('')
 
 real('a new entry is in the mirror within seconds, by itself', async (t) => {
   await using box = new Box()
